@@ -1,0 +1,385 @@
+package v1alpha1
+
+// CancelMode says how a running execution is to be ended early.
+// +kubebuilder:validation:Enum="";Stop;Terminate
+type CancelMode string
+
+// The ways to cancel an execution.
+const (
+	// CancelNone lets the execution run.
+	CancelNone CancelMode = ""
+	// CancelStop stops the running steps and rolls back the completed ones.
+	CancelStop CancelMode = "Stop"
+	// CancelTerminate stops at once and undoes nothing.
+	CancelTerminate CancelMode = "Terminate"
+)
+
+// RollbackPolicy says whether completed steps are undone after a failure.
+// +kubebuilder:validation:Enum=Automatic;None
+type RollbackPolicy string
+
+// The rollback policies.
+const (
+	RollbackAutomatic RollbackPolicy = "Automatic"
+	RollbackNone      RollbackPolicy = "None"
+)
+
+// Operator compares in a step's condition.
+// +kubebuilder:validation:Enum=In;NotIn;Exists;DoesNotExist
+type Operator string
+
+// The operators of a step's condition.
+const (
+	OperatorIn           Operator = "In"
+	OperatorNotIn        Operator = "NotIn"
+	OperatorExists       Operator = "Exists"
+	OperatorDoesNotExist Operator = "DoesNotExist"
+)
+
+// WorkflowExecutionSpec is what a user asks for. It is immutable but for suspended, cancel and approvals.
+//
+// +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target",message="target is immutable"
+// +kubebuilder:validation:XValidation:rule="self.steps == oldSelf.steps",message="steps are immutable; create a new WorkflowExecution"
+// +kubebuilder:validation:XValidation:rule="self.?serviceAccountName == oldSelf.?serviceAccountName",message="serviceAccountName is immutable"
+// +kubebuilder:validation:XValidation:rule="self.?timeoutSeconds == oldSelf.?timeoutSeconds",message="timeoutSeconds is immutable"
+// +kubebuilder:validation:XValidation:rule="self.?parallelism == oldSelf.?parallelism",message="parallelism is immutable"
+// +kubebuilder:validation:XValidation:rule="self.?rollbackPolicy == oldSelf.?rollbackPolicy",message="rollbackPolicy is immutable"
+// +kubebuilder:validation:XValidation:rule="self.?rollbackTimeoutSeconds == oldSelf.?rollbackTimeoutSeconds",message="rollbackTimeoutSeconds is immutable"
+// +kubebuilder:validation:XValidation:rule="self.?dryRun == oldSelf.?dryRun",message="dryRun is immutable"
+// +kubebuilder:validation:XValidation:rule="self.?ttlSecondsAfterFinished == oldSelf.?ttlSecondsAfterFinished",message="ttlSecondsAfterFinished is immutable"
+// +kubebuilder:validation:XValidation:rule="oldSelf.?cancel.orValue(\"\") == \"\" || self.?cancel == oldSelf.?cancel || (oldSelf.cancel == \"Stop\" && self.?cancel.orValue(\"\") == \"Terminate\")",message="cancel cannot be taken back: it goes from empty to Stop or Terminate, and from Stop to Terminate"
+// +kubebuilder:validation:XValidation:rule="oldSelf.?approvals.orValue([]).all(o, self.?approvals.orValue([]).exists(n, n.step == o.step))",message="an approval cannot be removed"
+type WorkflowExecutionSpec struct {
+	// target is the object that is being remediated. It is also the key of the lock: two executions with the same
+	// target never work at the same time, in whatever namespace they are when the target has none.
+	// +required
+	Target Target `json:"target"`
+
+	// serviceAccountName is the service account that the steps run under, in the execution's namespace.
+	// Default: what the controller's flag --default-service-account names.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+
+	// timeoutSeconds bounds the whole execution, in seconds from its start; time spent waiting for approvals or
+	// suspended does not count. While the execution waits for the lock on its target it is counted from its creation.
+	// Default: what the controller's flag --default-timeout says.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
+
+	// parallelism is the most steps that run at once. Default: no bound beyond the dependencies.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=500
+	Parallelism *int32 `json:"parallelism,omitempty"`
+
+	// rollbackPolicy says whether the rollback actions of completed steps run, in reverse order, after a critical
+	// step failed, the execution timed out or was stopped. Default: Automatic.
+	// +optional
+	// +kubebuilder:default=Automatic
+	RollbackPolicy RollbackPolicy `json:"rollbackPolicy,omitempty"`
+
+	// rollbackTimeoutSeconds bounds the rollback, in seconds from its start. Default: 600.
+	// +optional
+	// +kubebuilder:default=600
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	RollbackTimeoutSeconds *int32 `json:"rollbackTimeoutSeconds,omitempty"`
+
+	// dryRun lets every action run with the API server's dry run: it reports what it would do and changes nothing.
+	// Default: false.
+	// +optional
+	DryRun bool `json:"dryRun,omitempty"`
+
+	// ttlSecondsAfterFinished is how long, in seconds, an ended execution is kept; then the controller deletes it and
+	// its Workflows. Default: it is kept until somebody deletes it.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
+
+	// suspended pauses the execution before its next step; running steps finish. It may be changed at any time.
+	// Default: false.
+	// +optional
+	Suspended bool `json:"suspended,omitempty"`
+
+	// cancel ends the execution early: Stop ends the running steps and rolls back, Terminate ends at once without a
+	// rollback. It may be set at any time and not be taken back. Default: empty.
+	// +optional
+	Cancel CancelMode `json:"cancel,omitempty"`
+
+	// approvals are the decisions on approval steps, at most one a step. One may be added at any time and not be
+	// changed afterwards.
+	// +optional
+	// +listType=map
+	// +listMapKey=step
+	// +kubebuilder:validation:MaxItems=100
+	Approvals []Approval `json:"approvals,omitempty"`
+
+	// steps are the work, 1 to 500 of them, ordered by their dependencies.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=500
+	Steps []Step `json:"steps"`
+}
+
+// Target names the object that is being remediated.
+type Target struct {
+	// apiVersion is the target's group and version, for example apps/v1.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?v[0-9a-z]+$`
+	APIVersion string `json:"apiVersion"`
+
+	// kind is the target's kind, for example Deployment.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9]*$`
+	Kind string `json:"kind"`
+
+	// name is the target's name; a namespaced target is in the execution's namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-.:a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+}
+
+// Approval is somebody's decision on an approval step.
+//
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a decision cannot be changed"
+type Approval struct {
+	// step is the name of the approval step.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Step string `json:"step"`
+
+	// approved is true to go on and false to reject.
+	// +required
+	Approved bool `json:"approved"`
+
+	// by is the name of whoever decided.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	By string `json:"by,omitempty"`
+
+	// reason is the decision's reason, for the record.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason,omitempty"`
+}
+
+// Step is one unit of work: an action on the cluster, or an approval to wait for.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.action) != has(self.approval)",message="a step has either an action or an approval"
+type Step struct {
+	// name identifies the step in the execution. It is the task's name in Argo.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// action names an action of the catalog. Exactly one of action and approval is set.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Action string `json:"action,omitempty"`
+
+	// approval makes the step wait for a decision in spec.approvals.
+	// +optional
+	Approval *ApprovalRequest `json:"approval,omitempty"`
+
+	// parameters are the action's parameters; which ones there are, which are required and what they default to is
+	// the catalog's say.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Parameters []Parameter `json:"parameters,omitempty"`
+
+	// dependsOn names the steps that must end well before this one starts.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MaxLength=40
+	DependsOn []string `json:"dependsOn,omitempty"`
+
+	// when is a condition on an ancestor; when it does not hold the step is skipped and its dependants run.
+	// +optional
+	When *When `json:"when,omitempty"`
+
+	// timeoutSeconds bounds each attempt of the step, in seconds, the waiting for its pod included.
+	// Default: the action's own, or else only the execution's.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
+
+	// retry repeats the step after a failure. Default: no retry.
+	// +optional
+	Retry *Retry `json:"retry,omitempty"`
+
+	// critical is false for a step whose failure does not fail the execution: its dependants run all the same.
+	// Default: true.
+	// +optional
+	// +kubebuilder:default=true
+	Critical *bool `json:"critical,omitempty"`
+
+	// rollback undoes the step when a later critical step fails.
+	// +optional
+	Rollback *Rollback `json:"rollback,omitempty"`
+}
+
+// IsCritical reports whether the step's failure fails the execution; an unset value means that it does.
+func (s *Step) IsCritical() bool { return s.Critical == nil || *s.Critical }
+
+// ApprovalRequest asks a human to decide before the execution goes on.
+type ApprovalRequest struct {
+	// message says what is asked; it is shown in the status and in the Argo UI.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+
+	// timeoutSeconds is how long, in seconds, the decision is waited for; then the step fails with ApprovalTimeout.
+	// Default: for ever.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2592000
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
+}
+
+// Parameter is a named value for an action.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.value) != has(self.valueFrom)",message="a parameter has either a value or a valueFrom"
+type Parameter struct {
+	// name is the parameter's name in the catalog.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// value is the parameter's value, at most 64 KiB. The sequences "{{" and "$(" are refused, unless the catalog
+	// declares the parameter as base64.
+	// +optional
+	// +kubebuilder:validation:MaxLength=65536
+	Value *string `json:"value,omitempty"`
+
+	// valueFrom takes the value from an output of a step that this one depends on, directly or not.
+	// +optional
+	ValueFrom *OutputReference `json:"valueFrom,omitempty"`
+}
+
+// OutputReference names an output of a step.
+type OutputReference struct {
+	// step is the name of the step that has the output.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Step string `json:"step"`
+
+	// output is the output's name in the catalog.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Output string `json:"output"`
+}
+
+// When is a condition on an ancestor's output, or on its phase where no output is named.
+type When struct {
+	// step is the name of the ancestor.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=40
+	Step string `json:"step"`
+
+	// output is the name of the ancestor's output. Default: the condition is on the ancestor's phase.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Output string `json:"output,omitempty"`
+
+	// operator compares: In and NotIn take values; Exists and DoesNotExist ask whether the output is not empty.
+	// +required
+	Operator Operator `json:"operator"`
+
+	// values are what In and NotIn compare with.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=1024
+	Values []string `json:"values,omitempty"`
+}
+
+// Retry repeats a failed attempt.
+type Retry struct {
+	// limit is how often a failed step is repeated: limit 3 means at most four attempts.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	Limit int32 `json:"limit"`
+
+	// backoffSeconds is the pause before the first repetition, in seconds. Default: 5.
+	// +optional
+	// +kubebuilder:default=5
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=3600
+	BackoffSeconds *int32 `json:"backoffSeconds,omitempty"`
+
+	// backoffFactor multiplies the pause after each repetition. Default: 2.
+	// +optional
+	// +kubebuilder:default=2
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10
+	BackoffFactor *int32 `json:"backoffFactor,omitempty"`
+
+	// maxBackoffSeconds bounds the pause, in seconds. Default: 300.
+	// +optional
+	// +kubebuilder:default=300
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	MaxBackoffSeconds *int32 `json:"maxBackoffSeconds,omitempty"`
+}
+
+// Rollback is the action that undoes a completed step.
+type Rollback struct {
+	// action names an action of the catalog.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Action string `json:"action"`
+
+	// parameters are the action's parameters; valueFrom may name the step itself or one of its ancestors.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Parameters []Parameter `json:"parameters,omitempty"`
+
+	// timeoutSeconds bounds each attempt, in seconds. Default: the action's own, or else only the rollback's.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
+
+	// retry repeats the rollback action after a failure. Default: no retry.
+	// +optional
+	Retry *Retry `json:"retry,omitempty"`
+
+	// critical is false for an undo whose failure does not fail the rollback. Default: true.
+	// +optional
+	// +kubebuilder:default=true
+	Critical *bool `json:"critical,omitempty"`
+
+	// includeFailed undoes the step also when it is the one that failed. Default: false.
+	// +optional
+	IncludeFailed bool `json:"includeFailed,omitempty"`
+}

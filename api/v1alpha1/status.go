@@ -1,0 +1,201 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// WorkflowExecutionStatus is what the controller has seen. It is written by the controller alone.
+type WorkflowExecutionStatus struct {
+	// observedGeneration is the generation of the specification that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// phase sums the execution up in one word.
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+
+	// conditions are the standard conditions: Valid, Admitted, NamespaceReady, EngineAvailable, Reconciling, Stalled,
+	// Complete, Failed, RolledBack, NodeStatusUnavailable.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// startTime is when the Workflow was created; unset for an execution that never started.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// completionTime is when the execution ended, its rollback included.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// approvalWaitSeconds is the time, in whole seconds, that the execution spent waiting for approvals.
+	// +optional
+	ApprovalWaitSeconds int64 `json:"approvalWaitSeconds,omitempty"`
+
+	// pauseStartTime is when the current wait for an approval, or suspension, began; unset while neither is.
+	// +optional
+	PauseStartTime *metav1.Time `json:"pauseStartTime,omitempty"`
+
+	// suspendedSeconds is the time, in whole seconds, that the execution spent suspended by its user.
+	// +optional
+	SuspendedSeconds int64 `json:"suspendedSeconds,omitempty"`
+
+	// workflowRef names the Argo Workflow; its name is the execution's.
+	// +optional
+	WorkflowRef *WorkflowReference `json:"workflowRef,omitempty"`
+
+	// rollbackRef names the Argo Workflow of the rollback, once there is one.
+	// +optional
+	RollbackRef *WorkflowReference `json:"rollbackRef,omitempty"`
+
+	// rollbackStartTime is when the rollback's Workflow was created.
+	// +optional
+	RollbackStartTime *metav1.Time `json:"rollbackStartTime,omitempty"`
+
+	// url leads to the Workflow in the Argo UI.
+	// +optional
+	URL string `json:"url,omitempty"`
+
+	// progress is the number of steps that ended, a slash, and the number of steps.
+	// +optional
+	Progress string `json:"progress,omitempty"`
+
+	// steps are the steps in plan order, one for each of the specification.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Steps []StepStatus `json:"steps,omitempty"`
+
+	// rollbackSteps are the steps of the rollback, in the order in which they may start; each has the name of the step
+	// that it undoes.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	RollbackSteps []StepStatus `json:"rollbackSteps,omitempty"`
+
+	// parallelSteps is how many steps ran at a time when another one ran too; set when the execution has ended.
+	// +optional
+	ParallelSteps *int32 `json:"parallelSteps,omitempty"`
+
+	// failure says why the execution failed or is about to.
+	// +optional
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// WorkflowReference names an Argo Workflow in the execution's namespace.
+type WorkflowReference struct {
+	// name is the Workflow's name.
+	Name string `json:"name"`
+	// uid is the Workflow's UID.
+	UID types.UID `json:"uid"`
+}
+
+// StepStatus is what was seen of one step.
+type StepStatus struct {
+	// name is the step's name in the specification.
+	Name string `json:"name"`
+
+	// action is the step's action; empty for an approval.
+	// +optional
+	Action string `json:"action,omitempty"`
+
+	// phase sums the step up in one word.
+	// +optional
+	Phase StepPhase `json:"phase,omitempty"`
+
+	// reason says why the step failed, or why it cannot start.
+	// +optional
+	Reason FailureReason `json:"reason,omitempty"`
+
+	// message tells what happened and what to do, in at most 1024 bytes.
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// startTime is when the first attempt's node was created in Argo, so it includes the waiting for the pod.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// completionTime is when the last attempt ended.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// attempts is how many attempts were made.
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+
+	// podName is the pod of the last attempt.
+	// +optional
+	PodName string `json:"podName,omitempty"`
+
+	// outputs are the action's outputs, in the catalog's order.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Outputs []Output `json:"outputs,omitempty"`
+
+	// argoPhase is the phase of the step's node as Argo writes it.
+	// +optional
+	ArgoPhase string `json:"argoPhase,omitempty"`
+}
+
+// Output is a value that a step produced.
+type Output struct {
+	// name is the output's name in the catalog.
+	Name string `json:"name"`
+	// value is what the action reported, in at most 64 KiB.
+	Value string `json:"value"`
+}
+
+// Failure says why an execution failed.
+type Failure struct {
+	// step is the step that failed; empty where no step is to blame.
+	// +optional
+	Step string `json:"step,omitempty"`
+	// action is the step's action.
+	// +optional
+	Action string `json:"action,omitempty"`
+	// reason is a word of the closed set.
+	Reason FailureReason `json:"reason"`
+	// message tells what happened and what to do, in at most 1024 bytes.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// WorkflowExecution is a remediation: named steps, each an action on the cluster, run as an Argo Workflow.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=wfe,categories=remediation
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Progress",type=string,JSONPath=`.status.progress`
+// +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.target.name`,priority=1
+// +kubebuilder:printcolumn:name="Started",type=date,JSONPath=`.status.startTime`,priority=1
+// +kubebuilder:printcolumn:name="Ended",type=date,JSONPath=`.status.completionTime`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.failure.reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 54",message="metadata.name is at most 54 characters, so that the rollback's Workflow can bear it too"
+// +kubebuilder:validation:XValidation:rule="!self.metadata.name.endsWith('-rollback')",message="metadata.name must not end in -rollback, which names the rollback's Workflow"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name is a DNS label: lower case letters, digits and hyphens"
+type WorkflowExecution struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what is asked for; it is immutable but for suspended, cancel and approvals.
+	// +required
+	Spec WorkflowExecutionSpec `json:"spec"`
+
+	// status is what the controller has seen.
+	// +optional
+	Status WorkflowExecutionStatus `json:"status,omitempty"`
+}
+
+// WorkflowExecutionList is a list of WorkflowExecutions.
+//
+// +kubebuilder:object:root=true
+type WorkflowExecutionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []WorkflowExecution `json:"items"`
+}
