@@ -1,0 +1,109 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// The indices of the cache.
+const (
+	// indexTarget finds executions by targetKey.
+	indexTarget = "target"
+	// indexEnd finds executions by endKey: those that have not ended, or those that ended in a span of time.
+	indexEnd = "end"
+
+	unended = "unended"
+	endSpan = 10 * time.Minute
+)
+
+// CacheOptions keeps out of memory what is nobody's business of ours: other people's Workflows, and templates that are
+// not actions.
+func CacheOptions() cache.Options {
+	return cache.Options{
+		ByObject: map[client.Object]cache.ByObject{
+			&wfv1.Workflow{}:                {Label: hasLabel(wfev1.LabelRole)},
+			&wfv1.WorkflowTemplate{}:        {Label: hasLabel(wfev1.LabelAction)},
+			&wfv1.ClusterWorkflowTemplate{}: {Label: hasLabel(wfev1.LabelAction)},
+		},
+	}
+}
+
+func hasLabel(key string) labels.Selector {
+	requirement, err := labels.NewRequirement(key, selection.Exists, nil)
+	if err != nil {
+		panic(err) // the keys are constants of package api, and valid
+	}
+	return labels.NewSelector().Add(*requirement)
+}
+
+// addIndices must run before the cache starts.
+func addIndices(ctx context.Context, indexer client.FieldIndexer) error {
+	err := indexer.IndexField(ctx, &wfev1.WorkflowExecution{}, indexTarget, func(object client.Object) []string {
+		return []string{targetKey(&object.(*wfev1.WorkflowExecution).Spec.Target)}
+	})
+	if err != nil {
+		return fmt.Errorf("index by target: %w", err)
+	}
+	err = indexer.IndexField(ctx, &wfev1.WorkflowExecution{}, indexEnd, func(object client.Object) []string {
+		return []string{endKey(&object.(*wfev1.WorkflowExecution).Status)}
+	})
+	if err != nil {
+		return fmt.Errorf("index by end: %w", err)
+	}
+	return nil
+}
+
+func endKey(status *wfev1.WorkflowExecutionStatus) string {
+	if !status.Phase.IsTerminal() || status.CompletionTime == nil {
+		return unended
+	}
+	return spanKey(status.CompletionTime.Time)
+}
+
+func spanKey(t time.Time) string { return strconv.FormatInt(t.Truncate(endSpan).Unix(), 10) }
+
+// Source reads the executions that the gauges describe from the cache, by its indices: executions that ended long ago
+// cost nothing. It implements metrics.Source.
+type Source struct {
+	// Cache is the manager's cache.
+	Cache client.Reader
+	// Now tells the time.
+	Now func() time.Time
+}
+
+// VisitUnended visits every execution that has not ended.
+func (s Source) VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error {
+	return s.visit(ctx, unended, visit)
+}
+
+// VisitEndedSince visits every execution that ended at since or later, and some that ended up to ten minutes before.
+func (s Source) VisitEndedSince(ctx context.Context, since time.Time, visit func(*wfev1.WorkflowExecution)) error {
+	for t := since; !t.After(s.Now().Add(endSpan)); t = t.Add(endSpan) {
+		if err := s.visit(ctx, spanKey(t), visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Source) visit(ctx context.Context, key string, visit func(*wfev1.WorkflowExecution)) error {
+	list := &wfev1.WorkflowExecutionList{}
+	if err := s.Cache.List(ctx, list, client.MatchingFields{indexEnd: key}, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list executions: %w", err)
+	}
+	for i := range list.Items {
+		visit(&list.Items[i])
+	}
+	return nil
+}

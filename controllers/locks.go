@@ -1,0 +1,159 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// livePage bounds a page of the lists that are read when a controller starts to lead.
+const livePage = 500
+
+// locks knows which executions this process admitted to which target, because the cache may not show it yet. What it
+// does not know, the cache says; what a predecessor did last, a live list says once.
+type locks struct {
+	mu       sync.Mutex
+	rebuilt  bool
+	admitted map[string]types.UID
+}
+
+// admit makes the execution the holder of the lock on its target, or returns the name of who is before it. The holder
+// is whoever has started; when nobody has, the oldest waiting one is next, by creation time and then by name.
+func (r *Reconciler) admit(ctx context.Context, wfe *wfev1.WorkflowExecution) (holder string, err error) {
+	if wfe.Spec.DryRun {
+		return "", nil
+	}
+	r.locks.mu.Lock()
+	defer r.locks.mu.Unlock()
+	if err := r.rebuildLocks(ctx); err != nil {
+		return "", fmt.Errorf("rebuild the locks: %w", err)
+	}
+	rivals, err := r.rivals(ctx, wfe)
+	if err != nil {
+		return "", err
+	}
+	key := r.lockKey(wfe)
+	first := wfe
+	for i := range rivals {
+		rival := &rivals[i]
+		if rival.UID == r.locks.admitted[key] || rival.Status.WorkflowRef != nil {
+			return rival.Namespace + "/" + rival.Name, nil
+		}
+		if !rival.Spec.Suspended && precedes(rival, first) {
+			first = rival
+		}
+	}
+	if first != wfe {
+		return first.Namespace + "/" + first.Name, nil
+	}
+	r.locks.admitted[key] = wfe.UID
+	return "", nil
+}
+
+// precedes orders waiting executions: first come, first served.
+func precedes(a, b *wfev1.WorkflowExecution) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
+}
+
+// rivals are the other executions with the same target that have not ended.
+func (r *Reconciler) rivals(ctx context.Context, wfe *wfev1.WorkflowExecution) ([]wfev1.WorkflowExecution, error) {
+	list := &wfev1.WorkflowExecutionList{}
+	if err := r.List(ctx, list, client.MatchingFields{indexTarget: targetKey(&wfe.Spec.Target)}); err != nil {
+		return nil, fmt.Errorf("list the executions of the target: %w", err)
+	}
+	key := r.lockKey(wfe)
+	rivals := list.Items[:0]
+	for i := range list.Items {
+		other := &list.Items[i]
+		if other.UID == wfe.UID || other.Status.Phase.IsTerminal() || other.Spec.DryRun || other.DeletionTimestamp != nil && other.Status.WorkflowRef == nil {
+			continue
+		}
+		if r.lockKey(other) == key {
+			rivals = append(rivals, *other)
+		}
+	}
+	return rivals, nil
+}
+
+// lockKey names the target cluster-wide. A kind that the API server does not know counts as namespaced.
+func (r *Reconciler) lockKey(wfe *wfev1.WorkflowExecution) string {
+	gv, err := schema.ParseGroupVersion(wfe.Spec.Target.APIVersion)
+	if err != nil {
+		return wfe.Namespace + "/" + targetKey(&wfe.Spec.Target)
+	}
+	mapping, err := r.RESTMapper().RESTMapping(schema.GroupKind{Group: gv.Group, Kind: wfe.Spec.Target.Kind}, gv.Version)
+	if err == nil && mapping.Scope.Name() == meta.RESTScopeNameRoot {
+		return targetKey(&wfe.Spec.Target)
+	}
+	return wfe.Namespace + "/" + targetKey(&wfe.Spec.Target)
+}
+
+// targetKey is a target's group, kind and name: the version does not make it another object.
+func targetKey(target *wfev1.Target) string {
+	group, _, versioned := strings.Cut(target.APIVersion, "/")
+	if !versioned {
+		group = ""
+	}
+	return strings.Join([]string{group, target.Kind, target.Name}, "/")
+}
+
+// rebuildLocks reads once, from the API server, what a predecessor admitted: a Workflow may exist that no status tells
+// of, because its creator died in between.
+func (r *Reconciler) rebuildLocks(ctx context.Context) error {
+	if r.locks.rebuilt {
+		return nil
+	}
+	started, err := r.startedExecutions(ctx)
+	if err != nil {
+		return err
+	}
+	r.locks.admitted = map[string]types.UID{}
+	list := &wfev1.WorkflowExecutionList{}
+	for {
+		if err := r.Live.List(ctx, list, client.Limit(livePage), client.Continue(list.Continue)); err != nil {
+			return fmt.Errorf("list WorkflowExecutions: %w", err)
+		}
+		for i := range list.Items {
+			wfe := &list.Items[i]
+			if !wfe.Status.Phase.IsTerminal() && !wfe.Spec.DryRun && (wfe.Status.WorkflowRef != nil || started[wfe.UID]) {
+				r.locks.admitted[r.lockKey(wfe)] = wfe.UID
+			}
+		}
+		if list.Continue == "" {
+			r.locks.rebuilt = true
+			return nil
+		}
+	}
+}
+
+// startedExecutions are the UIDs of the executions that have a main Workflow.
+func (r *Reconciler) startedExecutions(ctx context.Context) (map[types.UID]bool, error) {
+	started := map[types.UID]bool{}
+	list := &wfv1.WorkflowList{}
+	for {
+		if err := r.Live.List(ctx, list, client.Limit(livePage), client.Continue(list.Continue), client.MatchingLabels{wfev1.LabelRole: wfev1.RoleMain}); err != nil {
+			return nil, fmt.Errorf("list Workflows: %w", err)
+		}
+		for i := range list.Items {
+			for _, owner := range list.Items[i].OwnerReferences {
+				started[owner.UID] = true
+			}
+		}
+		if list.Continue == "" {
+			return started, nil
+		}
+	}
+}

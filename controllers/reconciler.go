@@ -1,0 +1,112 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+// conflictDelay is how long a reconcile whose patch met a newer object waits for the cache to show it.
+const conflictDelay = 100 * time.Millisecond
+
+// Settings are the choices of an installation that the reconciler needs.
+type Settings struct {
+	// Workflow shapes the Workflows that are created.
+	Workflow translate.Options
+	// DefaultTimeout bounds an execution that sets no timeoutSeconds; at least one second.
+	DefaultTimeout time.Duration
+	// NamespacedActions lets WorkflowTemplates of an execution's namespace be actions. Where both have an action, the
+	// namespace's wins.
+	NamespacedActions bool
+	// ArgoURL is the base URL of the Argo UI for status.url; empty leaves it out.
+	ArgoURL string
+}
+
+// Reconciler drives WorkflowExecutions to their end.
+type Reconciler struct {
+	client.Client
+	// Live reads from the API server where a stale answer could run something twice.
+	Live client.Reader
+	// Clock tells the time; the pure packages have none.
+	Clock clock.PassiveClock
+	// Events records what a user should know.
+	Events events.EventRecorder
+	// Metrics counts what was recorded.
+	Metrics *metrics.Recorder
+	// Settings are the installation's choices.
+	Settings Settings
+
+	locks locks
+}
+
+// Reconcile brings one execution a step further. Errors are those of the API server and are retried with a backoff;
+// what is wrong with an execution itself ends in its status.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	wfe := &wfev1.WorkflowExecution{}
+	if err := r.Get(ctx, req.NamespacedName, wfe); err != nil {
+		if apierrors.IsNotFound(err) {
+			return ctrl.Result{}, r.releaseAbandoned(ctx, req.NamespacedName, "")
+		}
+		return ctrl.Result{}, err
+	}
+	result, err := r.reconcile(ctx, wfe)
+	if apierrors.IsConflict(err) {
+		log.FromContext(ctx).V(1).Info("met a newer object", "conflict", err.Error())
+		return ctrl.Result{RequeueAfter: conflictDelay}, nil
+	}
+	return result, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+	if wfe.Status.Phase.IsTerminal() {
+		return r.settle(ctx, wfe)
+	}
+	next := wfe.DeepCopy()
+	next.Status.ObservedGeneration = wfe.Generation
+	result, act, err := r.advance(ctx, next)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.record(ctx, wfe, next); err != nil {
+		return ctrl.Result{}, err
+	}
+	if next.Status.Phase.IsTerminal() {
+		return r.settle(ctx, next)
+	}
+	if act != nil {
+		return result, act(ctx)
+	}
+	return result, nil
+}
+
+// action is what is to be done once the status that calls for it is recorded.
+type action func(ctx context.Context) error
+
+// advance derives the next status of an execution that has not ended, and what is to be done about it.
+func (r *Reconciler) advance(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
+	if wfe.Status.WorkflowRef == nil {
+		result, err := r.start(ctx, wfe)
+		return result, nil, err
+	}
+	return r.follow(ctx, wfe)
+}
+
+func (r *Reconciler) now() time.Time { return r.Clock.Now() }
+
+// timeout is the bound on an execution's run.
+func (r *Reconciler) timeout(wfe *wfev1.WorkflowExecution) time.Duration {
+	if wfe.Spec.TimeoutSeconds != nil {
+		return time.Duration(*wfe.Spec.TimeoutSeconds) * time.Second
+	}
+	return r.Settings.DefaultTimeout
+}

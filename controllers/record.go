@@ -1,0 +1,119 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+// maxMessageBytes bounds a condition's message.
+const maxMessageBytes = 1024
+
+// record writes the next status if it differs, in one patch that fails on a newer object; only then are counters moved
+// and events sent.
+func (r *Reconciler) record(ctx context.Context, before, after *wfev1.WorkflowExecution) error {
+	if equality.Semantic.DeepEqual(before.Status, after.Status) {
+		return nil
+	}
+	written := after.DeepCopy()
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Status().Patch(ctx, written, patch); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("patch the status: %w", err))
+	}
+	after.ResourceVersion = written.ResourceVersion
+	r.Metrics.Observe(before, after)
+	r.emit(before, after)
+	return nil
+}
+
+// finish ends the execution in a phase.
+func (r *Reconciler) finish(wfe *wfev1.WorkflowExecution, phase wfev1.Phase, reason, message string) {
+	status := &wfe.Status
+	r.accountPause(wfe, phase)
+	now := metav1.NewTime(r.now().Truncate(time.Second))
+	status.Phase, status.CompletionTime = phase, &now
+	if status.StartTime != nil {
+		parallel := translate.ParallelSteps(status.Steps)
+		status.ParallelSteps = &parallel
+	}
+	setProgress(wfe)
+	setCondition(wfe, wfev1.ConditionReconciling, metav1.ConditionFalse, reason, message)
+	if phase == wfev1.PhaseCompleted {
+		setCondition(wfe, wfev1.ConditionComplete, metav1.ConditionTrue, reason, message)
+	}
+	if phase == wfev1.PhaseFailed {
+		setCondition(wfe, wfev1.ConditionFailed, metav1.ConditionTrue, reason, message)
+		setCondition(wfe, wfev1.ConditionStalled, metav1.ConditionTrue, reason, message)
+	}
+}
+
+// fail ends the execution in phase Failed, with the failure as condition and status.
+func (r *Reconciler) fail(wfe *wfev1.WorkflowExecution, failure wfev1.Failure) {
+	failure.Message = shorten(failure.Message)
+	wfe.Status.Failure = &failure
+	message := failure.Message
+	if failure.Step != "" && !strings.HasPrefix(message, "step ") {
+		message = shorten(fmt.Sprintf("step %q: %s", failure.Step, message))
+	}
+	r.finish(wfe, wfev1.PhaseFailed, string(failure.Reason), message)
+}
+
+func setProgress(wfe *wfev1.WorkflowExecution) {
+	wfe.Status.Progress = fmt.Sprintf("%d/%d", translate.Ended(wfe.Status.Steps), len(wfe.Spec.Steps))
+}
+
+func setReconciling(wfe *wfev1.WorkflowExecution, reason, message string) {
+	setCondition(wfe, wfev1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+}
+
+func setCondition(wfe *wfev1.WorkflowExecution, conditionType string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(&wfe.Status.Conditions, metav1.Condition{
+		Type: conditionType, Status: status, Reason: reason, Message: shorten(message), ObservedGeneration: wfe.Generation,
+	})
+}
+
+// emit tells what changed between two recorded statuses: at most one event for the phase, and one for each step that
+// failed.
+func (r *Reconciler) emit(before, after *wfev1.WorkflowExecution) {
+	known := make(map[string]wfev1.StepPhase, len(before.Status.Steps))
+	for i := range before.Status.Steps {
+		known[before.Status.Steps[i].Name] = before.Status.Steps[i].Phase
+	}
+	for i := range after.Status.Steps {
+		step := &after.Status.Steps[i]
+		if step.Phase == wfev1.StepFailed && known[step.Name] != wfev1.StepFailed {
+			r.Events.Eventf(after, nil, corev1.EventTypeWarning, "StepFailed", "Mirror", "Step %s failed: %s: %s", step.Name, step.Reason, step.Message)
+		}
+	}
+	if before.Status.Phase == after.Status.Phase {
+		return
+	}
+	switch after.Status.Phase {
+	case wfev1.PhaseRunning:
+		r.Events.Eventf(after, nil, corev1.EventTypeNormal, "Running", "Run", "Workflow %s runs the steps", after.Name)
+	case wfev1.PhaseCompleted, wfev1.PhaseCancelled:
+		condition := meta.FindStatusCondition(after.Status.Conditions, wfev1.ConditionReconciling)
+		r.Events.Eventf(after, nil, corev1.EventTypeNormal, string(after.Status.Phase), "End", "%s: %s", after.Status.Progress, condition.Message)
+	case wfev1.PhaseFailed:
+		failure := after.Status.Failure
+		r.Events.Eventf(after, nil, corev1.EventTypeWarning, string(failure.Reason), "End", "%s", failure.Message)
+	case wfev1.PhasePending, wfev1.PhaseAwaitingApproval, wfev1.PhaseSuspended, wfev1.PhaseRollingBack:
+		condition := meta.FindStatusCondition(after.Status.Conditions, wfev1.ConditionReconciling)
+		if condition != nil {
+			r.Events.Eventf(after, nil, corev1.EventTypeNormal, string(after.Status.Phase), "Wait", "%s", condition.Message)
+		}
+	}
+}
+
+// shorten bounds a message.
+func shorten(message string) string { return translate.Truncate(message, maxMessageBytes) }

@@ -1,0 +1,196 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+// reappliedDelay is how often a re-applied execution looks whether its predecessor's Workflow is gone. The deletion is
+// watched too; this only covers one that was gone before it was seen.
+const reappliedDelay = 5 * time.Second
+
+// start takes an execution that has no Workflow to the one that it gets: validated, admitted, created.
+func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+	if wfe.Status.Phase == "" {
+		wfe.Status.Phase = wfev1.PhasePending
+	}
+	if wfe.Spec.Cancel != wfev1.CancelNone || wfe.DeletionTimestamp != nil {
+		r.cancelBeforeStart(wfe)
+		return ctrl.Result{}, nil
+	}
+	began := r.now()
+	plan, err := r.plan(ctx, wfe)
+	if err != nil {
+		return ctrl.Result{}, failInvalid(r, wfe, err)
+	}
+	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionTrue, "Accepted", "the specification fits the catalog")
+	if len(wfe.Status.Steps) == 0 {
+		wfe.Status.Steps = plan.InitialSteps()
+		setProgress(wfe)
+	}
+	deadline := wfe.CreationTimestamp.Add(r.timeout(wfe))
+	if !r.now().Before(deadline) {
+		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonTimedOut, Message: "the execution timed out before it could start"})
+		return ctrl.Result{}, nil
+	}
+	untilDeadline := ctrl.Result{RequeueAfter: deadline.Sub(r.now())}
+	if wfe.Spec.Suspended {
+		setReconciling(wfe, "Suspended", "suspended before its start")
+		return untilDeadline, nil
+	}
+	holder, err := r.admit(ctx, wfe)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if holder != "" {
+		setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionFalse, "TargetLocked",
+			fmt.Sprintf("%s %s is being remediated by %s", wfe.Spec.Target.Kind, wfe.Spec.Target.Name, holder))
+		setReconciling(wfe, "TargetLocked", "waiting for "+holder)
+		return untilDeadline, nil
+	}
+	setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionTrue, "TargetFree", "the execution holds the lock on its target")
+	wf := plan.Workflow(r.Settings.Workflow)
+	return r.ensureWorkflow(ctx, wfe, wf, plan.Graph().Edges(), r.now().Sub(began))
+}
+
+func (r *Reconciler) cancelBeforeStart(wfe *wfev1.WorkflowExecution) {
+	for i := range wfe.Status.Steps {
+		wfe.Status.Steps[i].Phase = wfev1.StepCancelled
+	}
+	r.finish(wfe, wfev1.PhaseCancelled, "Cancelled", "cancelled before it started; nothing ran")
+}
+
+// plan validates the execution against the catalog in the cache.
+func (r *Reconciler) plan(ctx context.Context, wfe *wfev1.WorkflowExecution) (*translate.Plan, error) {
+	catalog, err := r.catalog(ctx, wfe.Namespace, translate.Actions(&wfe.Spec))
+	if err != nil {
+		return nil, err
+	}
+	return translate.NewPlan(wfe, catalog)
+}
+
+// failInvalid ends an execution that can never run; any other error is returned, to be tried again.
+func failInvalid(r *Reconciler, wfe *wfev1.WorkflowExecution, err error) error {
+	var invalid *translate.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	first := invalid.First()
+	message := shorten(invalid.Error())
+	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionFalse, string(first.Reason), message)
+	r.fail(wfe, wfev1.Failure{Step: first.Step, Reason: first.Reason, Message: message})
+	return nil
+}
+
+// ensureWorkflow creates the Workflow, or adopts the one that an earlier attempt created.
+//
+// The cache may lag behind our own status patch, and a Workflow that was created, recorded and forced away must not be
+// created again. So the execution is read from the API server once before the creation: whoever else could have
+// written its status is this same key in this same process.
+func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, edges int, resolved time.Duration) (ctrl.Result, error) {
+	if tooLarge, err := r.refuseLarge(wfe, wf); tooLarge || err != nil {
+		return ctrl.Result{}, err
+	}
+	live := &wfev1.WorkflowExecution{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(wfe), live); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if live.ResourceVersion != wfe.ResourceVersion {
+		return ctrl.Result{}, apierrors.NewConflict(wfev1.GroupVersion.WithResource("workflowexecutions").GroupResource(), wfe.Name,
+			errors.New("the cache is behind"))
+	}
+	began := r.now()
+	err := r.Create(ctx, wf)
+	switch {
+	case err == nil:
+		r.Metrics.ObserveCreation(r.now().Sub(began))
+		r.Metrics.ObserveResolution(resolved, edges, len(wfe.Spec.Steps))
+	case apierrors.IsAlreadyExists(err):
+		adopted, err := r.adopt(ctx, wfe, wf.Name)
+		if adopted == nil || err != nil {
+			return ctrl.Result{RequeueAfter: reappliedDelay}, err
+		}
+		wf = adopted
+	case isRefusal(err):
+		r.fail(wfe, wfev1.Failure{Reason: refusalReason(err), Message: shorten("the API server refused the Workflow: " + err.Error())})
+		return ctrl.Result{}, nil
+	default:
+		return ctrl.Result{}, fmt.Errorf("create Workflow: %w", err)
+	}
+	r.setStarted(wfe, wf)
+	return ctrl.Result{RequeueAfter: r.timeout(wfe)}, nil
+}
+
+func (r *Reconciler) refuseLarge(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (bool, error) {
+	encoded, err := json.Marshal(wf)
+	if err != nil {
+		return false, fmt.Errorf("encode Workflow: %w", err)
+	}
+	if len(encoded) <= translate.MaxWorkflowBytes {
+		return false, nil
+	}
+	message := fmt.Sprintf("the Workflow would have %d bytes and at most %d are sent: use fewer steps or smaller values", len(encoded), translate.MaxWorkflowBytes)
+	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionFalse, string(wfev1.ReasonWorkflowTooLarge), message)
+	r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonWorkflowTooLarge, Message: message})
+	return true, nil
+}
+
+// isRefusal reports whether the API server will refuse the same Workflow for ever.
+func isRefusal(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
+}
+
+func refusalReason(err error) wfev1.FailureReason {
+	if apierrors.IsForbidden(err) {
+		return wfev1.ReasonForbidden
+	}
+	if apierrors.IsRequestEntityTooLargeError(err) {
+		return wfev1.ReasonWorkflowTooLarge
+	}
+	return wfev1.ReasonEngineRefused
+}
+
+// adopt looks at the Workflow that has our name. It returns it when it is ours, nothing when it belongs to a
+// predecessor of the same name that is going away, and ends the execution when it is somebody else's.
+func (r *Reconciler) adopt(ctx context.Context, wfe *wfev1.WorkflowExecution, name string) (*wfv1.Workflow, error) {
+	wf := &wfv1.Workflow{}
+	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: name}, wf); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	owner := metav1.GetControllerOf(wf)
+	switch {
+	case owner != nil && owner.UID == wfe.UID:
+		return wf, nil
+	case wf.DeletionTimestamp != nil || owner != nil && owner.Kind == wfev1.Kind && owner.Name == wfe.Name:
+		setReconciling(wfe, "PredecessorEnding", "waiting until the Workflow of an earlier WorkflowExecution of this name is gone")
+		return nil, r.releaseAbandoned(ctx, client.ObjectKeyFromObject(wfe), wfe.UID)
+	}
+	message := fmt.Sprintf("metadata.name: a Workflow %q that belongs to somebody else is in the namespace; choose another name", name)
+	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionFalse, string(wfev1.ReasonInvalidSpec), message)
+	r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonInvalidSpec, Message: message})
+	return nil, nil
+}
+
+func (r *Reconciler) setStarted(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) {
+	started := wf.CreationTimestamp
+	wfe.Status.WorkflowRef = &wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID}
+	wfe.Status.StartTime = &started
+	wfe.Status.Phase = wfev1.PhaseRunning
+	if r.Settings.ArgoURL != "" {
+		wfe.Status.URL = fmt.Sprintf("%s/workflows/%s/%s", r.Settings.ArgoURL, wfe.Namespace, wf.Name)
+	}
+	setReconciling(wfe, "Running", "the Workflow was created")
+}

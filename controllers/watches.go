@@ -1,0 +1,76 @@
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// SetupWithManager adds the indices and the watches. An execution is looked at when it changes, when one of its
+// Workflows changes, and when one with the same target stops being in its way.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
+	if err := addIndices(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	build := ctrl.NewControllerManagedBy(mgr).
+		Named("workflowexecution").
+		For(&wfev1.WorkflowExecution{}).
+		Owns(&wfv1.Workflow{}).
+		Watches(&wfev1.WorkflowExecution{}, r.wakeRivals()).
+		Watches(&wfv1.ClusterWorkflowTemplate{}, r.learnActions()).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+	if r.Settings.NamespacedActions {
+		build = build.Watches(&wfv1.WorkflowTemplate{}, r.learnActions())
+	}
+	return build.Complete(r)
+}
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// wakeRivals wakes those that wait for a target when whoever was before them has ended, is gone or gave way.
+func (r *Reconciler) wakeRivals() handler.EventHandler {
+	wake := func(ctx context.Context, object client.Object, q queue) {
+		rivals, err := r.rivals(ctx, object.(*wfev1.WorkflowExecution))
+		if err != nil {
+			log.FromContext(ctx).Error(err, "cannot wake the executions that wait for the target")
+			return
+		}
+		for i := range rivals {
+			if rivals[i].Status.WorkflowRef == nil {
+				q.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&rivals[i])})
+			}
+		}
+	}
+	return handler.Funcs{
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			if givesWay(e.ObjectOld.(*wfev1.WorkflowExecution), e.ObjectNew.(*wfev1.WorkflowExecution)) {
+				wake(ctx, e.ObjectNew, q)
+			}
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { wake(ctx, e.Object, q) },
+	}
+}
+
+func givesWay(before, after *wfev1.WorkflowExecution) bool {
+	return after.Status.Phase.IsTerminal() && !before.Status.Phase.IsTerminal() ||
+		after.Spec.Suspended && !before.Spec.Suspended && after.Status.WorkflowRef == nil
+}
+
+// learnActions tells the metrics which actions there are, so that their series exist before the first step runs.
+func (r *Reconciler) learnActions() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
+		r.Metrics.SetActions([]string{object.GetLabels()[wfev1.LabelAction]})
+		return nil
+	})
+}

@@ -1,0 +1,157 @@
+package translate
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// terminationMessage is what an action writes to its termination log before it fails.
+type terminationMessage struct {
+	Reason  wfev1.FailureReason `json:"reason"`
+	Message string              `json:"message"`
+}
+
+// actionReasons are the reasons that an action may give for itself. The others are for the controller to find.
+var actionReasons = map[wfev1.FailureReason]bool{
+	wfev1.ReasonActionFailed: true, wfev1.ReasonForbidden: true, wfev1.ReasonInvalidSpec: true,
+	wfev1.ReasonDeadlineExceeded: true, wfev1.ReasonUnknown: true,
+}
+
+// pattern is words of a message by which a reason is known. Words are whole tokens: "room" is not "oom".
+type pattern struct {
+	words  string
+	reason wfev1.FailureReason
+}
+
+// failurePatterns are the messages of Argo (workflow/controller/operator.go, exec_control.go) and the kubelet.
+var failurePatterns = []pattern{
+	{"OOMKilled", wfev1.ReasonOOMKilled},
+	{"ImagePullBackOff", wfev1.ReasonImagePullBackOff},
+	{"ErrImagePull", wfev1.ReasonImagePullBackOff},
+	{"ErrImageNeverPull", wfev1.ReasonImagePullBackOff},
+	{"InvalidImageName", wfev1.ReasonImagePullBackOff},
+	{"longer than the specified deadline", wfev1.ReasonDeadlineExceeded},
+	{"exceeded its deadline", wfev1.ReasonDeadlineExceeded},
+	{"timeout", wfev1.ReasonDeadlineExceeded},
+	{"pod deleted", wfev1.ReasonPodDeleted},
+	{"Evicted", wfev1.ReasonPodDeleted},
+	{"The node was low on resource", wfev1.ReasonPodDeleted},
+	{"forbidden", wfev1.ReasonForbidden},
+}
+
+// pendingPatterns are the reasons for which a pod cannot start that are known before its step ends.
+var pendingPatterns = []pattern{
+	{"ImagePullBackOff", wfev1.ReasonImagePullBackOff},
+	{"ErrImagePull", wfev1.ReasonImagePullBackOff},
+	{"ErrImageNeverPull", wfev1.ReasonImagePullBackOff},
+	{"InvalidImageName", wfev1.ReasonImagePullBackOff},
+}
+
+// classify finds the reason of a failed step from its last attempt, and the message to show. Where the attempt ended
+// because its pod never started, what kept the pod from starting is the reason: Argo overwrites it (operator.go:1674).
+func classify(step *wfev1.StepStatus, last *wfv1.NodeStatus) (wfev1.FailureReason, string) {
+	if said, ok := parseTermination(last.Message); ok {
+		return said.Reason, Truncate(said.Message, maxMessageBytes)
+	}
+	reason := match(failurePatterns, last.Message)
+	if step.Reason != "" && (reason == wfev1.ReasonDeadlineExceeded || reason == wfev1.ReasonPodDeleted) {
+		return step.Reason, Truncate(fmt.Sprintf("the pod did not start in time: %s", step.Message), maxMessageBytes)
+	}
+	if reason == "" && last.Phase == wfv1.NodeFailed {
+		reason = wfev1.ReasonActionFailed
+	}
+	if reason == "" {
+		reason = wfev1.ReasonUnknown
+	}
+	message := last.Message
+	if message == "" {
+		message = "Argo gave no message; see the pod's log"
+	}
+	return reason, Truncate(message, maxMessageBytes)
+}
+
+// pendingReason is why a pod cannot start; empty for what passes by itself.
+func pendingReason(message string) wfev1.FailureReason { return match(pendingPatterns, message) }
+
+func match(patterns []pattern, message string) wfev1.FailureReason {
+	for _, p := range patterns {
+		if hasWords(message, p.words) {
+			return p.reason
+		}
+	}
+	return ""
+}
+
+// hasWords reports whether text contains words as whole tokens.
+func hasWords(text, words string) bool {
+	for from := 0; ; {
+		at := strings.Index(text[from:], words)
+		if at < 0 {
+			return false
+		}
+		start, end := from+at, from+at+len(words)
+		if !isWordByte(text, start-1) && !isWordByte(text, end) {
+			return true
+		}
+		from = start + 1
+	}
+}
+
+func isWordByte(text string, i int) bool {
+	if i < 0 || i >= len(text) {
+		return false
+	}
+	c := text[i]
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// parseTermination reads an action's termination message out of what Argo makes of it:
+// "main: Error (exit code 64): {…}" (operator.go:1730).
+func parseTermination(message string) (terminationMessage, bool) {
+	var said terminationMessage
+	start := strings.Index(message, "{")
+	if start < 0 || !strings.Contains(message[:start], "(exit code ") {
+		return said, false
+	}
+	if err := json.NewDecoder(strings.NewReader(message[start:])).Decode(&said); err != nil {
+		return terminationMessage{}, false
+	}
+	if !actionReasons[said.Reason] {
+		said.Reason = wfev1.ReasonActionFailed
+	}
+	if said.Message == "" {
+		said.Message = message
+	}
+	return said, true
+}
+
+// wasStopped reports whether a failed node is the work of a shutdown. A retried step whose attempts were used up, or
+// that said that no retry helps, failed by itself, though Argo notes the shutdown on its Retry node.
+func wasStopped(wf *wfv1.Workflow, node, last *wfv1.NodeStatus) bool {
+	const bySignal, byRetry = "workflow shutdown with strategy", "Stopped with strategy"
+	if strings.Contains(last.Message, bySignal) {
+		return true
+	}
+	if !strings.Contains(node.Message, byRetry) || node.Type != wfv1.NodeTypeRetry {
+		return false
+	}
+	if last.Outputs != nil && last.Outputs.ExitCode != nil && *last.Outputs.ExitCode == ExitCodeNeverWorks {
+		return false
+	}
+	return !attemptsUsedUp(wf, node)
+}
+
+func attemptsUsedUp(wf *wfv1.Workflow, node *wfv1.NodeStatus) bool {
+	for i := range wf.Spec.Templates {
+		t := &wf.Spec.Templates[i]
+		if t.Name == node.TemplateName && t.RetryStrategy != nil && t.RetryStrategy.Limit != nil {
+			return len(attemptsOf(wf, node)) > t.RetryStrategy.Limit.IntValue()
+		}
+	}
+	return false
+}

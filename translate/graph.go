@@ -1,0 +1,179 @@
+package translate
+
+import (
+	"strings"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// Graph is the dependencies of an execution's steps, known to be free of cycles.
+type Graph struct {
+	index   map[string]int
+	parents [][]int
+	order   []int
+	edges   int
+	// ancestors has a bit set a step, made when first asked for: only references to outputs need it.
+	ancestors []bitset
+}
+
+// NewGraph reads the dependencies of steps. It reports duplicate names, unknown and repeated dependencies, and one
+// cycle if there is any; the graph is nil when there is a problem. Time and memory are linear in steps and edges.
+func NewGraph(steps []wfev1.Step) (*Graph, []Problem) {
+	g := &Graph{index: make(map[string]int, len(steps)), parents: make([][]int, len(steps))}
+	var problems []Problem
+	for i := range steps {
+		name := steps[i].Name
+		if _, taken := g.index[name]; taken {
+			problems = append(problems, invalidf(name, "name", "the name is used by two steps"))
+			continue
+		}
+		g.index[name] = i
+	}
+	for i := range steps {
+		parents, found := g.parentsOf(&steps[i])
+		problems = append(problems, found...)
+		g.parents[i] = parents
+		g.edges += len(parents)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	if cycle := g.sort(len(steps)); cycle != nil {
+		return nil, []Problem{describeCycle(steps, cycle)}
+	}
+	return g, nil
+}
+
+func (g *Graph) parentsOf(step *wfev1.Step) ([]int, []Problem) {
+	if len(step.DependsOn) == 0 {
+		return nil, nil
+	}
+	var problems []Problem
+	parents := make([]int, 0, len(step.DependsOn))
+	seen := make(map[int]struct{}, len(step.DependsOn))
+	for _, name := range step.DependsOn {
+		parent, known := g.index[name]
+		if !known {
+			problems = append(problems, invalidf(step.Name, "dependsOn", "there is no step %q", name))
+			continue
+		}
+		if _, repeated := seen[parent]; repeated {
+			problems = append(problems, invalidf(step.Name, "dependsOn", "%q is listed twice", name))
+			continue
+		}
+		seen[parent] = struct{}{}
+		parents = append(parents, parent)
+	}
+	return parents, problems
+}
+
+// The states of a step during the search for a cycle.
+const (
+	unseen = iota
+	onPath
+	placed
+)
+
+// sort puts every step after its dependencies and otherwise keeps the specification's order, so that a specification
+// that is written in a runnable order is its own plan. It returns the steps of a cycle instead if there is one. The
+// search keeps its own stack: a chain of any length costs no goroutine stack.
+func (g *Graph) sort(n int) []int {
+	g.order = make([]int, 0, n)
+	state := make([]uint8, n)
+	next := make([]int, n)
+	path := make([]int, 0, n)
+	for root := range n {
+		if state[root] != unseen {
+			continue
+		}
+		path = append(path[:0], root)
+		state[root] = onPath
+		for len(path) > 0 {
+			step := path[len(path)-1]
+			if next[step] == len(g.parents[step]) {
+				state[step] = placed
+				g.order = append(g.order, step)
+				path = path[:len(path)-1]
+				continue
+			}
+			parent := g.parents[step][next[step]]
+			next[step]++
+			switch state[parent] {
+			case unseen:
+				state[parent] = onPath
+				path = append(path, parent)
+			case onPath:
+				return cycleOf(path, parent)
+			}
+		}
+	}
+	return nil
+}
+
+func cycleOf(path []int, start int) []int {
+	for i, step := range path {
+		if step == start {
+			return append(append([]int{}, path[i:]...), start)
+		}
+	}
+	return append([]int{}, path...)
+}
+
+// describeCycle names the steps of a cycle in the order of "depends on", at most ten of them.
+func describeCycle(steps []wfev1.Step, cycle []int) Problem {
+	const most = 10
+	names := make([]string, 0, most+1)
+	for _, i := range cycle {
+		if len(names) == most {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, steps[i].Name)
+	}
+	return invalidf(steps[cycle[0]].Name, "dependsOn", "the dependencies form a cycle: %s", strings.Join(names, " → "))
+}
+
+// Edges is the number of dependencies.
+func (g *Graph) Edges() int { return g.edges }
+
+// Order is the plan order: indices into the steps, every step after its dependencies.
+func (g *Graph) Order() []int { return g.order }
+
+// Parents are the indices of the steps that step i depends on directly, in the specification's order.
+func (g *Graph) Parents(i int) []int { return g.parents[i] }
+
+// Index is the position of the step with this name, and whether there is one.
+func (g *Graph) Index(name string) (int, bool) {
+	i, ok := g.index[name]
+	return i, ok
+}
+
+// IsAncestor reports whether step i depends on step ancestor, directly or not. The first call costs one pass over the
+// edges with a bit for every step.
+func (g *Graph) IsAncestor(ancestor, i int) bool {
+	if g.ancestors == nil {
+		g.ancestors = make([]bitset, len(g.parents))
+		for _, step := range g.order {
+			set := newBitset(len(g.parents))
+			for _, parent := range g.parents[step] {
+				set.add(parent)
+				set.union(g.ancestors[parent])
+			}
+			g.ancestors[step] = set
+		}
+	}
+	return g.ancestors[i].has(ancestor)
+}
+
+type bitset []uint64
+
+func newBitset(n int) bitset { return make(bitset, (n+63)/64) }
+
+func (b bitset) add(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b bitset) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+
+func (b bitset) union(other bitset) {
+	for i, word := range other {
+		b[i] |= word
+	}
+}

@@ -1,0 +1,133 @@
+package translate
+
+import (
+	"fmt"
+	"sort"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// CriticalFailure is the failure that fails the execution: the critical step that failed first, or nil while none did.
+// Steps that failed in the same second are taken in plan order.
+func CriticalFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus) *wfev1.Failure {
+	critical := make(map[string]bool, len(spec.Steps))
+	for i := range spec.Steps {
+		critical[spec.Steps[i].Name] = spec.Steps[i].IsCritical()
+	}
+	first := firstFailed(steps, func(step *wfev1.StepStatus) bool { return critical[step.Name] })
+	if first == nil {
+		return nil
+	}
+	return failureOf(first)
+}
+
+func firstFailed(steps []wfev1.StepStatus, counts func(*wfev1.StepStatus) bool) *wfev1.StepStatus {
+	var first *wfev1.StepStatus
+	for i := range steps {
+		step := &steps[i]
+		if step.Phase != wfev1.StepFailed || !counts(step) {
+			continue
+		}
+		if first == nil || endedBefore(step.CompletionTime, first.CompletionTime) {
+			first = step
+		}
+	}
+	return first
+}
+
+func endedBefore(a, b *metav1.Time) bool { return a != nil && (b == nil || a.Before(b)) }
+
+func failureOf(step *wfev1.StepStatus) *wfev1.Failure {
+	return &wfev1.Failure{Step: step.Name, Action: step.Action, Reason: step.Reason, Message: step.Message}
+}
+
+// MainFailure is why an execution whose main Workflow has ended did not complete, or nil when it did. It is derived
+// from the steps and from which are critical; Argo's own phase says only what no step explains.
+func MainFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus, wf *wfv1.Workflow) *wfev1.Failure {
+	if failure := CriticalFailure(spec, steps); failure != nil {
+		return failure
+	}
+	if wf.Status.Phase != wfv1.WorkflowSucceeded && len(wf.Status.Nodes) == 0 && wf.Status.CompressedNodes == "" {
+		return &wfev1.Failure{
+			Reason:  wfev1.ReasonEngineRefused,
+			Message: Truncate("Argo did not run the Workflow: "+wf.Status.Message, maxMessageBytes),
+		}
+	}
+	critical := make(map[string]bool, len(spec.Steps))
+	for i := range spec.Steps {
+		critical[spec.Steps[i].Name] = spec.Steps[i].IsCritical()
+	}
+	for i := range steps {
+		if critical[steps[i].Name] && !endedWell(&steps[i]) {
+			return couldNotRun(&steps[i], steps)
+		}
+	}
+	return nil
+}
+
+// endedWell reports whether a critical step did what was asked: it completed, or its condition did not hold.
+func endedWell(step *wfev1.StepStatus) bool {
+	if step.Phase == wfev1.StepSkipped {
+		return step.ArgoPhase == string(wfv1.NodeSkipped)
+	}
+	return step.Phase == wfev1.StepCompleted
+}
+
+// couldNotRun blames the failure, of a step that is not critical, that kept a critical step from running: the step
+// needs an output that never came.
+func couldNotRun(step *wfev1.StepStatus, steps []wfev1.StepStatus) *wfev1.Failure {
+	failure := &wfev1.Failure{Step: step.Name, Action: step.Action, Reason: wfev1.ReasonUnknown}
+	cause := firstFailed(steps, func(*wfev1.StepStatus) bool { return true })
+	if cause == nil {
+		failure.Message = fmt.Sprintf("step %q did not run although no step failed; it is %s", step.Name, step.Phase)
+		return failure
+	}
+	failure.Reason = cause.Reason
+	failure.Message = Truncate(fmt.Sprintf("step %q could not run, since it needs what step %q did not deliver: %s", step.Name, cause.Name, cause.Message), maxMessageBytes)
+	return failure
+}
+
+// Ended is how many steps have ended.
+func Ended(steps []wfev1.StepStatus) int {
+	ended := 0
+	for i := range steps {
+		if steps[i].Phase.IsTerminal() {
+			ended++
+		}
+	}
+	return ended
+}
+
+// ParallelSteps is how many steps ran at a time when another step ran too. Runs are half-open intervals, so a step that
+// starts in the second in which another ends does not overlap it; approvals do not run.
+func ParallelSteps(steps []wfev1.StepStatus) int32 {
+	var runs []*wfev1.StepStatus
+	for i := range steps {
+		step := &steps[i]
+		if step.Action != "" && step.StartTime != nil && step.CompletionTime != nil && step.StartTime.Before(step.CompletionTime) {
+			runs = append(runs, step)
+		}
+	}
+	sort.SliceStable(runs, func(a, b int) bool { return runs[a].StartTime.Before(runs[b].StartTime) })
+	overlaps := make([]bool, len(runs))
+	latest := -1 // the run, among those before, that ends last
+	for i, run := range runs {
+		if latest >= 0 && run.StartTime.Before(runs[latest].CompletionTime) {
+			overlaps[i], overlaps[latest] = true, true
+		}
+		if latest < 0 || runs[latest].CompletionTime.Before(run.CompletionTime) {
+			latest = i
+		}
+	}
+	var parallel int32
+	for _, o := range overlaps {
+		if o {
+			parallel++
+		}
+	}
+	return parallel
+}

@@ -1,0 +1,123 @@
+package translate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// maxValueBytes bounds a parameter's value.
+const maxValueBytes = 64 << 10
+
+// actionUse is one place where a step calls an action: the step itself, or its rollback.
+type actionUse struct {
+	step       *wfev1.Step
+	path       string
+	action     string
+	parameters []wfev1.Parameter
+	// ownOutputs allows references to the step itself, which its rollback may make.
+	ownOutputs bool
+}
+
+// checkUse checks the parameters of one call against the action's declaration.
+func (p *Plan) checkUse(use actionUse) []Problem {
+	action := p.catalog[use.action]
+	if action == nil {
+		return []Problem{{
+			Step: use.step.Name, Field: use.path + "action", Reason: wfev1.ReasonUnknownAction,
+			Message: fmt.Sprintf("action %q is not in the catalog", use.action),
+		}}
+	}
+	var problems []Problem
+	if p.wfe.Spec.DryRun && action.parameter(ParameterDryRun) == nil {
+		problems = append(problems, invalidf(use.step.Name, use.path+"action", "action %q has no parameter %q, so it cannot be run dry", use.action, ParameterDryRun))
+	}
+	given := make(map[string]bool, len(use.parameters))
+	for i := range use.parameters {
+		parameter := &use.parameters[i]
+		field := use.path + "parameters[" + parameter.Name + "]"
+		if given[parameter.Name] {
+			problems = append(problems, invalidf(use.step.Name, field, "the parameter is given twice"))
+		}
+		given[parameter.Name] = true
+		problems = append(problems, p.checkParameter(use, action, parameter, field)...)
+	}
+	for i := range action.Parameters {
+		declared := &action.Parameters[i]
+		if declared.Default == nil && !given[declared.Name] && !isInjected(declared.Name) {
+			problems = append(problems, invalidf(use.step.Name, use.path+"parameters", "action %q requires parameter %q", use.action, declared.Name))
+		}
+	}
+	return problems
+}
+
+// isInjected reports whether the translator sets the parameter itself.
+func isInjected(name string) bool { return name == ParameterStep || name == ParameterDryRun }
+
+func (p *Plan) checkParameter(use actionUse, action *Action, parameter *wfev1.Parameter, field string) []Problem {
+	if isInjected(parameter.Name) {
+		return []Problem{invalidf(use.step.Name, field, "the controller sets this parameter")}
+	}
+	declared := action.parameter(parameter.Name)
+	if declared == nil {
+		return []Problem{invalidf(use.step.Name, field, "action %q has no such parameter; it has %s", action.Name, listParameters(action))}
+	}
+	if (parameter.Value == nil) == (parameter.ValueFrom == nil) {
+		return []Problem{invalidf(use.step.Name, field, "a parameter has either a value or a valueFrom")}
+	}
+	if from := parameter.ValueFrom; from != nil {
+		if from.Output == "" {
+			return []Problem{invalidf(use.step.Name, field+".valueFrom.output", "name the output")}
+		}
+		if problems := p.checkReference(use.step, field+".valueFrom", from.Step, from.Output, use.ownOutputs); len(problems) > 0 {
+			return problems
+		}
+		return p.checkEncoding(use, declared, from, field)
+	}
+	return checkValue(use.step.Name, declared, *parameter.Value, field)
+}
+
+// checkEncoding refuses an encoded output for a parameter that does not decode. The other way round the translator
+// encodes.
+func (p *Plan) checkEncoding(use actionUse, declared *ActionParameter, from *wfev1.OutputReference, field string) []Problem {
+	if p.graph == nil || declared.Base64 {
+		return nil
+	}
+	source, _ := p.graph.Index(from.Step)
+	action := p.catalog[p.wfe.Spec.Steps[source].Action]
+	if action == nil || !action.output(from.Output).Base64 {
+		return nil
+	}
+	return []Problem{invalidf(use.step.Name, field, "output %q of step %q is base64, and the parameter does not decode", from.Output, from.Step)}
+}
+
+func checkValue(step string, declared *ActionParameter, value, field string) []Problem {
+	if len(value) > maxValueBytes {
+		return []Problem{invalidf(step, field, "the value has %d bytes; at most %d are allowed", len(value), maxValueBytes)}
+	}
+	if len(declared.Enum) > 0 && !slices.Contains(declared.Enum, value) {
+		return []Problem{invalidf(step, field, "%q is not one of %s", Truncate(value, 64), strings.Join(declared.Enum, ", "))}
+	}
+	if declared.Base64 {
+		return nil
+	}
+	if sequence := forbiddenSequence(value); sequence != "" {
+		return []Problem{invalidf(step, field, "the sequence %q is not allowed in a value, since it would be expanded on its way to the action", sequence)}
+	}
+	return nil
+}
+
+func listParameters(a *Action) string {
+	var names []string
+	for i := range a.Parameters {
+		if name := a.Parameters[i].Name; !isInjected(name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

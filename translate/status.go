@@ -1,0 +1,220 @@
+package translate
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+	"github.com/argoproj/argo-workflows/v3/workflow/packer"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// maxAttempts bounds how many attempts of a step are looked for; the schema allows 21.
+const maxAttempts = 64
+
+// InitialSteps is the status of the steps before anything ran, in plan order.
+func (p *Plan) InitialSteps() []wfev1.StepStatus {
+	steps := make([]wfev1.StepStatus, 0, len(p.graph.Order()))
+	for _, i := range p.graph.Order() {
+		step := &p.wfe.Spec.Steps[i]
+		steps = append(steps, wfev1.StepStatus{Name: step.Name, Action: step.Action, Phase: wfev1.StepPending})
+	}
+	return steps
+}
+
+// Steps maps the nodes of a Workflow onto steps. It is a function of the previous steps and the nodes, because Argo
+// forgets: a step that has ended stays as it was recorded, and why a pod could not start is kept until the step ends.
+// Nodes are found by their computed ID, never by display name. Nodes of a Workflow that Argo has compressed or moved
+// to a database are not seen; see Decompress.
+func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
+	steps := make([]wfev1.StepStatus, len(previous))
+	budget := maxOutputBytes
+	for i := range previous {
+		steps[i] = mapStep(&previous[i], wf)
+		steps[i].Outputs = boundOutputs(&steps[i], &budget)
+	}
+	return steps
+}
+
+func mapStep(previous *wfev1.StepStatus, wf *wfv1.Workflow) wfev1.StepStatus {
+	if previous.Phase.IsTerminal() {
+		return *previous.DeepCopy()
+	}
+	step := previous.DeepCopy()
+	ended := wf.Status.Fulfilled()
+	node, found := nodeOf(wf, taskNodeName(wf.Name, previous.Name))
+	if !found {
+		if ended {
+			endWithoutNode(step, wf)
+		}
+		return *step
+	}
+	step.ArgoPhase = string(node.Phase)
+	attempts := attemptsOf(wf, node)
+	mapAttempts(step, wf, node, attempts)
+	if node.Fulfilled() || ended {
+		mapEnd(step, wf, node, attempts)
+		return *step
+	}
+	mapProgress(step, node, attempts)
+	return *step
+}
+
+// nodeOf finds a node by its computed key. The name is compared too: keys are hashes.
+func nodeOf(wf *wfv1.Workflow, name string) (*wfv1.NodeStatus, bool) {
+	node, ok := wf.Status.Nodes[nodeID(wf.Name, name)]
+	if !ok || node.Name != name {
+		return nil, false
+	}
+	return &node, true
+}
+
+// attemptsOf lists the nodes that did the work: the children of a Retry node, or the node itself.
+func attemptsOf(wf *wfv1.Workflow, node *wfv1.NodeStatus) []*wfv1.NodeStatus {
+	if node.Type != wfv1.NodeTypeRetry {
+		return []*wfv1.NodeStatus{node}
+	}
+	var attempts []*wfv1.NodeStatus
+	for n := range maxAttempts {
+		attempt, ok := nodeOf(wf, fmt.Sprintf("%s(%d)", node.Name, n))
+		if !ok {
+			break
+		}
+		attempts = append(attempts, attempt)
+	}
+	return attempts
+}
+
+func mapAttempts(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, attempts []*wfv1.NodeStatus) {
+	if node.Type == wfv1.NodeTypeSkipped || len(attempts) == 0 {
+		return
+	}
+	step.StartTime = timeOf(attempts[0].StartedAt)
+	if step.Action == "" {
+		return
+	}
+	step.Attempts = int32(len(attempts)) //nolint:gosec // bounded by maxAttempts
+	step.PodName = podName(wf, attempts[len(attempts)-1])
+}
+
+// mapProgress is the phase of a step that has not ended. A step is Pending until its first pod runs.
+func mapProgress(step *wfev1.StepStatus, node *wfv1.NodeStatus, attempts []*wfv1.NodeStatus) {
+	last := node
+	if len(attempts) > 0 {
+		last = attempts[len(attempts)-1]
+	}
+	switch {
+	case node.Type == wfv1.NodeTypeSuspend:
+		step.Phase = wfev1.StepAwaitingApproval
+	case last.Phase == wfv1.NodePending || last.Phase == "":
+		if len(attempts) <= 1 {
+			step.Phase = wfev1.StepPending
+		}
+		if last.Message != "" {
+			step.Message = Truncate(last.Message, maxMessageBytes)
+			step.Reason = pendingReason(last.Message)
+		}
+	default:
+		step.Phase = wfev1.StepRunning
+		step.Reason, step.Message = "", Truncate(node.Message, maxMessageBytes)
+	}
+}
+
+func mapEnd(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, attempts []*wfv1.NodeStatus) {
+	last := node
+	if len(attempts) > 0 {
+		last = attempts[len(attempts)-1]
+	}
+	step.CompletionTime = timeOf(last.FinishedAt)
+	if step.CompletionTime == nil {
+		step.CompletionTime = timeOf(node.FinishedAt)
+	}
+	switch node.Phase {
+	case wfv1.NodeSucceeded:
+		step.Phase, step.Reason, step.Message = wfev1.StepCompleted, "", ""
+		step.Outputs = outputsOf(node)
+	case wfv1.NodeSkipped, wfv1.NodeOmitted:
+		step.Phase, step.Reason, step.CompletionTime = wfev1.StepSkipped, "", nil
+		step.Message = Truncate(node.Message, maxMessageBytes)
+	case wfv1.NodeFailed, wfv1.NodeError:
+		mapFailure(step, wf, node, last)
+		step.Outputs = outputsOf(node)
+	case wfv1.NodePending, wfv1.NodeRunning:
+		endUnfinished(step, wf)
+	default:
+		step.Phase, step.Reason = wfev1.StepFailed, wfev1.ReasonUnknown
+		step.Message = Truncate(fmt.Sprintf("Argo reports the unknown phase %q: %s", node.Phase, node.Message), maxMessageBytes)
+	}
+}
+
+// mapFailure tells a step that failed from one that we stopped: Argo calls both Failed (exec_control.go:42).
+func mapFailure(step *wfev1.StepStatus, wf *wfv1.Workflow, node, last *wfv1.NodeStatus) {
+	if wf.Spec.Shutdown != "" && wasStopped(wf, node, last) {
+		step.Phase, step.Reason = wfev1.StepCancelled, ""
+		step.Message = "stopped before it ended"
+		return
+	}
+	step.Phase = wfev1.StepFailed
+	step.Reason, step.Message = classify(step, last)
+}
+
+// endWithoutNode ends a step that has no node in a Workflow that has ended.
+func endWithoutNode(step *wfev1.StepStatus, wf *wfv1.Workflow) {
+	if step.StartTime == nil {
+		step.Phase, step.Reason, step.Message = wfev1.StepSkipped, "", "never started"
+		return
+	}
+	endUnfinished(step, wf)
+}
+
+// endUnfinished ends a step that was on its way when its Workflow ended.
+func endUnfinished(step *wfev1.StepStatus, wf *wfv1.Workflow) {
+	step.CompletionTime = timeOf(wf.Status.FinishedAt)
+	if wf.Spec.Shutdown != "" {
+		step.Phase, step.Reason, step.Message = wfev1.StepCancelled, "", "stopped before it ended"
+		return
+	}
+	step.Phase, step.Reason = wfev1.StepFailed, wfev1.ReasonUnknown
+	step.Message = Truncate("the Workflow ended while the step was on its way: "+wf.Status.Message, maxMessageBytes)
+}
+
+// Running is how many pods of the Workflow are on their way. While it is zero, ending the Workflow ends no step early.
+func Running(wf *wfv1.Workflow) int {
+	running := 0
+	for _, node := range wf.Status.Nodes {
+		if node.Type == wfv1.NodeTypePod && !node.Fulfilled() {
+			running++
+		}
+	}
+	return running
+}
+
+// timeOf is nil for an unset time: Argo writes the zero time where it does not know.
+func timeOf(t metav1.Time) *metav1.Time {
+	if t.IsZero() || t.Unix() <= 0 {
+		return nil
+	}
+	return t.DeepCopy()
+}
+
+// PendingSince is since when a step's current pod waits to start, and the pod's name; nil while none waits.
+func PendingSince(wf *wfv1.Workflow, step string) (*metav1.Time, string) {
+	node, found := nodeOf(wf, taskNodeName(wf.Name, step))
+	if !found {
+		return nil, ""
+	}
+	attempts := attemptsOf(wf, node)
+	if len(attempts) == 0 {
+		return nil, ""
+	}
+	last := attempts[len(attempts)-1]
+	if last.Type != wfv1.NodeTypePod || last.Phase != wfv1.NodePending {
+		return nil, ""
+	}
+	return timeOf(last.StartedAt), podName(wf, last)
+}
+
+// Decompress puts nodes that Argo packed back into the Workflow's status. The error says that they cannot be read.
+func Decompress(wf *wfv1.Workflow) error { return packer.DecompressWorkflow(wf) }

@@ -1,0 +1,60 @@
+package translate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// argoStatuses are the words that Argo's tasks.X.status has for each phase in which a step can have ended.
+var argoStatuses = map[wfev1.StepPhase][]string{
+	wfev1.StepCompleted: {"Succeeded"},
+	wfev1.StepFailed:    {"Failed", "Error"},
+	wfev1.StepSkipped:   {"Skipped", "Omitted"},
+}
+
+// buildWhen translates a condition into Argo's language. The output is a variable of an expression and never part of
+// its text, so no value can change what is asked.
+func buildWhen(when *wfev1.When) string {
+	if when == nil {
+		return ""
+	}
+	variable := fmt.Sprintf("tasks['%s'].status", when.Step)
+	values := when.Values
+	if when.Output != "" {
+		variable = outputVariable(when.Step, when.Output)
+	} else {
+		values = statusesOf(values)
+	}
+	var condition string
+	switch when.Operator {
+	case wfev1.OperatorIn:
+		condition = fmt.Sprintf("%s in %s", variable, quoteList(values))
+	case wfev1.OperatorNotIn:
+		condition = fmt.Sprintf("not (%s in %s)", variable, quoteList(values))
+	case wfev1.OperatorExists:
+		condition = variable + ` != ""`
+	case wfev1.OperatorDoesNotExist:
+		condition = variable + ` == ""`
+	}
+	return "{{=" + condition + "}}"
+}
+
+func statusesOf(phases []string) []string {
+	var statuses []string
+	for _, phase := range phases {
+		statuses = append(statuses, argoStatuses[wfev1.StepPhase(phase)]...)
+	}
+	return statuses
+}
+
+// quoteList writes a list of string literals. Braces are escaped, so that no literal can end the template tag.
+func quoteList(values []string) string {
+	quoted := make([]string, len(values))
+	for i, value := range values {
+		quoted[i] = strings.NewReplacer("{", `\x7b`, "}", `\x7d`).Replace(strconv.QuoteToASCII(value))
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}

@@ -1,0 +1,201 @@
+package translate
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+const (
+	// MaxWorkflowBytes is the largest Workflow, encoded as JSON, that is sent: etcd refuses requests above 1.5 MiB, and
+	// Argo needs room for the nodes.
+	MaxWorkflowBytes = 1 << 20
+
+	// dagTemplate and approvalTemplate are the templates of our own in each Workflow.
+	dagTemplate      = "main"
+	approvalTemplate = "approval"
+
+	instanceIDLabel       = "workflows.argoproj.io/controller-instanceid"
+	titleAnnotation       = "workflows.argoproj.io/title"
+	descriptionAnnotation = "workflows.argoproj.io/description"
+
+	// beltSeconds is Argo's own deadline on our Workflows, 90 days. The controller keeps the real one, which excludes
+	// approvals; this one only keeps Argo's workflowDefaults from setting a shorter one.
+	beltSeconds = 90 * 24 * 3600
+	// keepSeconds keeps Argo's time to live away from our Workflows, 20 years: the controller deletes executions.
+	keepSeconds = 20 * 365 * 24 * 3600
+	// podKeepDuration is how long the pods of an ended Workflow stay for whoever wants to read their logs.
+	podKeepDuration = "24h"
+)
+
+// Options are the settings of an installation that shape its Workflows.
+type Options struct {
+	// ServiceAccountName is what steps run under when the execution names none.
+	ServiceAccountName string
+	// InstanceID is the instance ID of the Argo controller that shall run the Workflows; empty for none.
+	InstanceID string
+}
+
+// Workflow translates the plan into its main Workflow: one DAG template, and one template for each distinct action,
+// timeout and retry. Time is linear in steps, dependencies and the size of the parameters.
+func (p *Plan) Workflow(opts Options) *wfv1.Workflow {
+	templates := newTemplateSet()
+	tasks := make([]wfv1.DAGTask, 0, len(p.wfe.Spec.Steps))
+	for _, i := range p.graph.Order() {
+		tasks = append(tasks, p.buildTask(i, templates))
+	}
+	wf := p.newWorkflow(p.wfe.Name, wfev1.RoleMain, opts)
+	wf.Annotations = map[string]string{
+		titleAnnotation: fmt.Sprintf("Remediate %s %s", p.wfe.Spec.Target.Kind, p.wfe.Spec.Target.Name),
+		descriptionAnnotation: fmt.Sprintf("Steps of WorkflowExecution %s. See kubectl describe wfe %s -n %s.",
+			p.wfe.Name, p.wfe.Name, p.wfe.Namespace),
+	}
+	if p.wfe.Spec.Parallelism != nil {
+		parallelism := int64(*p.wfe.Spec.Parallelism)
+		wf.Spec.Parallelism = &parallelism
+	}
+	wf.Spec.Templates = templates.withDAG(tasks)
+	return wf
+}
+
+// newWorkflow makes what the main and the rollback Workflow have in common.
+func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
+	owner := *metav1.NewControllerRef(p.wfe, wfev1.GroupVersion.WithKind(wfev1.Kind))
+	labels := map[string]string{wfev1.LabelName: p.wfe.Name, wfev1.LabelRole: role}
+	if opts.InstanceID != "" {
+		labels[instanceIDLabel] = opts.InstanceID
+	}
+	serviceAccount := p.wfe.Spec.ServiceAccountName
+	if serviceAccount == "" {
+		serviceAccount = opts.ServiceAccountName
+	}
+	deadline := int64(beltSeconds)
+	keep := int32(keepSeconds)
+	return &wfv1.Workflow{
+		TypeMeta: metav1.TypeMeta{APIVersion: wfv1.SchemeGroupVersion.String(), Kind: "Workflow"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Namespace: p.wfe.Namespace, Labels: labels,
+			OwnerReferences: []metav1.OwnerReference{owner}, Finalizers: []string{wfev1.FinalizerObserved},
+		},
+		Spec: wfv1.WorkflowSpec{
+			Entrypoint:            dagTemplate,
+			ServiceAccountName:    serviceAccount,
+			SecurityContext:       restrictedPod(),
+			ActiveDeadlineSeconds: &deadline,
+			PodGC:                 &wfv1.PodGC{Strategy: wfv1.PodGCOnWorkflowCompletion, DeleteDelayDuration: podKeepDuration},
+			TTLStrategy:           &wfv1.TTLStrategy{SecondsAfterCompletion: &keep, SecondsAfterSuccess: &keep, SecondsAfterFailure: &keep},
+		},
+	}
+}
+
+func (p *Plan) buildTask(i int, templates *templateSet) wfv1.DAGTask {
+	step := &p.wfe.Spec.Steps[i]
+	task := wfv1.DAGTask{Name: step.Name, Depends: p.buildDepends(i), When: buildWhen(step.When)}
+	if step.Approval != nil {
+		task.Template = templates.approval()
+		if step.Approval.Message != "" {
+			task.Arguments.Parameters = []wfv1.Parameter{{Name: "message", Value: wfv1.AnyStringPtr(step.Approval.Message)}}
+		}
+		return task
+	}
+	action := p.catalog[step.Action]
+	task.Template = templates.action(action, step.TimeoutSeconds, step.Retry)
+	task.Arguments.Parameters = p.buildArguments(step.Name, action, step.Parameters, p.buildReference)
+	return task
+}
+
+// buildArguments lists the parameters of a call in the action's order: what is given, and what the translator sets.
+// Whatever else the action has keeps its default, which is in its template.
+func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Parameter, reference func(*wfev1.OutputReference, bool) string) []wfv1.Parameter {
+	values := make(map[string]*wfev1.Parameter, len(given))
+	for i := range given {
+		values[given[i].Name] = &given[i]
+	}
+	var arguments []wfv1.Parameter
+	for i := range action.Parameters {
+		declared := &action.Parameters[i]
+		var value string
+		switch parameter := values[declared.Name]; {
+		case declared.Name == ParameterStep:
+			value = step
+		case declared.Name == ParameterDryRun:
+			value = fmt.Sprint(p.wfe.Spec.DryRun)
+		case parameter == nil:
+			continue
+		case parameter.ValueFrom != nil:
+			value = reference(parameter.ValueFrom, declared.Base64)
+		case declared.Base64:
+			value = base64.StdEncoding.EncodeToString([]byte(*parameter.Value))
+		default:
+			value = *parameter.Value
+		}
+		arguments = append(arguments, wfv1.Parameter{Name: declared.Name, Value: wfv1.AnyStringPtr(value)})
+	}
+	return arguments
+}
+
+// buildReference is the text that Argo replaces by an output. An output that is not encoded is encoded on the way into
+// a parameter that decodes.
+func (p *Plan) buildReference(from *wfev1.OutputReference, decodes bool) string {
+	if decodes && !p.isBase64(from) {
+		return fmt.Sprintf("{{=toBase64(%s)}}", outputVariable(from.Step, from.Output))
+	}
+	return fmt.Sprintf("{{tasks.%s.outputs.parameters.%s}}", from.Step, from.Output)
+}
+
+func (p *Plan) isBase64(from *wfev1.OutputReference) bool {
+	i, _ := p.graph.Index(from.Step)
+	action := p.catalog[p.wfe.Spec.Steps[i].Action]
+	return action != nil && action.output(from.Output).Base64
+}
+
+// outputVariable is an output in the language of Argo's {{=…}} expressions. Names are lower-case words and hyphens by
+// the schema, so they need no escape.
+func outputVariable(step, output string) string {
+	return fmt.Sprintf("tasks['%s'].outputs.parameters['%s']", step, output)
+}
+
+// buildDepends makes the task wait until each dependency has ended well. A dependency that is not critical may also
+// have failed, unless the step reads its output: Argo would wait for ever for an output that never comes
+// (ErrRequeue in resolveDependencyReferences). Whoever is read from, however distant, is therefore in the expression.
+func (p *Plan) buildDepends(i int) string {
+	step := &p.wfe.Spec.Steps[i]
+	read := readSteps(step)
+	var clauses []string
+	for _, parent := range p.graph.Parents(i) {
+		source := &p.wfe.Spec.Steps[parent]
+		clauses = append(clauses, dependsClause(source.Name, !source.IsCritical() && !read[source.Name]))
+		delete(read, source.Name)
+	}
+	for _, distant := range sortedKeys(read) {
+		clauses = append(clauses, dependsClause(distant, false))
+	}
+	return strings.Join(clauses, " && ")
+}
+
+func dependsClause(step string, mayFail bool) string {
+	if mayFail {
+		return fmt.Sprintf("(%[1]s.Succeeded || %[1]s.Skipped || %[1]s.Failed || %[1]s.Errored)", step)
+	}
+	return fmt.Sprintf("(%[1]s.Succeeded || %[1]s.Skipped)", step)
+}
+
+// readSteps are the steps whose outputs a step reads.
+func readSteps(step *wfev1.Step) map[string]bool {
+	read := map[string]bool{}
+	for i := range step.Parameters {
+		if from := step.Parameters[i].ValueFrom; from != nil {
+			read[from.Step] = true
+		}
+	}
+	if step.When != nil && step.When.Output != "" {
+		read[step.When.Step] = true
+	}
+	return read
+}
