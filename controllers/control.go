@@ -152,9 +152,9 @@ func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, erro
 	return true, nil
 }
 
-// releaseAbandoned lets the Workflows of an execution go that is no longer there, and counts it as cancelled when it
-// had not ended: the finalizer is the record, taken off once. The Workflows of the execution with the UID keep are left
-// alone.
+// releaseAbandoned lets the Workflows of an execution go that is no longer there, and counts it as cancelled when its
+// Workflow had not ended: the finalizer is the record, taken off once. Whether an end was recorded is not known any
+// more, so an ended Workflow is not counted again. The Workflows of the execution with the UID keep are left alone.
 func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedName, keep types.UID) error {
 	for _, name := range []string{key.Name, key.Name + wfev1.RollbackSuffix} {
 		wf := &wfv1.Workflow{}
@@ -172,7 +172,7 @@ func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedN
 		if err != nil {
 			return err
 		}
-		if released && wf.Labels[wfev1.LabelRole] == wfev1.RoleMain {
+		if released && wf.Labels[wfev1.LabelRole] == wfev1.RoleMain && wf.Labels[wfev1.LabelDryRun] == "" && !wf.Status.Fulfilled() {
 			r.Metrics.ObserveDeletion()
 		}
 	}

@@ -115,6 +115,7 @@ func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExec
 	began := r.now()
 	err := r.Create(ctx, wf)
 	switch {
+	case err == nil && wfe.Spec.DryRun:
 	case err == nil:
 		r.Metrics.ObserveCreation(r.now().Sub(began))
 		r.Metrics.ObserveResolution(resolved, edges, len(wfe.Spec.Steps))

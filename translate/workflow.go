@@ -68,6 +68,9 @@ func (p *Plan) Workflow(opts Options) *wfv1.Workflow {
 func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
 	owner := *metav1.NewControllerRef(p.wfe, wfev1.GroupVersion.WithKind(wfev1.Kind))
 	labels := map[string]string{wfev1.LabelName: p.wfe.Name, wfev1.LabelRole: role}
+	if p.wfe.Spec.DryRun {
+		labels[wfev1.LabelDryRun] = "true"
+	}
 	if opts.InstanceID != "" {
 		labels[instanceIDLabel] = opts.InstanceID
 	}

@@ -124,6 +124,8 @@ const (
 	LabelName = "workflowexecution.kubernaut.io/name"
 	// LabelRole tells the main Workflow from the rollback.
 	LabelRole = "workflowexecution.kubernaut.io/role"
+	// LabelDryRun is on the Workflows of dry runs, with the value "true".
+	LabelDryRun = "workflowexecution.kubernaut.io/dry-run"
 	// LabelAction makes an Argo template an action of the catalog; its value is the action's name.
 	LabelAction = "workflowexecution.kubernaut.io/action"
 	// AnnotationBase64Parameters lists, separated by commas, the parameters of an action that may hold any bytes:

@@ -1,0 +1,116 @@
+# The commands of this repository. Nothing is downloaded but Go modules and the distribution's packages.
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+VERSION    ?= v0.1.0
+IMG        ?= ghcr.io/kubernaut-io/workflowexecution-controller:$(VERSION)
+ACTION_IMG ?= ghcr.io/kubernaut-io/workflowexecution-action:$(VERSION)
+SAMPLE_IMG := localhost/workflowexecution/payment-api:v1
+FAULTY_IMG := localhost/workflowexecution/faulty:v1
+
+BIN        := $(CURDIR)/bin
+KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
+export KUBECONFIG
+
+cluster    = go run -C test/cluster .
+KUBECTL    ?= $$($(cluster) kubectl-path)
+tool       = go tool -modfile=$(CURDIR)/test/tools/go.mod
+LDFLAGS    := -s -w -X main.version=$(VERSION)
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: cluster-up deploy ## Run the sample remediation on a local cluster and show what happened.
+	$(cluster) load $(BIN)/payment-api.tar
+	go run ./test/demo
+
+##@ Test
+
+.PHONY: test
+test: verify lint test-unit test-envtest test-e2e ## Run what CI runs.
+
+.PHONY: test-unit
+test-unit: ## Run the unit tests with the race detector.
+	go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$)
+	go test -C test/cluster ./...
+
+.PHONY: test-envtest
+test-envtest: ## Run the controller's suite against a real API server and etcd.
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets go test -race ./controllers/
+
+.PHONY: test-e2e
+test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
+	go test -count=1 -timeout 40m ./test/e2e/ $(E2E_FLAGS)
+
+.PHONY: e2e-deploy
+e2e-deploy: cluster-up deploy
+	$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar
+
+.PHONY: bench
+bench: ## Run the Go benchmarks.
+	go test -run '^$$' -bench . -benchmem ./translate/
+
+##@ Check
+
+.PHONY: generate
+generate: ## Write every generated file anew.
+	$(tool) controller-gen object paths=./api/...
+	$(tool) controller-gen crd paths=./api/... output:crd:dir=config/crd
+	go generate ./...
+
+.PHONY: verify
+verify: generate ## Fail when a generated file is not what its source says.
+	@git diff --exit-code -- api config README.md || { echo "generated files differ: commit the output of make generate" >&2; exit 1; }
+	@untracked=$$(git ls-files --others --exclude-standard -- api config); test -z "$$untracked" || { echo "generated files are not committed: $$untracked" >&2; exit 1; }
+
+.PHONY: lint
+lint: ## Run the linters.
+	$(tool) golangci-lint run ./...
+	$(tool) golangci-lint run -c $(CURDIR)/.golangci.yaml --path-mode=abs ./test/cluster/... 2>/dev/null || (cd test/cluster && go tool -modfile=$(CURDIR)/test/tools/go.mod golangci-lint run ./...)
+
+##@ Local cluster
+
+.PHONY: cluster-up
+cluster-up: ## Start a cluster from Go modules, with Argo; CLUSTER=kind uses kind.
+	$(cluster) up
+
+.PHONY: cluster-down
+cluster-down: ## Stop it and remove all that it made.
+	$(cluster) down
+
+.PHONY: cluster-status
+cluster-status: ## Show what runs.
+	$(cluster) status
+
+##@ Build and install
+
+.PHONY: build
+build: ## Build the static binaries into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./test/e2e/images/...
+
+.PHONY: images
+images: build ## Make the images as tar archives in bin/, without a container engine.
+	$(cluster) image --binary $(BIN)/manager --name $(IMG) --output $(BIN)/manager.tar
+	$(cluster) image --binary $(BIN)/action --name $(ACTION_IMG) --output $(BIN)/action.tar
+	$(cluster) image --binary $(BIN)/payment-api --name $(SAMPLE_IMG) --output $(BIN)/payment-api.tar
+	$(cluster) image --binary $(BIN)/faulty --name $(FAULTY_IMG) --output $(BIN)/faulty.tar
+
+.PHONY: install
+install: ## Apply the CRD to the cluster of KUBECONFIG.
+	$(KUBECTL) apply --server-side -k config/crd
+
+.PHONY: deploy
+deploy: images ## Load the images and apply everything in config/default.
+	$(cluster) load $(BIN)/manager.tar $(BIN)/action.tar
+	$(KUBECTL) apply --server-side --force-conflicts -k config/default
+	$(KUBECTL) -n workflowexecution-system rollout restart deployment/controller
+	$(KUBECTL) -n workflowexecution-system rollout status deployment/controller --timeout=120s
+
+.PHONY: undeploy
+undeploy: ## Remove everything in config/default from the cluster.
+	$(KUBECTL) delete --ignore-not-found -k config/default

@@ -1,0 +1,162 @@
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+const (
+	// DefaultMaxStartTimestamps is the default bound on the series of workflowexecution_start_timestamp.
+	DefaultMaxStartTimestamps = 500
+
+	// EfficiencyWindow is the time over which parallel execution efficiency is computed.
+	EfficiencyWindow = time.Hour
+
+	// scrapeTimeout bounds the reading of the Source, and is below Prometheus' own default of 10 s.
+	scrapeTimeout = 5 * time.Second
+)
+
+// Source is where the Collector finds the executions that it computes gauges from; it must read a cache by an index, so
+// that a scrape costs nothing for the executions that have ended long ago. Its methods call visit for one execution
+// after another, and visit neither changes nor keeps what it is given, so nothing needs to be copied.
+type Source interface {
+	// VisitUnended visits every execution that is not in a terminal phase; those without a phase are among them.
+	VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error
+	// VisitEndedSince visits every execution with a terminal phase and a completionTime of since or later; it may visit
+	// others too.
+	VisitEndedSince(ctx context.Context, since time.Time, visit func(*wfev1.WorkflowExecution)) error
+}
+
+// Collector computes the gauges of the present at scrape time. It is a prometheus.Collector, to be registered once.
+//
+// A replica that is not the leader has no samples, so that replicas do not add up. Nor are there samples of what an
+// error of the Source made unknown: an invalid metric would fail the whole scrape, counters included, and a 0 would be
+// a lie. The Source reports its own errors.
+type Collector struct {
+	source             Source
+	now                func() time.Time
+	isLeader           func() bool
+	maxStartTimestamps int
+
+	active         *prometheus.Desc
+	workflows      *prometheus.Desc
+	startTimestamp *prometheus.Desc
+	efficiency     *prometheus.Desc
+}
+
+// NewCollector returns a Collector that reads from source, tells the time by now, has samples only while isLeader
+// returns true, and exposes the start of the oldest maxStartTimestamps running executions, of none for 0 or less.
+func NewCollector(source Source, now func() time.Time, isLeader func() bool, maxStartTimestamps int) *Collector {
+	table := tableByName()
+	return &Collector{
+		source:             source,
+		now:                now,
+		isLeader:           isLeader,
+		maxStartTimestamps: max(maxStartTimestamps, 0),
+		active:             table[nameActive].desc(),
+		workflows:          table[nameWorkflows].desc(),
+		startTimestamp:     table[nameStartTimestamp].desc(),
+		efficiency:         table[nameParallelEfficiency].desc(),
+	}
+}
+
+// Describe sends the descriptions of all metrics of the Collector.
+func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{c.active, c.workflows, c.startTimestamp, c.efficiency} {
+		descs <- desc
+	}
+}
+
+// Collect computes the gauges and sends them, if this replica is the leader.
+func (c *Collector) Collect(samples chan<- prometheus.Metric) {
+	if !c.isLeader() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	now := c.now()
+	c.collectUnended(ctx, now, samples)
+	c.collectEfficiency(ctx, now, samples)
+}
+
+// started is a running execution and its effective start.
+type started struct {
+	types.NamespacedName
+	at time.Time
+}
+
+func (c *Collector) collectUnended(ctx context.Context, now time.Time, samples chan<- prometheus.Metric) {
+	phases := map[wfev1.Phase]int{}
+	var running []started
+	// A source that reads one phase after another can meet an execution twice, and a series twice fails the scrape.
+	seen := map[types.NamespacedName]struct{}{}
+	err := c.source.VisitUnended(ctx, func(wfe *wfev1.WorkflowExecution) {
+		key := types.NamespacedName{Namespace: wfe.Namespace, Name: wfe.Name}
+		if _, twice := seen[key]; twice || wfe.Spec.DryRun {
+			return
+		}
+		seen[key] = struct{}{}
+		phase := wfe.Status.Phase
+		if phase == "" {
+			phase = wfev1.PhasePending
+		}
+		phases[phase]++
+		if phase != wfev1.PhaseRunning && phase != wfev1.PhaseRollingBack {
+			return
+		}
+		if at, ok := effectiveStart(&wfe.Status, now); ok {
+			running = append(running, started{NamespacedName: key, at: at})
+		}
+	})
+	if err != nil {
+		return
+	}
+	active := 0
+	for _, phase := range unendedPhases() {
+		samples <- gauge(c.workflows, float64(phases[phase]), string(phase))
+		if phase.IsLive() {
+			active += phases[phase]
+		}
+	}
+	samples <- gauge(c.active, float64(active))
+	for _, execution := range oldest(running, c.maxStartTimestamps) {
+		samples <- gauge(c.startTimestamp, float64(execution.at.Unix()), execution.Namespace, execution.Name)
+	}
+}
+
+func (c *Collector) collectEfficiency(ctx context.Context, now time.Time, samples chan<- prometheus.Metric) {
+	since := now.Add(-EfficiencyWindow)
+	executed, parallel := 0, 0
+	err := c.source.VisitEndedSince(ctx, since, func(wfe *wfev1.WorkflowExecution) {
+		status := &wfe.Status
+		ended := status.Phase.IsTerminal() && isPast(status.CompletionTime, now) && !status.CompletionTime.Time.Before(since)
+		if !ended || wfe.Spec.DryRun {
+			return
+		}
+		executed += ExecutedSteps(status)
+		parallel += ParallelSteps(status)
+	})
+	if err != nil || executed == 0 {
+		return
+	}
+	samples <- gauge(c.efficiency, float64(parallel)/float64(executed))
+}
+
+// oldest returns the n executions that started first, of those that started together the first by namespace and name.
+func oldest(executions []started, n int) []started {
+	slices.SortFunc(executions, func(a, b started) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return executions[:min(n, len(executions))]
+}
+
+func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}

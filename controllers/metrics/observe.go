@@ -1,0 +1,163 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// maxRetries is the most retries of a step that the API allows; a status that claims more is not believed.
+const maxRetries = 20
+
+// Observe counts what ended between two versions of an execution; call it once for every status patch that succeeded,
+// with the object that was read and the object that was written, and never for a patch that did not succeed. An unset
+// before stands for an execution without a status. Nothing is counted when before has already ended, because an
+// execution never leaves a terminal phase, and nothing but its end when the execution is a dry run.
+func (r *Recorder) Observe(before, after *wfev1.WorkflowExecution) {
+	if after == nil {
+		return
+	}
+	var was wfev1.WorkflowExecutionStatus
+	if before != nil {
+		was = before.Status
+	}
+	if was.Phase.IsTerminal() {
+		return
+	}
+	is := &after.Status
+	if after.Spec.DryRun {
+		if is.Phase.IsTerminal() {
+			r.dryRuns.WithLabelValues(executionStatus(is.Phase)).Inc()
+		}
+		return
+	}
+	now := r.now()
+	for _, step := range endedSteps(was.Steps, is.Steps) {
+		r.observeStep(step, now)
+	}
+	for _, step := range endedSteps(was.RollbackSteps, is.RollbackSteps) {
+		if isExecuted(step) {
+			r.rollbackSteps.WithLabelValues(stepStatus(step.Phase), r.actionLabel(step.Action)).Inc()
+		}
+	}
+	if is.Phase.IsTerminal() {
+		r.observeEnd(is, now)
+	}
+}
+
+// observeStep counts a step that has just ended. An approval has no action and is in none of the metrics of steps.
+func (r *Recorder) observeStep(step *wfev1.StepStatus, now time.Time) {
+	if step.Action == "" {
+		return
+	}
+	action := r.actionLabel(step.Action)
+	if step.Phase == wfev1.StepSkipped {
+		r.stepSkipped.WithLabelValues(action).Inc()
+		return
+	}
+	if step.Attempts > 1 {
+		r.stepRetries.WithLabelValues(action).Add(float64(min(step.Attempts-1, maxRetries)))
+	}
+	if !isExecuted(step) {
+		return
+	}
+	r.steps.WithLabelValues(stepStatus(step.Phase), action).Inc()
+	if d, ok := elapsed(step.StartTime, step.CompletionTime, now); ok {
+		r.stepDuration.WithLabelValues(action).Observe(d.Seconds())
+	}
+}
+
+// observeEnd counts an execution that has just ended.
+func (r *Recorder) observeEnd(status *wfev1.WorkflowExecutionStatus, now time.Time) {
+	if status.Phase == wfev1.PhaseCancelled {
+		r.cancelled.Inc()
+	} else {
+		r.executions.WithLabelValues(executionStatus(status.Phase)).Inc()
+	}
+	if status.Phase == wfev1.PhaseFailed {
+		r.failures.WithLabelValues(failureReason(status)).Inc()
+	}
+	if status.RollbackRef != nil {
+		r.rollbacks.WithLabelValues(rollbackStatus(status)).Inc()
+	}
+	working, waiting := executionTimes(status, now)
+	if working > 0 {
+		r.duration.Observe(working.Seconds())
+	}
+	if waiting > 0 {
+		r.approvalWaitDuration.Observe(waiting.Seconds())
+	}
+	r.stepsExecuted.Add(float64(ExecutedSteps(status)))
+	r.parallelSteps.Add(float64(ParallelSteps(status)))
+	// Unset means that nobody knows, which is not the same as none.
+	if status.ParallelSteps != nil {
+		r.parallelStepsCount.Observe(float64(ParallelSteps(status)))
+	}
+}
+
+// ObserveResolution records that an execution was validated, ordered and translated in d, and that it has the given
+// numbers of dependency edges and steps; call it once an execution and not for a dry run. What is negative is dropped.
+func (r *Recorder) ObserveResolution(d time.Duration, edges, steps int) {
+	observeMeasured(r.resolutionDuration, d)
+	if edges >= 0 {
+		r.graphComplexity.Observe(float64(edges))
+	}
+	if steps >= 0 {
+		r.stepCount.Observe(float64(steps))
+	}
+}
+
+// ObserveCreation records that creating a Workflow in the API server took d; call it once for each Workflow that was
+// created and not for a dry run. A negative d is dropped.
+func (r *Recorder) ObserveCreation(d time.Duration) {
+	observeMeasured(r.creationDuration, d)
+}
+
+// ObserveDeletion counts an execution that was deleted while it ran: it ended as cancelled, and no status is left to
+// say so. It is to be called once, after the last trace of the execution was let go.
+func (r *Recorder) ObserveDeletion() { r.cancelled.Inc() }
+
+// ObserveStepQueue records the time d from the creation of a step's node to the start of its container; call it once a
+// step and not for a dry run. As d comes from times of other machines it is dropped unless it is greater than 0.
+func (r *Recorder) ObserveStepQueue(action string, d time.Duration) {
+	if d > 0 {
+		r.stepQueueDuration.WithLabelValues(r.actionLabel(action)).Observe(d.Seconds())
+	}
+}
+
+// observeMeasured records a duration that the controller measured by its own clock, which can be 0 but not less.
+func observeMeasured(histogram prometheus.Observer, d time.Duration) {
+	if d >= 0 {
+		histogram.Observe(d.Seconds())
+	}
+}
+
+// executionStatus returns the label value of a terminal phase.
+func executionStatus(phase wfev1.Phase) string {
+	if phase == wfev1.PhaseCompleted {
+		return statusCompleted
+	}
+	if phase == wfev1.PhaseCancelled {
+		return statusCancelled
+	}
+	return statusFailed
+}
+
+// stepStatus returns the label value of the phase of a step that was executed.
+func stepStatus(phase wfev1.StepPhase) string {
+	if phase == wfev1.StepCompleted {
+		return statusCompleted
+	}
+	return statusFailed
+}
+
+// rollbackStatus returns the label value of a rollback's end; one that is not known to have worked has failed.
+func rollbackStatus(status *wfev1.WorkflowExecutionStatus) string {
+	if meta.IsStatusConditionTrue(status.Conditions, wfev1.ConditionRolledBack) {
+		return statusCompleted
+	}
+	return statusFailed
+}

@@ -1,0 +1,205 @@
+package metrics
+
+import (
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// MaxActions is how many distinct actions get series of their own; what comes after them is counted as UnknownAction.
+const MaxActions = 500
+
+// UnknownAction is the value of the label action for an action that is not in the catalog.
+const UnknownAction = "unknown"
+
+// actionName is what the API allows as the name of an action; nothing else becomes a label value.
+var actionName = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// Recorder counts what has ended and measures how long it took. It is a prometheus.Collector, to be registered once,
+// and safe for concurrent use.
+type Recorder struct {
+	now        func() time.Time
+	collectors []prometheus.Collector
+
+	executions           *prometheus.CounterVec
+	duration             prometheus.Histogram
+	cancelled            prometheus.Counter
+	dryRuns              *prometheus.CounterVec
+	failures             *prometheus.CounterVec
+	steps                *prometheus.CounterVec
+	stepDuration         *prometheus.HistogramVec
+	stepRetries          *prometheus.CounterVec
+	stepSkipped          *prometheus.CounterVec
+	stepsExecuted        prometheus.Counter
+	stepCount            prometheus.Histogram
+	stepQueueDuration    *prometheus.HistogramVec
+	parallelSteps        prometheus.Counter
+	parallelStepsCount   prometheus.Histogram
+	resolutionDuration   prometheus.Histogram
+	graphComplexity      prometheus.Histogram
+	creationDuration     prometheus.Histogram
+	approvalWaitDuration prometheus.Histogram
+	rollbacks            *prometheus.CounterVec
+	rollbackSteps        *prometheus.CounterVec
+
+	mu      sync.RWMutex
+	actions map[string]struct{}
+}
+
+// Option changes how a Recorder works.
+type Option func(*Recorder)
+
+// WithClock makes the Recorder tell past from future by the given clock instead of time.Now; it must be the clock that
+// the controller writes its times by.
+func WithClock(now func() time.Time) Option {
+	return func(r *Recorder) { r.now = now }
+}
+
+// NewRecorder returns a Recorder that has every series with a closed set of labels at 0, and no catalog yet.
+func NewRecorder(options ...Option) *Recorder {
+	b := builder{table: tableByName()}
+	r := &Recorder{
+		now:                  time.Now,
+		executions:           b.counterVec(nameTotal),
+		duration:             b.histogram(nameDuration),
+		cancelled:            b.counter(nameCancelled),
+		dryRuns:              b.counterVec(nameDryRuns),
+		failures:             b.counterVec(nameFailures),
+		steps:                b.counterVec(nameStepTotal),
+		stepDuration:         b.histogramVec(nameStepDuration),
+		stepRetries:          b.counterVec(nameStepRetries),
+		stepSkipped:          b.counterVec(nameStepSkipped),
+		stepsExecuted:        b.counter(nameStepsExecuted),
+		stepCount:            b.histogram(nameStepCount),
+		stepQueueDuration:    b.histogramVec(nameStepQueueDuration),
+		parallelSteps:        b.counter(nameParallelSteps),
+		parallelStepsCount:   b.histogram(nameParallelStepsCount),
+		resolutionDuration:   b.histogram(nameResolutionDuration),
+		graphComplexity:      b.histogram(nameGraphComplexity),
+		creationDuration:     b.histogram(nameCreationDuration),
+		approvalWaitDuration: b.histogram(nameApprovalWaitDuration),
+		rollbacks:            b.counterVec(nameRollback),
+		rollbackSteps:        b.counterVec(nameRollbackStepTotal),
+		actions:              map[string]struct{}{},
+	}
+	r.collectors = b.built
+	for _, option := range options {
+		option(r)
+	}
+	for _, status := range []string{statusCompleted, statusFailed} {
+		r.executions.WithLabelValues(status)
+		r.rollbacks.WithLabelValues(status)
+		r.dryRuns.WithLabelValues(status)
+	}
+	r.dryRuns.WithLabelValues(statusCancelled)
+	for _, reason := range wfev1.FailureReasons {
+		r.failures.WithLabelValues(string(reason))
+	}
+	r.initializeAction(UnknownAction)
+	return r
+}
+
+// Describe sends the descriptions of all metrics of the Recorder.
+func (r *Recorder) Describe(descs chan<- *prometheus.Desc) {
+	for _, collector := range r.collectors {
+		collector.Describe(descs)
+	}
+}
+
+// Collect sends the samples of all metrics of the Recorder.
+func (r *Recorder) Collect(samples chan<- prometheus.Metric) {
+	for _, collector := range r.collectors {
+		collector.Collect(samples)
+	}
+}
+
+// SetActions makes the names of the catalog's actions known, and their series visible at 0, before anything is
+// observed. An action once known stays known, also when the catalog loses it, so that its counters live on; beyond
+// MaxActions names, and for what is no name at all, the action is counted as UnknownAction.
+func (r *Recorder) SetActions(names []string) {
+	// In order, so that it does not depend on the order of a listing which actions are the first MaxActions.
+	names = slices.Sorted(slices.Values(names))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		if len(r.actions) >= MaxActions {
+			return
+		}
+		if _, known := r.actions[name]; known || !actionName.MatchString(name) {
+			continue
+		}
+		r.actions[name] = struct{}{}
+		r.initializeAction(name)
+	}
+}
+
+// initializeAction makes all series of an action exist. The histograms too: an action may be run so rarely that its
+// first observation is its only one, and rate() does not see a series that appears with a 1.
+func (r *Recorder) initializeAction(action string) {
+	for _, status := range []string{statusCompleted, statusFailed} {
+		r.steps.WithLabelValues(status, action)
+		r.rollbackSteps.WithLabelValues(status, action)
+	}
+	r.stepRetries.WithLabelValues(action)
+	r.stepSkipped.WithLabelValues(action)
+	r.stepDuration.WithLabelValues(action)
+	r.stepQueueDuration.WithLabelValues(action)
+}
+
+// actionLabel returns the action itself when the catalog has it and UnknownAction otherwise.
+func (r *Recorder) actionLabel(action string) string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if _, known := r.actions[action]; known {
+		return action
+	}
+	return UnknownAction
+}
+
+// builder makes metrics from the table and remembers them.
+type builder struct {
+	table map[string]Metric
+	built []prometheus.Collector
+}
+
+func (b *builder) counter(name string) prometheus.Counter {
+	m := b.table[name]
+	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: m.Name, Help: m.Help})
+	b.built = append(b.built, counter)
+	return counter
+}
+
+func (b *builder) counterVec(name string) *prometheus.CounterVec {
+	m := b.table[name]
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.labelNames())
+	b.built = append(b.built, vec)
+	return vec
+}
+
+func (b *builder) histogram(name string) prometheus.Histogram {
+	histogram := prometheus.NewHistogram(histogramOpts(b.table[name]))
+	b.built = append(b.built, histogram)
+	return histogram
+}
+
+func (b *builder) histogramVec(name string) *prometheus.HistogramVec {
+	m := b.table[name]
+	vec := prometheus.NewHistogramVec(histogramOpts(m), m.labelNames())
+	b.built = append(b.built, vec)
+	return vec
+}
+
+// histogramOpts has native buckets, at most 160 of them and each 10 % wider than the one before, beside the classic.
+func histogramOpts(m Metric) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name: m.Name, Help: m.Help, Buckets: m.Buckets,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  160,
+		NativeHistogramMinResetDuration: time.Hour,
+	}
+}

@@ -1,0 +1,135 @@
+package metrics
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+var (
+	// epoch is when every scripted execution starts.
+	epoch = time.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC)
+	// present is what the clock of every test says.
+	present = epoch.Add(24 * time.Hour)
+)
+
+func atPresent() time.Time { return present }
+
+// at returns a time that is some seconds after epoch.
+func at(seconds int) *metav1.Time {
+	return &metav1.Time{Time: epoch.Add(time.Duration(seconds) * time.Second)}
+}
+
+// newTestRecorder returns a Recorder that knows the given actions and a registry that has nothing else.
+func newTestRecorder(t testing.TB, actions ...string) (*Recorder, *prometheus.Registry) {
+	t.Helper()
+	recorder := NewRecorder(WithClock(atPresent))
+	recorder.SetActions(actions)
+	return recorder, registryOf(t, recorder)
+}
+
+func registryOf(t testing.TB, collectors ...prometheus.Collector) *prometheus.Registry {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	for _, collector := range collectors {
+		if err := registry.Register(collector); err != nil {
+			t.Fatalf("registering: %v", err)
+		}
+	}
+	return registry
+}
+
+// samples gathers every sample, without buckets and without the common prefix of all names, under a key like
+// total{failed} or duration_seconds_sum.
+func samples(t testing.TB, gatherer prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := gatherer.Gather()
+	if err != nil {
+		t.Fatalf("gathering: %v", err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		name := strings.TrimPrefix(family.GetName(), "workflowexecution_")
+		for _, metric := range family.GetMetric() {
+			var labels []string
+			for _, label := range metric.GetLabel() {
+				labels = append(labels, label.GetValue())
+			}
+			suffix := ""
+			if len(labels) > 0 {
+				suffix = "{" + strings.Join(labels, ",") + "}"
+			}
+			switch {
+			case metric.GetHistogram() != nil:
+				values[name+"_count"+suffix] = float64(metric.GetHistogram().GetSampleCount())
+				values[name+"_sum"+suffix] = metric.GetHistogram().GetSampleSum()
+			case metric.GetCounter() != nil:
+				values[name+suffix] = metric.GetCounter().GetValue()
+			default:
+				values[name+suffix] = metric.GetGauge().GetValue()
+			}
+		}
+	}
+	return values
+}
+
+// changed gathers every sample that is not 0.
+func changed(t testing.TB, gatherer prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	values := samples(t, gatherer)
+	for name, value := range values {
+		if value == 0 {
+			delete(values, name)
+		}
+	}
+	return values
+}
+
+// history is what an execution's status was, patch after patch.
+type history struct {
+	dryRun   bool
+	statuses []wfev1.WorkflowExecutionStatus
+}
+
+// versions returns the execution as it was after each patch.
+func (h history) versions() []*wfev1.WorkflowExecution {
+	var versions []*wfev1.WorkflowExecution
+	for _, status := range h.statuses {
+		wfe := &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: "production", Name: "payment-api-oom"}}
+		wfe.Spec.DryRun = h.dryRun
+		wfe.Status = status
+		versions = append(versions, wfe)
+	}
+	return versions
+}
+
+// play observes the patches of a history in their order.
+func (h history) play(recorder *Recorder) {
+	var before *wfev1.WorkflowExecution
+	for _, after := range h.versions() {
+		recorder.Observe(before, after)
+		before = after
+	}
+}
+
+// step is a step that ran from start to end, in seconds after epoch; 0 stands for a time that is not set.
+func step(name, action string, phase wfev1.StepPhase, start, end int) wfev1.StepStatus {
+	status := wfev1.StepStatus{Name: name, Action: action, Phase: phase, Attempts: 1}
+	if start != 0 {
+		status.StartTime = at(start)
+	}
+	if end != 0 {
+		status.CompletionTime = at(end)
+	}
+	return status
+}
+
+func attempts(n int32, status wfev1.StepStatus) wfev1.StepStatus {
+	status.Attempts = n
+	return status
+}

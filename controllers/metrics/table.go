@@ -1,0 +1,236 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// The names of the metrics. Those of the specification are contractual, also where promlint objects.
+const (
+	nameTotal                = "workflowexecution_total"
+	nameDuration             = "workflowexecution_duration_seconds"
+	nameActive               = "workflowexecution_active_total"
+	nameStepTotal            = "workflowexecution_step_execution_total"
+	nameStepDuration         = "workflowexecution_step_execution_duration_seconds"
+	nameResolutionDuration   = "workflowexecution_dependency_resolution_duration_seconds"
+	nameGraphComplexity      = "workflowexecution_dependency_graph_complexity"
+	nameParallelStepsCount   = "workflowexecution_parallel_steps_count"
+	nameParallelEfficiency   = "workflowexecution_parallel_execution_efficiency"
+	nameStepCount            = "workflowexecution_step_count"
+	nameCreationDuration     = "workflowexecution_kubernetesexecution_creation_duration_seconds"
+	nameStartTimestamp       = "workflowexecution_start_timestamp"
+	nameCancelled            = "workflowexecution_cancelled_total"
+	nameDryRuns              = "workflowexecution_dry_runs_total"
+	nameFailures             = "workflowexecution_failures_total"
+	nameWorkflows            = "workflowexecution_workflows"
+	nameStepRetries          = "workflowexecution_step_retries_total"
+	nameStepSkipped          = "workflowexecution_step_skipped_total"
+	nameStepsExecuted        = "workflowexecution_steps_executed_total"
+	nameParallelSteps        = "workflowexecution_parallel_steps_total"
+	nameRollback             = "workflowexecution_rollback_total"
+	nameRollbackStepTotal    = "workflowexecution_rollback_step_execution_total"
+	nameApprovalWaitDuration = "workflowexecution_approval_wait_duration_seconds"
+	nameStepQueueDuration    = "workflowexecution_step_queue_duration_seconds"
+)
+
+// The values of the label status.
+const (
+	statusCompleted = "completed"
+	statusFailed    = "failed"
+	statusCancelled = "cancelled"
+)
+
+// Type is the kind of a metric, as Prometheus names it.
+type Type string
+
+// The types of metrics that the controller has.
+const (
+	Counter   Type = "counter"
+	Gauge     Type = "gauge"
+	Histogram Type = "histogram"
+)
+
+// Label is a label of a metric, with all the values that it can have.
+type Label struct {
+	// Name is the label's name.
+	Name string
+	// Values is the closed set of the label's values; it is empty where the catalog or an object names the value.
+	Values []string
+}
+
+// Metric describes one metric of the controller.
+type Metric struct {
+	// Name is the metric's full name.
+	Name string
+	// Type is the metric's type.
+	Type Type
+	// Labels are the metric's labels, in the order in which values are given to them.
+	Labels []Label
+	// Help says in one phrase, without a full stop, what is measured and in which unit.
+	Help string
+	// Buckets are the upper bounds of a histogram's classic buckets, ascending and without +Inf; native buckets are
+	// published beside them.
+	Buckets []float64
+	// Specified is true for a metric of the user's specification and false for one that was added to it.
+	Specified bool
+}
+
+// Table returns the description of every metric, the specified ones first; the caller owns it.
+func Table() []Metric {
+	var (
+		ended       = Label{Name: "status", Values: []string{statusCompleted, statusFailed}}
+		dryRunEnded = Label{Name: "status", Values: []string{statusCompleted, statusFailed, statusCancelled}}
+		action      = Label{Name: "action"}
+	)
+	return []Metric{
+		{
+			Name: nameTotal, Type: Counter, Labels: []Label{ended}, Specified: true,
+			Help: "Workflow executions that ended; a cancelled one is counted in workflowexecution_cancelled_total instead",
+		},
+		{
+			Name: nameDuration, Type: Histogram, Specified: true,
+			Help:    "Time from the start of a workflow execution to its end, its rollback included and the waiting for approvals excluded, in seconds",
+			Buckets: []float64{5, 10, 20, 40, 80, 120, 160, 320, 640, 1280, 2560, 5120},
+		},
+		{
+			Name: nameActive, Type: Gauge, Specified: true,
+			Help: "Workflow executions that have a live Workflow now: running, awaiting approval, suspended or rolling back",
+		},
+		{
+			Name: nameStepTotal, Type: Counter, Labels: []Label{ended, action}, Specified: true,
+			Help: "Steps that ended, each counted once; retries, skipped and cancelled steps, approvals and rollback steps are not counted",
+		},
+		{
+			Name: nameStepDuration, Type: Histogram, Labels: []Label{action}, Specified: true,
+			Help:    "Time from the start of a step's first attempt to the end of its last attempt, in seconds",
+			Buckets: []float64{0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
+		},
+		{
+			Name: nameResolutionDuration, Type: Histogram, Specified: true,
+			Help:    "Time that validating, ordering and translating one workflow execution took, in seconds",
+			Buckets: []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5, 5.12, 10.24},
+		},
+		{
+			Name: nameGraphComplexity, Type: Histogram, Specified: true,
+			Help:    "Number of dependencies between the steps of a workflow execution",
+			Buckets: []float64{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20},
+		},
+		{
+			Name: nameParallelStepsCount, Type: Histogram, Specified: true,
+			Help:    "Number of steps in an ended workflow execution that ran while another step ran",
+			Buckets: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+		},
+		{
+			Name: nameParallelEfficiency, Type: Gauge, Specified: true,
+			Help: "Parallel steps divided by executed steps, 0 to 1, over the workflow executions that ended in the last hour; absent while no step was executed",
+		},
+		{
+			Name: nameStepCount, Type: Histogram, Specified: true,
+			Help:    "Number of steps in a workflow execution",
+			Buckets: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+		},
+		{
+			Name: nameCreationDuration, Type: Histogram, Specified: true,
+			Help:    "Time that creating the child object, an Argo Workflow, in the API server took, in seconds",
+			Buckets: []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56},
+		},
+		{
+			Name: nameStartTimestamp, Type: Gauge, Labels: []Label{{Name: "namespace"}, {Name: "name"}}, Specified: true,
+			Help: "Start of a workflow execution that is running or rolling back, in seconds since the epoch and moved forward by the time it was paused; only the oldest ones up to a limit",
+		},
+		{
+			Name: nameCancelled, Type: Counter,
+			Help: "Workflow executions that were cancelled",
+		},
+		{
+			Name: nameDryRuns, Type: Counter, Labels: []Label{dryRunEnded},
+			Help: "Dry runs that ended; a dry run is counted in no other metric",
+		},
+		{
+			Name: nameFailures, Type: Counter, Labels: []Label{{Name: "reason", Values: words(wfev1.FailureReasons)}},
+			Help: "Workflow executions that failed, by the reason of the failure",
+		},
+		{
+			Name: nameWorkflows, Type: Gauge, Labels: []Label{{Name: "phase", Values: words(unendedPhases())}},
+			Help: "Workflow executions that have not ended, by their phase now",
+		},
+		{
+			Name: nameStepRetries, Type: Counter, Labels: []Label{action},
+			Help: "Attempts beyond the first one, counted when the step ends",
+		},
+		{
+			Name: nameStepSkipped, Type: Counter, Labels: []Label{action},
+			Help: "Steps that were skipped",
+		},
+		{
+			Name: nameStepsExecuted, Type: Counter,
+			Help: "Steps that completed or failed, counted when their workflow execution ends",
+		},
+		{
+			Name: nameParallelSteps, Type: Counter,
+			Help: "Steps that ran while another step ran, counted when their workflow execution ends",
+		},
+		{
+			Name: nameRollback, Type: Counter, Labels: []Label{ended},
+			Help: "Rollbacks that ended",
+		},
+		{
+			Name: nameRollbackStepTotal, Type: Counter, Labels: []Label{ended, action},
+			Help: "Rollback steps that ended, each counted once",
+		},
+		{
+			Name: nameApprovalWaitDuration, Type: Histogram,
+			Help:    "Time that an ended workflow execution spent awaiting approvals, in seconds; one that never waited is not observed",
+			Buckets: []float64{10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400},
+		},
+		{
+			Name: nameStepQueueDuration, Type: Histogram, Labels: []Label{action},
+			Help:    "Time from the creation of a step's node to the start of its container, in seconds",
+			Buckets: []float64{0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
+		},
+	}
+}
+
+// unendedPhases returns the phases that are not terminal, in the order of an execution's life.
+func unendedPhases() []wfev1.Phase {
+	var phases []wfev1.Phase
+	for _, phase := range wfev1.Phases {
+		if !phase.IsTerminal() {
+			phases = append(phases, phase)
+		}
+	}
+	return phases
+}
+
+// words returns the words of a closed set as label values.
+func words[T ~string](set []T) []string {
+	values := make([]string, len(set))
+	for i, word := range set {
+		values[i] = string(word)
+	}
+	return values
+}
+
+// labelNames returns the names of the metric's labels.
+func (m Metric) labelNames() []string {
+	names := make([]string, len(m.Labels))
+	for i, label := range m.Labels {
+		names[i] = label.Name
+	}
+	return names
+}
+
+// desc returns the metric's description for a collector that makes its own samples.
+func (m Metric) desc() *prometheus.Desc {
+	return prometheus.NewDesc(m.Name, m.Help, m.labelNames(), nil)
+}
+
+// tableByName returns the table, with the metrics' names as keys.
+func tableByName() map[string]Metric {
+	metrics := map[string]Metric{}
+	for _, metric := range Table() {
+		metrics[metric.Name] = metric
+	}
+	return metrics
+}
