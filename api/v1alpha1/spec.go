@@ -2,6 +2,7 @@ package v1alpha1
 
 // CancelMode says how a running execution is to be ended early.
 // +kubebuilder:validation:Enum="";Stop;Terminate
+// +kubebuilder:validation:MaxLength=16
 type CancelMode string
 
 // The ways to cancel an execution.
@@ -16,6 +17,7 @@ const (
 
 // RollbackPolicy says whether completed steps are undone after a failure.
 // +kubebuilder:validation:Enum=Automatic;None
+// +kubebuilder:validation:MaxLength=16
 type RollbackPolicy string
 
 // The rollback policies.
@@ -40,15 +42,15 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target",message="target is immutable"
 // +kubebuilder:validation:XValidation:rule="self.steps == oldSelf.steps",message="steps are immutable; create a new WorkflowExecution"
-// +kubebuilder:validation:XValidation:rule="self.?serviceAccountName == oldSelf.?serviceAccountName",message="serviceAccountName is immutable"
+// +kubebuilder:validation:XValidation:rule="has(self.serviceAccountName) == has(oldSelf.serviceAccountName) && (!has(self.serviceAccountName) || self.serviceAccountName == oldSelf.serviceAccountName)",message="serviceAccountName is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?timeoutSeconds == oldSelf.?timeoutSeconds",message="timeoutSeconds is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?parallelism == oldSelf.?parallelism",message="parallelism is immutable"
-// +kubebuilder:validation:XValidation:rule="self.?rollbackPolicy == oldSelf.?rollbackPolicy",message="rollbackPolicy is immutable"
+// +kubebuilder:validation:XValidation:rule="has(self.rollbackPolicy) == has(oldSelf.rollbackPolicy) && (!has(self.rollbackPolicy) || self.rollbackPolicy == oldSelf.rollbackPolicy)",message="rollbackPolicy is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?rollbackTimeoutSeconds == oldSelf.?rollbackTimeoutSeconds",message="rollbackTimeoutSeconds is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?dryRun == oldSelf.?dryRun",message="dryRun is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?ttlSecondsAfterFinished == oldSelf.?ttlSecondsAfterFinished",message="ttlSecondsAfterFinished is immutable"
-// +kubebuilder:validation:XValidation:rule="oldSelf.?cancel.orValue(\"\") == \"\" || self.?cancel == oldSelf.?cancel || (oldSelf.cancel == \"Stop\" && self.?cancel.orValue(\"\") == \"Terminate\")",message="cancel cannot be taken back: it goes from empty to Stop or Terminate, and from Stop to Terminate"
-// +kubebuilder:validation:XValidation:rule="oldSelf.?approvals.orValue([]).all(o, self.?approvals.orValue([]).exists(n, n.step == o.step))",message="an approval cannot be removed"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || oldSelf.cancel == '' || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Terminate'))",message="cancel cannot be taken back: it goes from empty to Stop or Terminate, and from Stop to Terminate"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.approvals) || (has(self.approvals) && oldSelf.approvals.all(o, self.approvals.exists(n, n.step == o.step)))",message="an approval cannot be removed"
 type WorkflowExecutionSpec struct {
 	// target is the object that is being remediated. It is also the key of the lock: two executions with the same
 	// target never work at the same time, in whatever namespace they are when the target has none.
