@@ -152,12 +152,22 @@ func mapEnd(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, at
 // mapFailure tells a step that failed from one that we stopped: Argo calls both Failed (exec_control.go:42).
 func mapFailure(step *wfev1.StepStatus, wf *wfv1.Workflow, node, last *wfv1.NodeStatus) {
 	if wf.Spec.Shutdown != "" && wasStopped(wf, node, last) {
-		step.Phase, step.Reason = wfev1.StepCancelled, ""
-		step.Message = "stopped before it ended"
+		endStopped(step, last)
 		return
 	}
 	step.Phase = wfev1.StepFailed
 	step.Reason, step.Message = classify(step, last)
+}
+
+// endStopped ends a step that we stopped. Argo makes a node, and fails it at once, also for a step whose turn came with
+// the shutdown: it was never on a host, so it never started.
+func endStopped(step *wfev1.StepStatus, last *wfv1.NodeStatus) {
+	if step.Attempts <= 1 && last.HostNodeName == "" {
+		step.StartTime, step.CompletionTime, step.Attempts, step.PodName = nil, nil, 0, ""
+		step.Phase, step.Reason, step.Message = wfev1.StepSkipped, "", "never started"
+		return
+	}
+	step.Phase, step.Reason, step.Message = wfev1.StepCancelled, "", "stopped before it ended"
 }
 
 // endWithoutNode ends a step that has no node in a Workflow that has ended.

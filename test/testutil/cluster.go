@@ -1,0 +1,95 @@
+package testutil
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// SystemNamespace is where config/default installs the controller.
+const SystemNamespace = "workflowexecution-system"
+
+// Cluster is a connection to the cluster of KUBECONFIG.
+type Cluster struct {
+	client.Client
+	Config    *rest.Config
+	Clientset kubernetes.Interface
+}
+
+// Connect connects to the cluster of KUBECONFIG.
+func Connect() (*Cluster, error) {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	config.QPS = -1
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, wfev1.AddToScheme, wfv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("build the scheme: %w", err)
+		}
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	clientset, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return &Cluster{Client: c, Config: config, Clientset: clientset}, nil
+}
+
+// ControllerPod is the pod of the controller that is Running, the youngest if there are several.
+func (c *Cluster) ControllerPod(ctx context.Context) (*corev1.Pod, error) {
+	pods := &corev1.PodList{}
+	err := c.List(ctx, pods, client.InNamespace(SystemNamespace), client.MatchingLabels{"app.kubernetes.io/component": "controller"})
+	if err != nil {
+		return nil, fmt.Errorf("list the controller's pods: %w", err)
+	}
+	var youngest *corev1.Pod
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		if pod.Status.Phase != corev1.PodRunning || pod.DeletionTimestamp != nil {
+			continue
+		}
+		if youngest == nil || youngest.CreationTimestamp.Before(&pod.CreationTimestamp) {
+			youngest = pod
+		}
+	}
+	if youngest == nil {
+		return nil, fmt.Errorf("no pod of the controller is running in %s", SystemNamespace)
+	}
+	return youngest, nil
+}
+
+// Root is the folder of this repository's go.mod, found from the working directory upwards.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("no go.mod above the working directory")
+		}
+		dir = parent
+	}
+}

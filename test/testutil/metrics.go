@@ -1,0 +1,181 @@
+package testutil
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"sort"
+	"strings"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+	"k8s.io/utils/ptr"
+)
+
+const (
+	metricsPort = 8443
+	scraper     = "workflowexecution-test-scraper"
+)
+
+// Samples are the values of series by name and labels, as in the text format: name{label="value"}. Of a histogram there
+// are name_count and name_sum.
+type Samples map[string]float64
+
+// Scrape reads the controller's /metrics as a scraper does: over TLS, with the token of a service account that may.
+func (c *Cluster) Scrape(ctx context.Context) (Samples, error) {
+	token, err := c.scraperToken(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pod, err := c.ControllerPod(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var samples Samples
+	err = c.forward(pod, metricsPort, func(port uint16) error {
+		samples, err = scrape(ctx, fmt.Sprintf("https://127.0.0.1:%d/metrics", port), token)
+		return err
+	})
+	return samples, err
+}
+
+// scraperToken makes sure that there is a service account that may read /metrics, and asks for a token of it.
+func (c *Cluster) scraperToken(ctx context.Context) (string, error) {
+	account := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ServiceAccount",
+		"metadata": map[string]any{"name": scraper, "namespace": SystemNamespace},
+	}}
+	binding := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": rbacv1.SchemeGroupVersion.String(), "kind": "ClusterRoleBinding",
+		"metadata": map[string]any{"name": scraper},
+		"roleRef":  map[string]any{"apiGroup": rbacv1.GroupName, "kind": "ClusterRole", "name": "workflowexecution-metrics-reader"},
+		"subjects": []any{map[string]any{"kind": "ServiceAccount", "name": scraper, "namespace": SystemNamespace}},
+	}}
+	if err := c.Apply(ctx, account, binding); err != nil {
+		return "", err
+	}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](600)}}
+	answer, err := c.Clientset.CoreV1().ServiceAccounts(SystemNamespace).CreateToken(ctx, scraper, request, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("ask for a token: %w", err)
+	}
+	return answer.Status.Token, nil
+}
+
+// forward runs use while a port of this machine leads to a port of the pod.
+func (c *Cluster) forward(pod *corev1.Pod, port int, use func(local uint16) error) error {
+	transport, upgrader, err := spdy.RoundTripperFor(c.Config)
+	if err != nil {
+		return fmt.Errorf("prepare the port forwarding: %w", err)
+	}
+	target := c.Clientset.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
+	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
+	stop, ready := make(chan struct{}), make(chan struct{})
+	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stop, ready, io.Discard, io.Discard)
+	if err != nil {
+		return fmt.Errorf("prepare the port forwarding: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- forwarder.ForwardPorts() }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("forward a port to pod %s: %w", pod.Name, err)
+	case <-ready:
+	}
+	ports, err := forwarder.GetPorts()
+	if err == nil {
+		err = use(ports[0].Local)
+	}
+	close(stop)
+	<-ended
+	return err
+}
+
+func scrape(ctx context.Context, url, token string) (Samples, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	// The endpoint's certificate is signed by itself until somebody mounts another.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} //nolint:gosec // see above
+	response, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("scrape: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(response.Body, 1024))
+		return nil, fmt.Errorf("scrape: %s: %s", response.Status, body)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the metrics: %w", err)
+	}
+	return flatten(families), nil
+}
+
+func flatten(families map[string]*dto.MetricFamily) Samples {
+	samples := Samples{}
+	for name, family := range families {
+		for _, metric := range family.GetMetric() {
+			labels := labelsOf(metric)
+			switch family.GetType() {
+			case dto.MetricType_COUNTER:
+				samples[name+labels] = metric.GetCounter().GetValue()
+			case dto.MetricType_GAUGE:
+				samples[name+labels] = metric.GetGauge().GetValue()
+			case dto.MetricType_HISTOGRAM:
+				samples[name+"_count"+labels] = float64(metric.GetHistogram().GetSampleCount())
+				samples[name+"_sum"+labels] = metric.GetHistogram().GetSampleSum()
+			default:
+			}
+		}
+	}
+	return samples
+}
+
+func labelsOf(metric *dto.Metric) string {
+	if len(metric.GetLabel()) == 0 {
+		return ""
+	}
+	pairs := make([]string, 0, len(metric.GetLabel()))
+	for _, label := range metric.GetLabel() {
+		pairs = append(pairs, fmt.Sprintf("%s=%q", label.GetName(), label.GetValue()))
+	}
+	return "{" + strings.Join(pairs, ",") + "}"
+}
+
+// Moved lists the series of this project that differ, with the difference.
+func Moved(before, after Samples) Samples {
+	moved := Samples{}
+	for series, value := range after {
+		if strings.HasPrefix(series, "workflowexecution_") && value != before[series] {
+			moved[series] = value - before[series]
+		}
+	}
+	return moved
+}
+
+// Names are the series in order.
+func (s Samples) Names() []string {
+	names := make([]string, 0, len(s))
+	for name := range s {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
