@@ -27,7 +27,7 @@ help: ## Show this list.
 .PHONY: demo
 demo: cluster-up deploy ## Run the sample remediation on a local cluster and show what happened.
 	$(cluster) load $(BIN)/payment-api.tar
-	go run ./test/demo
+	KUBECTL=$(KUBECTL) go run ./test/demo
 
 ##@ Test
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,7 +28,7 @@ const (
 
 // control is what the recorded status asks of the Workflow, or nil. Writes are patches that say again what is wanted:
 // doing one twice does nothing.
-func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, overdue []string) action {
+func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, overdue []string, decided []translate.Decision) action {
 	switch {
 	case wf.Spec.Shutdown != "":
 		return nil
@@ -43,6 +42,8 @@ func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, ov
 		return func(ctx context.Context) error { return r.suspend(ctx, wf) }
 	case !wfe.Spec.Suspended && wfe.Status.Failure == nil && isSuspended(wf) && wf.Annotations[suspendedByUs] != "":
 		return func(ctx context.Context) error { return r.resume(ctx, wf) }
+	case len(decided) > 0 && !isSuspended(wf):
+		return func(ctx context.Context) error { return r.decide(ctx, wf, decided) }
 	case len(overdue) > 0:
 		return func(ctx context.Context) error { return r.deletePods(ctx, wfe.Namespace, overdue) }
 	}
@@ -96,16 +97,10 @@ type overdue struct {
 // overdueSteps finds the steps whose pod did not start in time. Under a retry strategy Argo sees only the Retry node,
 // which runs (operator.go:2102); and a pod that starts after all must not do so after the rollback. Why it is late is
 // noted in the step before its pod is deleted.
-func (r *Reconciler) overdueSteps(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) overdue {
-	timeouts := make(map[string]time.Duration, len(wfe.Spec.Steps))
-	for i := range wfe.Spec.Steps {
-		if s := wfe.Spec.Steps[i].TimeoutSeconds; s != nil {
-			timeouts[wfe.Spec.Steps[i].Name] = time.Duration(*s) * time.Second
-		}
-	}
+func (r *Reconciler) overdueSteps(steps []wfev1.StepStatus, timeouts map[string]time.Duration, wf *wfv1.Workflow) overdue {
 	var found overdue
-	for i := range wfe.Status.Steps {
-		step := &wfe.Status.Steps[i]
+	for i := range steps {
+		step := &steps[i]
 		timeout, bounded := timeouts[step.Name]
 		if !bounded || step.Phase.IsTerminal() {
 			continue
@@ -127,53 +122,31 @@ func (r *Reconciler) overdueSteps(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflo
 	return found
 }
 
+func stepTimeouts(spec *wfev1.WorkflowExecutionSpec) map[string]time.Duration {
+	timeouts := make(map[string]time.Duration, len(spec.Steps))
+	for i := range spec.Steps {
+		if seconds := spec.Steps[i].TimeoutSeconds; seconds != nil {
+			timeouts[spec.Steps[i].Name] = time.Duration(*seconds) * time.Second
+		}
+	}
+	return timeouts
+}
+
+func rollbackTimeouts(spec *wfev1.WorkflowExecutionSpec) map[string]time.Duration {
+	timeouts := make(map[string]time.Duration, len(spec.Steps))
+	for i := range spec.Steps {
+		if undo := spec.Steps[i].Rollback; undo != nil && undo.TimeoutSeconds != nil {
+			timeouts[spec.Steps[i].Name] = time.Duration(*undo.TimeoutSeconds) * time.Second
+		}
+	}
+	return timeouts
+}
+
 func (r *Reconciler) deletePods(ctx context.Context, namespace string, names []string) error {
 	for _, name := range names {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 		if err := r.Delete(ctx, pod); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("delete pod %s, which did not start in time: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// release takes our finalizer off a Workflow whose end has been recorded. It reports whether it was there.
-func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, error) {
-	at := slices.Index(wf.Finalizers, wfev1.FinalizerObserved)
-	if at < 0 {
-		return false, nil
-	}
-	released := wf.DeepCopy()
-	released.Finalizers = slices.Delete(released.Finalizers, at, at+1)
-	patch := client.MergeFromWithOptions(wf, client.MergeFromWithOptimisticLock{})
-	if err := r.Patch(ctx, released, patch); err != nil {
-		return false, client.IgnoreNotFound(fmt.Errorf("release Workflow %s: %w", wf.Name, err))
-	}
-	return true, nil
-}
-
-// releaseAbandoned lets the Workflows of an execution go that is no longer there, and counts it as cancelled when its
-// Workflow had not ended: the finalizer is the record, taken off once. Whether an end was recorded is not known any
-// more, so an ended Workflow is not counted again. The Workflows of the execution with the UID keep are left alone.
-func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedName, keep types.UID) error {
-	for _, name := range []string{key.Name, key.Name + wfev1.RollbackSuffix} {
-		wf := &wfv1.Workflow{}
-		if err := r.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, wf); err != nil {
-			if client.IgnoreNotFound(err) == nil {
-				continue
-			}
-			return fmt.Errorf("get Workflow: %w", err)
-		}
-		owner := metav1.GetControllerOf(wf)
-		if owner == nil || owner.Kind != wfev1.Kind || owner.Name != key.Name || owner.UID == keep {
-			continue
-		}
-		released, err := r.release(ctx, wf)
-		if err != nil {
-			return err
-		}
-		if released && wf.Labels[wfev1.LabelRole] == wfev1.RoleMain && wf.Labels[wfev1.LabelDryRun] == "" && !wf.Status.Fulfilled() {
-			r.Metrics.ObserveDeletion()
 		}
 	}
 	return nil

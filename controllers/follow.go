@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
@@ -30,8 +29,8 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 	wfe.Status.Steps = translate.Steps(wfe.Status.Steps, wf)
 	setProgress(wfe)
 	if wf.Status.Fulfilled() {
-		r.conclude(wfe, wf)
-		return ctrl.Result{}, nil, nil
+		result, err := r.conclude(ctx, wfe, wf)
+		return result, nil, err
 	}
 	if wf.DeletionTimestamp != nil {
 		r.endVanished(wfe, "the Workflow was deleted by somebody else")
@@ -39,8 +38,10 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 	}
 	r.setCause(wfe)
 	r.setLivePhase(wfe, wf)
-	next := r.overdueSteps(wfe, wf)
-	return ctrl.Result{RequeueAfter: earliest(r.untilDeadline(wfe), next.wait)}, r.control(wfe, wf, next.pods), nil
+	late := r.overdueSteps(wfe.Status.Steps, stepTimeouts(&wfe.Spec), wf)
+	decided, untilExpiry := r.decisions(wfe, wf)
+	wait := earliest(r.untilDeadline(wfe), earliest(late.wait, untilExpiry))
+	return ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, late.pods, decided), nil
 }
 
 // workflow reads a Workflow that the status names. The cache may not show yet what we created ourselves, so only the
@@ -87,26 +88,30 @@ func isCancelled(wfe *wfev1.WorkflowExecution) bool {
 	return wfe.DeletionTimestamp != nil || wfe.Status.Failure == nil && wfe.Spec.Cancel != wfev1.CancelNone
 }
 
-// conclude ends an execution whose Workflow has ended.
-func (r *Reconciler) conclude(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) {
-	failure := wfe.Status.Failure
-	if failure == nil {
-		failure = translate.MainFailure(&wfe.Spec, wfe.Status.Steps, wf)
+// conclude ends an execution whose Workflow has ended, or begins to undo what it did.
+func (r *Reconciler) conclude(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, error) {
+	if wfe.Status.Failure == nil && !wasCancelled(wfe, wf) {
+		wfe.Status.Failure = translate.MainFailure(&wfe.Spec, wfe.Status.Steps, wf)
 	}
 	switch {
-	case failure != nil && !stoppedOnly(wfe, wf, failure):
-		r.fail(wfe, *failure)
-	case isCancelled(wfe) || wf.Spec.Shutdown != "" && failure != nil:
-		r.finish(wfe, wfev1.PhaseCancelled, "Cancelled", "cancelled while it ran; nothing was rolled back")
+	case wantsRollback(wfe, wf, wfe.Status.Failure):
+		return r.startRollback(ctx, wfe)
+	case wfe.Status.Failure != nil || wasCancelled(wfe, wf):
+		r.endAsCaused(wfe)
 	default:
 		r.finish(wfe, wfev1.PhaseCompleted, "Completed", "every critical step completed")
 	}
+	return ctrl.Result{}, nil
 }
 
-// stoppedOnly reports whether nothing failed but for steps that a shutdown kept from ending: the execution was
-// cancelled, by its specification or in Argo, and did not fail.
-func stoppedOnly(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, failure *wfev1.Failure) bool {
-	return wf.Spec.Shutdown != "" && wfe.Status.Failure == nil && translate.CriticalFailure(&wfe.Spec, wfe.Status.Steps) == nil && failure.Reason == wfev1.ReasonUnknown
+// wasCancelled reports whether the Workflow ended early because somebody wanted it to, by the specification or in Argo,
+// and no critical step had failed before.
+func wasCancelled(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) bool {
+	if wfe.Status.Failure != nil || translate.CriticalFailure(&wfe.Spec, wfe.Status.Steps) != nil {
+		return false
+	}
+	stopped := wf.Spec.Shutdown != "" && translate.MainFailure(&wfe.Spec, wfe.Status.Steps, wf) != nil
+	return isCancelled(wfe) || stopped
 }
 
 // setCause records why the execution must end before its Workflow would: a critical step failed, or time is up. It is
@@ -141,8 +146,10 @@ func (r *Reconciler) untilDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
 // is paused. It is paused only while nothing runs.
 func (r *Reconciler) setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) {
 	phase := wfev1.PhaseRunning
-	if translate.Running(wf) == 0 && wfe.Status.Failure == nil && isSuspended(wf) {
+	if idle := translate.Running(wf) == 0 && wfe.Status.Failure == nil; idle && isSuspended(wf) {
 		phase = wfev1.PhaseSuspended
+	} else if idle && translate.AwaitsApproval(wfe.Status.Steps) {
+		phase = wfev1.PhaseAwaitingApproval
 	}
 	r.accountPause(wfe, phase)
 	wfe.Status.Phase = phase
@@ -151,6 +158,8 @@ func (r *Reconciler) setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflo
 		setReconciling(wfe, "Ending", "ending after a failure: "+string(wfe.Status.Failure.Reason))
 	case isCancelled(wfe):
 		setReconciling(wfe, "Cancelling", "stopping the running steps")
+	case phase == wfev1.PhaseAwaitingApproval:
+		setReconciling(wfe, "AwaitingApproval", "waiting for a decision in spec.approvals")
 	case phase == wfev1.PhaseSuspended:
 		setReconciling(wfe, "Suspended", "suspended before the next step")
 	case wfe.Spec.Suspended:
@@ -189,25 +198,4 @@ func earliest(a, b time.Duration) time.Duration {
 		return b
 	}
 	return a
-}
-
-// settle is all that is left to do for an execution that has ended: let its Workflows go.
-func (r *Reconciler) settle(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
-	for _, ref := range []*wfev1.WorkflowReference{wfe.Status.WorkflowRef, wfe.Status.RollbackRef} {
-		if ref == nil {
-			continue
-		}
-		wf := &wfv1.Workflow{}
-		err := r.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: ref.Name}, wf)
-		if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
-			continue
-		}
-		if err != nil {
-			return ctrl.Result{}, fmt.Errorf("get Workflow: %w", err)
-		}
-		if _, err := r.release(ctx, wf); err != nil {
-			return ctrl.Result{}, err
-		}
-	}
-	return ctrl.Result{}, nil
 }

@@ -98,6 +98,9 @@ func (r *Reconciler) advance(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 		result, err := r.start(ctx, wfe)
 		return result, nil, err
 	}
+	if wfe.Status.RollbackRef != nil {
+		return r.followRollback(ctx, wfe)
+	}
 	return r.follow(ctx, wfe)
 }
 

@@ -97,20 +97,13 @@ func failInvalid(r *Reconciler, wfe *wfev1.WorkflowExecution, err error) error {
 
 // ensureWorkflow creates the Workflow, or adopts the one that an earlier attempt created.
 //
-// The cache may lag behind our own status patch, and a Workflow that was created, recorded and forced away must not be
-// created again. So the execution is read from the API server once before the creation: whoever else could have
-// written its status is this same key in this same process.
+// Refused for ever, too large or in somebody else's way: each ends the execution.
 func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, edges int, resolved time.Duration) (ctrl.Result, error) {
 	if tooLarge, err := r.refuseLarge(wfe, wf); tooLarge || err != nil {
 		return ctrl.Result{}, err
 	}
-	live := &wfev1.WorkflowExecution{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(wfe), live); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if live.ResourceVersion != wfe.ResourceVersion {
-		return ctrl.Result{}, apierrors.NewConflict(wfev1.GroupVersion.WithResource("workflowexecutions").GroupResource(), wfe.Name,
-			errors.New("the cache is behind"))
+	if err := r.checkFresh(ctx, wfe); err != nil {
+		return ctrl.Result{}, err
 	}
 	began := r.now()
 	err := r.Create(ctx, wf)
@@ -133,6 +126,21 @@ func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExec
 	}
 	r.setStarted(wfe, wf)
 	return ctrl.Result{RequeueAfter: r.timeout(wfe)}, nil
+}
+
+// checkFresh reads the execution from the API server and returns a conflict when the cache is behind. The cache may lag
+// behind our own status patch, and a Workflow that was created, recorded and forced away must not be created again;
+// whoever else could write the status meanwhile is this same key in this same process.
+func (r *Reconciler) checkFresh(ctx context.Context, wfe *wfev1.WorkflowExecution) error {
+	live := &wfev1.WorkflowExecution{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(wfe), live); err != nil {
+		return fmt.Errorf("get the WorkflowExecution: %w", err)
+	}
+	if live.ResourceVersion == wfe.ResourceVersion {
+		return nil
+	}
+	resource := wfev1.GroupVersion.WithResource("workflowexecutions").GroupResource()
+	return apierrors.NewConflict(resource, wfe.Name, errors.New("the cache is behind"))
 }
 
 func (r *Reconciler) refuseLarge(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (bool, error) {
@@ -162,6 +170,18 @@ func refusalReason(err error) wfev1.FailureReason {
 		return wfev1.ReasonWorkflowTooLarge
 	}
 	return wfev1.ReasonEngineRefused
+}
+
+// ownWorkflow reads the Workflow of this name from the API server; it is nil when it is not the execution's.
+func (r *Reconciler) ownWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution, name string) (*wfv1.Workflow, error) {
+	wf := &wfv1.Workflow{}
+	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: name}, wf); err != nil {
+		return nil, fmt.Errorf("get Workflow: %w", err)
+	}
+	if owner := metav1.GetControllerOf(wf); owner == nil || owner.UID != wfe.UID {
+		return nil, nil
+	}
+	return wf, nil
 }
 
 // adopt looks at the Workflow that has our name. It returns it when it is ours, nothing when it belongs to a

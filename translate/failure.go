@@ -28,6 +28,9 @@ type pattern struct {
 	reason wfev1.FailureReason
 }
 
+// argoTimeout is the whole message of a node whose pod did not start within the template's timeout (operator.go:127).
+const argoTimeout = "timeout"
+
 // failurePatterns are the messages of Argo (workflow/controller/operator.go, exec_control.go) and the kubelet.
 var failurePatterns = []pattern{
 	{"OOMKilled", wfev1.ReasonOOMKilled},
@@ -37,7 +40,6 @@ var failurePatterns = []pattern{
 	{"InvalidImageName", wfev1.ReasonImagePullBackOff},
 	{"longer than the specified deadline", wfev1.ReasonDeadlineExceeded},
 	{"exceeded its deadline", wfev1.ReasonDeadlineExceeded},
-	{"timeout", wfev1.ReasonDeadlineExceeded},
 	{"pod deleted", wfev1.ReasonPodDeleted},
 	{"Evicted", wfev1.ReasonPodDeleted},
 	{"The node was low on resource", wfev1.ReasonPodDeleted},
@@ -59,6 +61,9 @@ func classify(step *wfev1.StepStatus, last *wfv1.NodeStatus) (wfev1.FailureReaso
 		return said.Reason, Truncate(said.Message, maxMessageBytes)
 	}
 	reason := match(failurePatterns, last.Message)
+	if last.Message == argoTimeout {
+		reason = wfev1.ReasonDeadlineExceeded
+	}
 	if step.Reason != "" && (reason == wfev1.ReasonDeadlineExceeded || reason == wfev1.ReasonPodDeleted) {
 		return step.Reason, Truncate(fmt.Sprintf("the pod did not start in time: %s", step.Message), maxMessageBytes)
 	}

@@ -14,15 +14,20 @@ import (
 // CriticalFailure is the failure that fails the execution: the critical step that failed first, or nil while none did.
 // Steps that failed in the same second are taken in plan order.
 func CriticalFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus) *wfev1.Failure {
-	critical := make(map[string]bool, len(spec.Steps))
-	for i := range spec.Steps {
-		critical[spec.Steps[i].Name] = spec.Steps[i].IsCritical()
-	}
+	critical := criticalSteps(spec)
 	first := firstFailed(steps, func(step *wfev1.StepStatus) bool { return critical[step.Name] })
 	if first == nil {
 		return nil
 	}
 	return failureOf(first)
+}
+
+func criticalSteps(spec *wfev1.WorkflowExecutionSpec) map[string]bool {
+	critical := make(map[string]bool, len(spec.Steps))
+	for i := range spec.Steps {
+		critical[spec.Steps[i].Name] = spec.Steps[i].IsCritical()
+	}
+	return critical
 }
 
 func firstFailed(steps []wfev1.StepStatus, counts func(*wfev1.StepStatus) bool) *wfev1.StepStatus {
@@ -57,10 +62,7 @@ func MainFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus, wf
 			Message: Truncate("Argo did not run the Workflow: "+wf.Status.Message, maxMessageBytes),
 		}
 	}
-	critical := make(map[string]bool, len(spec.Steps))
-	for i := range spec.Steps {
-		critical[spec.Steps[i].Name] = spec.Steps[i].IsCritical()
-	}
+	critical := criticalSteps(spec)
 	for i := range steps {
 		if critical[steps[i].Name] && !endedWell(&steps[i]) {
 			return couldNotRun(&steps[i], steps)

@@ -131,6 +131,10 @@ func mapEnd(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, at
 	if step.CompletionTime == nil {
 		step.CompletionTime = timeOf(node.FinishedAt)
 	}
+	if node.Type == wfv1.NodeTypeSuspend && node.Phase.Completed() && !(wf.Spec.Shutdown != "" && wasStopped(wf, node, last)) {
+		endApproval(step, node)
+		return
+	}
 	switch node.Phase {
 	case wfv1.NodeSucceeded:
 		step.Phase, step.Reason, step.Message = wfev1.StepCompleted, "", ""
@@ -162,7 +166,7 @@ func mapFailure(step *wfev1.StepStatus, wf *wfv1.Workflow, node, last *wfv1.Node
 // endStopped ends a step that we stopped. Argo makes a node, and fails it at once, also for a step whose turn came with
 // the shutdown: it was never on a host, so it never started.
 func endStopped(step *wfev1.StepStatus, last *wfv1.NodeStatus) {
-	if step.Attempts <= 1 && last.HostNodeName == "" {
+	if step.Action != "" && step.Attempts <= 1 && last.HostNodeName == "" {
 		step.StartTime, step.CompletionTime, step.Attempts, step.PodName = nil, nil, 0, ""
 		step.Phase, step.Reason, step.Message = wfev1.StepSkipped, "", "never started"
 		return
@@ -226,5 +230,13 @@ func PendingSince(wf *wfv1.Workflow, step string) (*metav1.Time, string) {
 	return timeOf(last.StartedAt), podName(wf, last)
 }
 
-// Decompress puts nodes that Argo packed back into the Workflow's status. The error says that they cannot be read.
-func Decompress(wf *wfv1.Workflow) error { return packer.DecompressWorkflow(wf) }
+// Decompress puts nodes that Argo packed back into the Workflow's status, and leaves the packed ones beside them as the
+// sign that they were. The error says that they cannot be read.
+func Decompress(wf *wfv1.Workflow) error {
+	packed := wf.Status.CompressedNodes
+	if err := packer.DecompressWorkflow(wf); err != nil {
+		return err
+	}
+	wf.Status.CompressedNodes = packed
+	return nil
+}

@@ -49,7 +49,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.?rollbackTimeoutSeconds == oldSelf.?rollbackTimeoutSeconds",message="rollbackTimeoutSeconds is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?dryRun == oldSelf.?dryRun",message="dryRun is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?ttlSecondsAfterFinished == oldSelf.?ttlSecondsAfterFinished",message="ttlSecondsAfterFinished is immutable"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || oldSelf.cancel == '' || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Terminate'))",message="cancel cannot be taken back: it goes from empty to Stop or Terminate, and from Stop to Terminate"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || size(oldSelf.cancel) == 0 || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Terminate'))",message="cancel cannot be taken back: it goes from empty to Stop or Terminate, and from Stop to Terminate"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.approvals) || (has(self.approvals) && oldSelf.approvals.all(o, self.approvals.exists(n, n.step == o.step)))",message="an approval cannot be removed"
 type WorkflowExecutionSpec struct {
 	// target is the object that is being remediated. It is also the key of the lock: two executions with the same

@@ -3,6 +3,7 @@ package testutil
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -11,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -36,6 +38,9 @@ func Connect() (*Cluster, error) {
 		return nil, fmt.Errorf("find the API server: %w", err)
 	}
 	config.QPS = -1
+	// Ending a port forwarding is logged as an error by client-go, and is none.
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, wfev1.AddToScheme, wfv1.AddToScheme} {
 		if err := add(scheme); err != nil {

@@ -3,6 +3,7 @@ package testutil
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,7 +14,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -99,8 +99,7 @@ func (c *Cluster) forward(pod *corev1.Pod, port int, use func(local uint16) erro
 		err = use(ports[0].Local)
 	}
 	close(stop)
-	<-ended
-	return err
+	return errors.Join(err, <-ended)
 }
 
 func scrape(ctx context.Context, url, token string) (Samples, error) {

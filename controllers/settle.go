@@ -1,0 +1,98 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// settle is what is left to do for an execution that has ended: let its Workflows go, and delete it when its time to
+// live is over.
+func (r *Reconciler) settle(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+	for _, ref := range []*wfev1.WorkflowReference{wfe.Status.WorkflowRef, wfe.Status.RollbackRef} {
+		if ref == nil {
+			continue
+		}
+		wf := &wfv1.Workflow{}
+		err := r.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: ref.Name}, wf)
+		if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
+			continue
+		}
+		if err != nil {
+			return ctrl.Result{}, fmt.Errorf("get Workflow: %w", err)
+		}
+		if _, err := r.release(ctx, wf); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	return r.expire(ctx, wfe)
+}
+
+// expire deletes an execution whose time to live is over; its Workflows follow it.
+func (r *Reconciler) expire(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+	ttl, ended := wfe.Spec.TTLSecondsAfterFinished, wfe.Status.CompletionTime
+	if ttl == nil || ended == nil || wfe.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil
+	}
+	if wait := ended.Add(time.Duration(*ttl) * time.Second).Sub(r.now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	err := r.Delete(ctx, wfe, client.Preconditions{UID: &wfe.UID}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("delete the WorkflowExecution after its time to live: %w", err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// release takes our finalizer off a Workflow whose end has been recorded. It reports whether it was there.
+func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, error) {
+	at := slices.Index(wf.Finalizers, wfev1.FinalizerObserved)
+	if at < 0 {
+		return false, nil
+	}
+	released := wf.DeepCopy()
+	released.Finalizers = slices.Delete(released.Finalizers, at, at+1)
+	patch := client.MergeFromWithOptions(wf, client.MergeFromWithOptimisticLock{})
+	if err := r.Patch(ctx, released, patch); err != nil {
+		return false, client.IgnoreNotFound(fmt.Errorf("release Workflow %s: %w", wf.Name, err))
+	}
+	return true, nil
+}
+
+// releaseAbandoned lets the Workflows of an execution go that is no longer there, and counts it as cancelled when its
+// Workflow had not ended: the finalizer is the record, taken off once. Whether an end was recorded is not known any
+// more, so an ended Workflow is not counted again. The Workflows of the execution with the UID keep are left alone.
+func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedName, keep types.UID) error {
+	for _, name := range []string{key.Name, key.Name + wfev1.RollbackSuffix} {
+		wf := &wfv1.Workflow{}
+		if err := r.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, wf); err != nil {
+			if client.IgnoreNotFound(err) == nil {
+				continue
+			}
+			return fmt.Errorf("get Workflow: %w", err)
+		}
+		owner := metav1.GetControllerOf(wf)
+		if owner == nil || owner.Kind != wfev1.Kind || owner.Name != key.Name || owner.UID == keep {
+			continue
+		}
+		released, err := r.release(ctx, wf)
+		if err != nil {
+			return err
+		}
+		if released && wf.Labels[wfev1.LabelRole] == wfev1.RoleMain && wf.Labels[wfev1.LabelDryRun] == "" && !wf.Status.Fulfilled() {
+			r.Metrics.ObserveDeletion()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/argo"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/binaries"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/checkout"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/images"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/local"
+)
+
+// pauseImage is not the stock name, because it is not the stock program.
+const pauseImage = "localhost/workflowexecution/pause:v1"
+
+// argoUser is the user of Argo's own images.
+const argoUser = "8737"
+
+func (s *settings) clusters() string {
+	return filepath.Join(s.cache, "clusters")
+}
+
+// packImages packs the images that every cluster starts with. Their archives are cached next to the binaries that they hold.
+func (s *settings) packImages(built binaries.Set) ([]string, error) {
+	var archives []string
+	for _, request := range []images.Request{
+		{Binary: built.Path(binaries.Pause), Name: pauseImage, Entrypoint: "pause", User: "65535"},
+		{Binary: built["workflow-controller"].Path, Name: argo.ControllerImage(s.argoVersion), Entrypoint: "bin/workflow-controller", User: argoUser},
+		{Binary: built["argoexec"].Path, Name: argo.ExecutorImage(s.argoVersion), Entrypoint: "bin/argoexec", User: argoUser},
+	} {
+		archive := filepath.Join(filepath.Dir(request.Binary), "image-"+images.FormatVersion+".tar")
+		if _, err := os.Stat(archive); errors.Is(err, fs.ErrNotExist) {
+			err = images.WriteArchive(request, archive)
+			if err != nil {
+				return nil, err
+			}
+		} else if err != nil {
+			return nil, fmt.Errorf("look for the image %s: %w", request.Name, err)
+		}
+		archives = append(archives, archive)
+	}
+	return archives, nil
+}
+
+// argoInstallation leaves it to the caller which kubectl to use.
+func (s *settings) argoInstallation(ctx context.Context) (argo.Installation, error) {
+	source, err := binaries.ModuleFolder(ctx, checkout.Pins(s.root), s.argoPrograms()[0].Module)
+	if err != nil {
+		return argo.Installation{}, err
+	}
+	return argo.Installation{Version: s.argoVersion, Source: source}, nil
+}
+
+func executables(built binaries.Set) map[string]local.Executable {
+	files := map[string]local.Executable{}
+	for _, program := range binaries.ControlPlane() {
+		files[program.Name] = local.Executable{File: built.Path(program), Version: built[program.Name].Version}
+	}
+	return files
+}
+
+// fingerprint changes with everything for whose change a running cluster must be replaced.
+func fingerprint(built binaries.Set, options local.Options) string {
+	hash := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(built)) {
+		fmt.Fprintln(hash, built[name].Path)
+	}
+	fmt.Fprintln(hash, images.FormatVersion, options.Fsync, options.AuditPolicy)
+	return hex.EncodeToString(hash.Sum(nil))[:16]
+}
+
+// status describes the cluster of either mode, and Argo on it.
+func (s *settings) status(ctx context.Context) ([]local.Component, error) {
+	table, credentials, err := s.clusterStatus(ctx)
+	if err != nil || len(table) == 0 {
+		return nil, err
+	}
+	version, err := argo.CheckController(ctx, credentials)
+	controller := local.Component{Name: "Argo Workflows", Version: version, Healthy: err == nil, Detail: "namespace " + argo.Namespace}
+	if err != nil {
+		controller.Detail = err.Error()
+	}
+	return append(table, controller), nil
+}
+
+func (s *settings) clusterStatus(ctx context.Context) (table []local.Component, credentials string, err error) {
+	if s.mode != "kind" {
+		table, err = local.Status(ctx, s.clusters(), s.name)
+		return table, local.Credentials(s.clusters(), s.name), err
+	}
+	cluster, err := s.kindCluster(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	running, err := cluster.IsRunning(ctx)
+	if err != nil || !running {
+		return nil, "", err
+	}
+	return []local.Component{{Name: "kind", Healthy: true, Detail: "exists"}}, s.kubeconfig, nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/binaries"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/checkout"
+)
+
+// argoLines maps the versions of Argo Workflows that can be chosen to their module lines; the first is the default.
+var argoLines = []struct{ version, line string }{
+	{"v3.7.18", "v3"},
+	{"v4.0.5", "v4"},
+}
+
+// settings are the values of the flags that all commands share, once they are resolved.
+type settings struct {
+	root        string
+	mode        string
+	name        string
+	kubeconfig  string
+	argoVersion string
+	cache       string
+}
+
+func newRootCommand() *cobra.Command {
+	shared := &settings{}
+	root := &cobra.Command{
+		Use:           "cluster",
+		Short:         "A local Kubernetes cluster with Argo Workflows, built from Go modules",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return shared.resolve()
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&shared.root, "root", "", "root of the repository (default: found from the working folder upwards)")
+	flags.StringVar(&shared.mode, "mode", environment("CLUSTER", "local"), "local or kind; also the variable CLUSTER")
+	flags.StringVar(&shared.name, "name", os.Getenv("CLUSTER_NAME"), "name of the cluster (default: derived from the checkout's path)")
+	flags.StringVar(&shared.kubeconfig, "kubeconfig", "", "file to write the kubeconfig to (default: <root>/.cluster/kubeconfig)")
+	flags.StringVar(&shared.argoVersion, "argo-version", environment("ARGO_VERSION", argoLines[0].version),
+		"version of Argo Workflows: "+strings.Join(argoVersions(), " or "))
+	root.AddCommand(
+		newUpCommand(shared), newDownCommand(shared), newStatusCommand(shared), newLoadCommand(shared),
+		newBinariesCommand(shared), newEnvtestCommand(shared), newKubectlCommand(shared), newImageCommand(shared),
+	)
+	return root
+}
+
+func environment(name, fallback string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return fallback
+}
+
+func argoVersions() []string {
+	var versions []string
+	for _, known := range argoLines {
+		versions = append(versions, known.version)
+	}
+	return versions
+}
+
+// resolve fills in what was not given, and refuses what can't work.
+func (s *settings) resolve() error {
+	var err error
+	start := s.root
+	if start == "" {
+		start = "."
+	}
+	if s.root, err = checkout.FindRoot(start); err != nil {
+		return err
+	}
+	if s.cache, err = checkout.CacheFolder(); err != nil {
+		return err
+	}
+	if s.name == "" {
+		s.name = checkout.ClusterName(s.root)
+	}
+	if err := checkout.ValidateName(s.name); err != nil {
+		return err
+	}
+	if s.kubeconfig == "" {
+		s.kubeconfig = filepath.Join(".cluster", "kubeconfig")
+	}
+	s.kubeconfig = s.path(s.kubeconfig)
+	if s.mode != "local" && s.mode != "kind" {
+		return fmt.Errorf("cluster mode %q: use local or kind", s.mode)
+	}
+	if !slices.Contains(argoVersions(), s.argoVersion) {
+		return fmt.Errorf("version %q of Argo Workflows is not pinned: use %s", s.argoVersion, strings.Join(argoVersions(), " or "))
+	}
+	return nil
+}
+
+// path resolves a relative path against the repository's root, because "go run -C" changes the working folder.
+func (s *settings) path(given string) string {
+	if filepath.IsAbs(given) {
+		return given
+	}
+	return filepath.Join(s.root, given)
+}
+
+// binaryCache prints progress on stderr: stdout is for results that scripts read.
+func (s *settings) binaryCache() *binaries.Cache {
+	return &binaries.Cache{Folder: s.cache, Pins: checkout.Pins(s.root), Progress: os.Stderr}
+}
+
+func (s *settings) argoPrograms() []binaries.Program {
+	for _, known := range argoLines {
+		if known.version == s.argoVersion {
+			return binaries.Argo(known.line)
+		}
+	}
+	return nil
+}

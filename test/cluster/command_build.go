@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/binaries"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/images"
+)
+
+func newBinariesCommand(shared *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "binaries",
+		Short: "Build what the cluster needs and does not have in its cache, and print where it is",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			programs := append(binaries.ControlPlane(), shared.argoPrograms()...)
+			if shared.mode == "kind" {
+				programs = []binaries.Program{binaries.Kind, binaries.Kubectl}
+			}
+			set, err := shared.binaryCache().Ensure(command.Context(), programs)
+			if err != nil {
+				return err
+			}
+			for _, program := range programs {
+				fmt.Println(set.Path(program))
+			}
+			return nil
+		},
+	}
+}
+
+func newEnvtestCommand(shared *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "envtest-assets",
+		Short: "Build the programs that envtest starts, and print their folder for KUBEBUILDER_ASSETS",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			folder, err := shared.binaryCache().EnvtestFolder(command.Context())
+			if err != nil {
+				return err
+			}
+			fmt.Println(folder)
+			return nil
+		},
+	}
+}
+
+func newKubectlCommand(shared *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "kubectl-path",
+		Short: "Build kubectl if it is missing, and print its path",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			set, err := shared.binaryCache().Ensure(command.Context(), []binaries.Program{binaries.Kubectl})
+			if err != nil {
+				return err
+			}
+			fmt.Println(set.Path(binaries.Kubectl))
+			return nil
+		},
+	}
+}
+
+func newImageCommand(shared *settings) *cobra.Command {
+	var request images.Request
+	var output string
+	command := &cobra.Command{
+		Use:   "image --binary PATH --name REPOSITORY:TAG --output FILE.tar",
+		Short: "Pack one static binary as an image, without a container engine",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			request.Binary = shared.path(request.Binary)
+			return images.WriteArchive(request, shared.path(output))
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&request.Binary, "binary", "", "static executable")
+	flags.StringVar(&request.Name, "name", "", "name of the image, with its tag")
+	flags.StringVar(&output, "output", "", "archive to write, as docker save would")
+	flags.StringVar(&request.Entrypoint, "entrypoint", "", "name of the executable in the image (default: the binary's)")
+	flags.StringVar(&request.User, "user", "65532", "numeric user")
+	for _, required := range []string{"binary", "name", "output"} {
+		if err := command.MarkFlagRequired(required); err != nil {
+			panic(err)
+		}
+	}
+	return command
+}

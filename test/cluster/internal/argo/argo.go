@@ -1,0 +1,107 @@
+// Package argo installs Argo Workflows on any cluster, from the manifests of Argo's own module and a few patches: the controller
+// without the server, with the full CRDs. It does not grant anything to workflows: whoever runs them gives their service account the
+// right to create and patch workflowtaskresults in their namespace.
+package argo
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"text/template"
+	"time"
+)
+
+// Namespace is where the controller runs.
+const Namespace = "argo"
+
+const readyTimeout = 3 * time.Minute
+
+//go:embed overlay
+var overlay embed.FS
+
+// Installation says what to install and with what.
+type Installation struct {
+	// Version is the version of Argo Workflows, which is also the tag of its images.
+	Version string
+	// Source is the folder of Argo's module.
+	Source string
+	// Kubectl is the executable.
+	Kubectl string
+	// Scratch is a folder for temporary files; the system's if empty.
+	Scratch string
+}
+
+// ControllerImage and ExecutorImage are the stock names of the images.
+func ControllerImage(version string) string { return "quay.io/argoproj/workflow-controller:" + version }
+
+// ExecutorImage is the image of the init and wait containers of every step.
+func ExecutorImage(version string) string { return "quay.io/argoproj/argoexec:" + version }
+
+// Install applies the manifests and waits until the controller runs. It may be repeated.
+func (i Installation) Install(ctx context.Context, kubeconfig string) error {
+	folder, err := os.MkdirTemp(i.Scratch, "argo-install-")
+	if err != nil {
+		return fmt.Errorf("install Argo Workflows: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	if err := i.writeKustomization(folder); err != nil {
+		return fmt.Errorf("install Argo Workflows: write the kustomization: %w", err)
+	}
+	apply := func(kustomization string) error {
+		// The full CRDs are too large for the annotation that client-side apply keeps.
+		return i.kubectl(ctx, kubeconfig, "apply", "--server-side", "--force-conflicts", "-k", kustomization)
+	}
+	if err := apply(filepath.Join(folder, "manifests", "base", "crds", "full")); err != nil {
+		return fmt.Errorf("install Argo Workflows: its CRDs: %w", err)
+	}
+	// The controller ends if its resources are not served when it starts, and then waits longer and longer.
+	if err := waitForResources(ctx, kubeconfig); err != nil {
+		return fmt.Errorf("install Argo Workflows: wait for its resources: %w", err)
+	}
+	if err := apply(folder); err != nil {
+		return fmt.Errorf("install Argo Workflows: %w", err)
+	}
+	err = i.kubectl(ctx, kubeconfig, "rollout", "status", "--namespace", Namespace, "--timeout", readyTimeout.String(), "deployment/workflow-controller")
+	if err != nil {
+		return fmt.Errorf("install Argo Workflows: wait for its controller: %w", err)
+	}
+	return nil
+}
+
+// writeKustomization copies Argo's manifests, because a kustomization may not refer to folders outside of its own by absolute paths.
+func (i Installation) writeKustomization(folder string) error {
+	if err := os.CopyFS(filepath.Join(folder, "manifests"), os.DirFS(filepath.Join(i.Source, "manifests"))); err != nil {
+		return err
+	}
+	files, err := template.ParseFS(overlay, "overlay/*.yaml")
+	if err != nil {
+		return err
+	}
+	values := map[string]string{"Namespace": Namespace, "Version": i.Version, "ExecutorImage": ExecutorImage(i.Version)}
+	for _, file := range files.Templates() {
+		var content bytes.Buffer
+		if err := file.Execute(&content, values); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, file.Name()), content.Bytes(), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i Installation) kubectl(ctx context.Context, kubeconfig string, arguments ...string) error {
+	command := exec.CommandContext(ctx, i.Kubectl, append([]string{"--kubeconfig", kubeconfig}, arguments...)...)
+	output, err := command.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("kubectl %s: %w\n%s", arguments[0], err, output)
+}

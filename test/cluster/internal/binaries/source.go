@@ -1,0 +1,95 @@
+package binaries
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/mod/modfile"
+)
+
+// restoreLinks makes a copy of a module's source in which the symbolic links that its archive left out are there again, and returns
+// a go.mod that uses the copy. The copy is needed because the module cache is read-only, and overlays are refused for it.
+func (c *Cache) restoreLinks(ctx context.Context, module *Module, version string) (string, error) {
+	work := filepath.Join(c.Folder, "src", module.Pin+"-"+version)
+	source := filepath.Join(work, "module")
+	if _, err := os.Stat(source); errors.Is(err, fs.ErrNotExist) {
+		if err := c.copySource(ctx, module, source); err != nil {
+			return "", fmt.Errorf("copy the source of %s: %w", module.Path, err)
+		}
+	} else if err != nil {
+		return "", fmt.Errorf("look for the source of %s: %w", module.Path, err)
+	}
+	if err := writeReplacing(filepath.Join(c.Pins, module.Pin), work, module.Path, source); err != nil {
+		return "", fmt.Errorf("write a go.mod for %s: %w", module.Path, err)
+	}
+	return filepath.Join(work, "go.mod"), nil
+}
+
+func (c *Cache) copySource(ctx context.Context, module *Module, destination string) error {
+	original, err := ModuleFolder(ctx, c.Pins, module)
+	if err != nil {
+		return err
+	}
+	unfinishedCopy := destination + ".unfinished"
+	if err := os.RemoveAll(unfinishedCopy); err != nil {
+		return err
+	}
+	if err := os.CopyFS(unfinishedCopy, os.DirFS(original)); err != nil {
+		return err
+	}
+	for link, target := range module.Links {
+		if err := os.Symlink(target, filepath.Join(unfinishedCopy, link)); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return os.Rename(unfinishedCopy, destination)
+}
+
+// writeReplacing copies go.mod and go.sum of a pin, with a replacement of one module by a folder.
+func writeReplacing(pin, destination, module, folder string) error {
+	content, err := os.ReadFile(filepath.Join(pin, "go.mod"))
+	if err != nil {
+		return err
+	}
+	parsed, err := modfile.Parse("go.mod", content, nil)
+	if err != nil {
+		return err
+	}
+	if err := parsed.AddReplace(module, "", folder, ""); err != nil {
+		return err
+	}
+	formatted, err := parsed.Format()
+	if err != nil {
+		return err
+	}
+	sums, err := os.ReadFile(filepath.Join(pin, "go.sum"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(destination, "go.mod"), formatted, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(destination, "go.sum"), sums, 0o600)
+}
+
+// ModuleFolder returns the folder of a module's source in the go command's cache, after fetching it if need be.
+func ModuleFolder(ctx context.Context, pins string, module *Module) (string, error) {
+	command := exec.CommandContext(ctx, "go", "mod", "download", "-json", module.Path)
+	command.Dir = filepath.Join(pins, module.Pin)
+	command.Env = buildEnvironment()
+	output, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("fetch %s: %w\n%s", module.Path, err, output)
+	}
+	var answer struct{ Dir string }
+	if err := json.Unmarshal(output, &answer); err != nil {
+		return "", fmt.Errorf("fetch %s: %w", module.Path, err)
+	}
+	return answer.Dir, nil
+}

@@ -1,0 +1,184 @@
+// Package images packs a static executable as an image of one layer, without a container engine. The same input yields the same bytes.
+// An image holds the executable and an empty /tmp and nothing else: no shell, no certificates, no user database.
+package images
+
+import (
+	"archive/tar"
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Request describes an image.
+type Request struct {
+	// Binary is the static executable's file.
+	Binary string
+	// Name is the image's name with its tag.
+	Name string
+	// Entrypoint is the executable's path or name in the image; the base name of Binary if empty.
+	Entrypoint string
+	// User is the numeric user that the image runs as.
+	User string
+}
+
+// FormatVersion changes whenever the same request would yield another image than before.
+const FormatVersion = "1"
+
+// epoch is the time of everything in an image, so that building it again yields the same bytes.
+var epoch = time.Unix(0, 0).UTC()
+
+// WriteArchive writes an image as an archive that "docker load", containerd and kind read.
+func WriteArchive(request Request, file string) error {
+	if err := writeArchive(request, file); err != nil {
+		return fmt.Errorf("pack %s as image %s: %w", request.Binary, request.Name, err)
+	}
+	return nil
+}
+
+func writeArchive(request Request, file string) (err error) {
+	tag, err := name.NewTag(request.Name, name.StrictValidation)
+	if err != nil {
+		return err
+	}
+	image, err := build(request)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(file), ".image-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, temporary.Close(), os.Remove(temporary.Name()))
+		}
+	}()
+	if err := tarball.Write(tag, image, temporary); err != nil {
+		return err
+	}
+	if err := temporary.Close(); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), file)
+}
+
+func build(request Request) (v1.Image, error) {
+	if user, err := strconv.Atoi(request.User); err != nil || user < 0 {
+		return nil, fmt.Errorf("user %q: it must be a number, because runAsNonRoot can't judge a name", request.User)
+	}
+	if err := requireStatic(request.Binary); err != nil {
+		return nil, err
+	}
+	target := request.Entrypoint
+	if target == "" {
+		target = filepath.Base(request.Binary)
+	}
+	target = path.Join("/", target)
+	layer, err := buildLayer(request.Binary, target)
+	if err != nil {
+		return nil, err
+	}
+	image, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	return mutate.ConfigFile(image, configure(config, request.User, target))
+}
+
+// configure keeps the layer's identity of a configuration and sets the rest.
+func configure(config *v1.ConfigFile, user, target string) *v1.ConfigFile {
+	config = config.DeepCopy()
+	config.Created = v1.Time{Time: epoch}
+	config.OS, config.Architecture = "linux", runtime.GOARCH
+	config.Config = v1.Config{
+		User:       user,
+		Entrypoint: []string{target},
+		WorkingDir: "/",
+		// Manifests may name the command without a folder.
+		Env: []string{"PATH=" + strings.Join([]string{path.Dir(target), "/usr/local/bin", "/usr/bin", "/bin"}, ":")},
+	}
+	for i := range config.History {
+		config.History[i] = v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "test/cluster image"}
+	}
+	return config
+}
+
+// requireStatic refuses what could not start in an image that holds no libraries.
+func requireStatic(binary string) error {
+	file, err := elf.Open(binary)
+	if err != nil {
+		return fmt.Errorf("it is not a Linux executable: %w", err)
+	}
+	defer file.Close()
+	for _, program := range file.Progs {
+		if program.Type == elf.PT_INTERP {
+			return errors.New("it is linked dynamically: build it with CGO_ENABLED=0")
+		}
+	}
+	return nil
+}
+
+// buildLayer leaves the layer uncompressed, because it is only ever copied within one machine.
+func buildLayer(binary, target string) (v1.Layer, error) {
+	content, err := os.ReadFile(binary)
+	if err != nil {
+		return nil, err
+	}
+	var layer bytes.Buffer
+	layer.Grow(len(content) + 1<<14)
+	writer := tar.NewWriter(&layer)
+	if err := writeFolders(writer, path.Dir(target)); err != nil {
+		return nil, err
+	}
+	header := &tar.Header{
+		Typeflag: tar.TypeReg, Name: strings.TrimPrefix(target, "/"), Mode: 0o755, Size: int64(len(content)), ModTime: epoch,
+	}
+	if err := writer.WriteHeader(header); err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(writer, bytes.NewReader(content)); err != nil {
+		return nil, err
+	}
+	if err := writer.Close(); err != nil {
+		return nil, err
+	}
+	return static.NewLayer(layer.Bytes(), types.DockerUncompressedLayer), nil
+}
+
+func writeFolders(writer *tar.Writer, executables string) error {
+	folders := []tar.Header{{Name: "tmp/", Mode: 0o1777}}
+	if executables != "/" {
+		folders = append(folders, tar.Header{Name: strings.TrimPrefix(executables, "/") + "/", Mode: 0o755})
+	}
+	for _, folder := range folders {
+		folder.Typeflag, folder.ModTime = tar.TypeDir, epoch
+		if err := writer.WriteHeader(&folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package local
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+)
+
+// The networks inside the cluster's namespace are the same for all clusters, because nothing outside can see them.
+const (
+	podSubnet         = "10.244.0.0/24"
+	serviceSubnet     = "10.96.0.0/16"
+	kubernetesService = "10.96.0.1"
+)
+
+// linkNetworks is the number of /24 networks in 198.18.0.0/15, which is set aside for tests of network devices and so is hardly ever
+// in use. One of them joins the host and the cluster.
+const linkNetworks = 512
+
+// chooseSubnet picks the network that joins the host and the cluster: the one that the name stands for, or the next that does not
+// overlap with what the host uses.
+func chooseSubnet(name string, used []netip.Prefix) (netip.Prefix, error) {
+	hash := fnv.New32a()
+	hash.Write([]byte(name))
+	first := int(hash.Sum32() % linkNetworks)
+	for i := range linkNetworks {
+		index := (first + i) % linkNetworks
+		candidate := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(18 + index/256), byte(index % 256), 0}), 24)
+		if !overlapsAny(candidate, used) {
+			return candidate, nil
+		}
+	}
+	return netip.Prefix{}, fmt.Errorf("no network of 198.18.0.0/15 is free on this machine: all of them overlap with its routes")
+}
+
+func overlapsAny(candidate netip.Prefix, used []netip.Prefix) bool {
+	for _, other := range used {
+		if candidate.Overlaps(other) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostAddress and nodeAddress are the two ends of the link.
+func hostAddress(subnet netip.Prefix) netip.Addr { return subnet.Addr().Next() }
+func nodeAddress(subnet netip.Prefix) netip.Addr { return subnet.Addr().Next().Next() }

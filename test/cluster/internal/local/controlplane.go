@@ -1,0 +1,143 @@
+//go:build linux
+
+package local
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+const etcdURL = "https://127.0.0.1:2379"
+
+// startServer starts etcd and the API server in the cluster's network namespace, with what kubeadm would give them.
+func startServer(starter *starter, options Options, subnet netip.Prefix) error {
+	cluster := starter.cluster
+	return onOwnThread(func() error {
+		if err := enterNetwork(cluster); err != nil {
+			return err
+		}
+		if err := starter.start("etcd", etcdArguments(cluster, options.Fsync)...); err != nil {
+			return err
+		}
+		return starter.start("kube-apiserver", apiServerArguments(cluster, nodeAddress(subnet), options.AuditPolicy)...)
+	})
+}
+
+// startControllers starts the controller manager and the scheduler. The API server must be ready: having been refused, they would
+// wait longer and longer before they try again.
+func startControllers(starter *starter) error {
+	cluster := starter.cluster
+	return onOwnThread(func() error {
+		if err := enterNetwork(cluster); err != nil {
+			return err
+		}
+		if err := starter.start("kube-controller-manager", controllerManagerArguments(cluster)...); err != nil {
+			return err
+		}
+		return starter.start("kube-scheduler", schedulerArguments(cluster)...)
+	})
+}
+
+func etcdArguments(cluster layout, fsync bool) []string {
+	arguments := []string{
+		"--name=" + nodeName,
+		"--data-dir=" + cluster.path("etcd"),
+		"--listen-client-urls=" + etcdURL,
+		"--advertise-client-urls=" + etcdURL,
+		"--listen-peer-urls=https://127.0.0.1:2380",
+		"--initial-advertise-peer-urls=https://127.0.0.1:2380",
+		"--initial-cluster=" + nodeName + "=https://127.0.0.1:2380",
+		"--client-cert-auth=true",
+		"--trusted-ca-file=" + cluster.pki("etcd/ca.crt"),
+		"--cert-file=" + cluster.pki("etcd/server.crt"),
+		"--key-file=" + cluster.pki("etcd/server.key"),
+		"--peer-client-cert-auth=true",
+		"--peer-trusted-ca-file=" + cluster.pki("etcd/ca.crt"),
+		"--peer-cert-file=" + cluster.pki("etcd/peer.crt"),
+		"--peer-key-file=" + cluster.pki("etcd/peer.key"),
+		"--quota-backend-bytes=8589934592",
+	}
+	if !fsync {
+		arguments = append(arguments, "--unsafe-no-fsync")
+	}
+	return arguments
+}
+
+func apiServerArguments(cluster layout, address netip.Addr, auditPolicy string) []string {
+	arguments := []string{
+		"--advertise-address=" + address.String(),
+		fmt.Sprintf("--secure-port=%d", securePort),
+		"--allow-privileged=true",
+		"--authorization-mode=Node,RBAC",
+		"--client-ca-file=" + cluster.pki("ca.crt"),
+		"--enable-admission-plugins=NodeRestriction",
+		// There is no service proxy, so webhooks and aggregated servers are called at the addresses of their pods.
+		"--enable-aggregator-routing=true",
+		"--enable-bootstrap-token-auth=true",
+		"--etcd-servers=" + etcdURL,
+		"--etcd-cafile=" + cluster.pki("etcd/ca.crt"),
+		"--etcd-certfile=" + cluster.pki("apiserver-etcd-client.crt"),
+		"--etcd-keyfile=" + cluster.pki("apiserver-etcd-client.key"),
+		"--kubelet-client-certificate=" + cluster.pki("apiserver-kubelet-client.crt"),
+		"--kubelet-client-key=" + cluster.pki("apiserver-kubelet-client.key"),
+		"--kubelet-preferred-address-types=InternalIP",
+		"--proxy-client-cert-file=" + cluster.pki("front-proxy-client.crt"),
+		"--proxy-client-key-file=" + cluster.pki("front-proxy-client.key"),
+		"--requestheader-allowed-names=front-proxy-client",
+		"--requestheader-client-ca-file=" + cluster.pki("front-proxy-ca.crt"),
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-username-headers=X-Remote-User",
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-key-file=" + cluster.pki("sa.pub"),
+		"--service-account-signing-key-file=" + cluster.pki("sa.key"),
+		"--service-cluster-ip-range=" + serviceSubnet,
+		"--tls-cert-file=" + cluster.pki("apiserver.crt"),
+		"--tls-private-key-file=" + cluster.pki("apiserver.key"),
+	}
+	if auditPolicy != "" {
+		arguments = append(arguments, "--audit-policy-file="+auditPolicy, "--audit-log-path="+cluster.log("audit"))
+	}
+	return arguments
+}
+
+func controllerManagerArguments(cluster layout) []string {
+	credentials := cluster.credentials("controller-manager")
+	return []string{
+		"--allocate-node-cidrs=true",
+		"--authentication-kubeconfig=" + credentials,
+		"--authorization-kubeconfig=" + credentials,
+		"--bind-address=127.0.0.1",
+		"--client-ca-file=" + cluster.pki("ca.crt"),
+		"--cluster-cidr=" + podSubnet,
+		"--cluster-name=" + cluster.name,
+		"--cluster-signing-cert-file=" + cluster.pki("ca.crt"),
+		"--cluster-signing-key-file=" + cluster.pki("ca.key"),
+		"--controllers=" + strings.Join([]string{"*", "bootstrapsigner", "tokencleaner"}, ","),
+		// Its default is a folder of the machine, which would be made.
+		"--flex-volume-plugin-dir=" + cluster.path("volume-plugins"),
+		// The defaults would make it wait for its own limiter for seconds while it starts.
+		"--kube-api-burst=400",
+		"--kube-api-qps=200",
+		"--kubeconfig=" + credentials,
+		// Nobody else could lead, and waiting for the lease of a killed predecessor would take 15 seconds.
+		"--leader-elect=false",
+		"--requestheader-client-ca-file=" + cluster.pki("front-proxy-ca.crt"),
+		"--root-ca-file=" + cluster.pki("ca.crt"),
+		"--service-account-private-key-file=" + cluster.pki("sa.key"),
+		"--service-cluster-ip-range=" + serviceSubnet,
+		"--use-service-account-credentials=true",
+	}
+}
+
+func schedulerArguments(cluster layout) []string {
+	credentials := cluster.credentials("scheduler")
+	return []string{
+		"--authentication-kubeconfig=" + credentials,
+		"--authorization-kubeconfig=" + credentials,
+		"--bind-address=127.0.0.1",
+		"--kubeconfig=" + credentials,
+		"--leader-elect=false",
+	}
+}

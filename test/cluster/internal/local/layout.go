@@ -1,0 +1,65 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// layout knows where the files of one cluster are.
+type layout struct {
+	name   string
+	folder string
+}
+
+func newLayout(parent, name string) layout {
+	return layout{name: name, folder: filepath.Join(parent, name)}
+}
+
+func (l layout) path(parts ...string) string {
+	return filepath.Join(append([]string{l.folder}, parts...)...)
+}
+
+func (l layout) lock() string                  { return l.folder + ".lock" }
+func (l layout) failedLogs() string            { return l.folder + ".failed-logs" }
+func (l layout) record() string                { return l.path("record.json") }
+func (l layout) executable(name string) string { return l.path("bin", name) }
+func (l layout) log(component string) string   { return l.path("logs", component+".log") }
+func (l layout) pki(name string) string        { return l.path("pki", name) }
+func (l layout) credentials(of string) string  { return l.path("credentials", of+".conf") }
+func (l layout) config(name string) string     { return l.path("config", name) }
+func (l layout) networkNamespace() string      { return l.path("netns") }
+
+// hostLink and probeLink are names of network links, which may have 15 characters.
+func (l layout) hostLink() string { return l.name + "-h" }
+
+// cgroup is the parent of the pods' cgroups, in every hierarchy.
+func (l layout) cgroup() string { return l.name }
+
+// masks are the folders that the node's mount namespace replaces by parts of the cluster's folder.
+var masks = map[string]string{"/run": "run", "/var/lib": "var-lib", "/var/log": "var-log"}
+
+// makeFolders makes all folders that the components expect.
+func (l layout) makeFolders() error {
+	for _, folder := range []string{
+		"bin", "logs", "pki", "credentials", "config", "config/cni", "etcd", "scratch",
+		"run", "var-lib", "var-log", "var-lib/kubelet", "var-lib/containerd", "run/containerd",
+	} {
+		if err := os.MkdirAll(l.path(folder), 0o700); err != nil {
+			return fmt.Errorf("make the cluster's folders: %w", err)
+		}
+	}
+	return nil
+}
+
+// refuseMasked refuses folders that the node could not see.
+func (l layout) refuseMasked() error {
+	for mask := range masks {
+		if l.folder == mask || strings.HasPrefix(l.folder, mask+"/") {
+			return fmt.Errorf("the cache folder %s is below %s, which the cluster's node replaces by its own: set XDG_CACHE_HOME to a folder elsewhere",
+				l.folder, mask)
+		}
+	}
+	return nil
+}

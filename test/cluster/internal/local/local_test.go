@@ -1,0 +1,192 @@
+//go:build linux
+
+package local
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestBelongs(t *testing.T) {
+	cluster := newLayout("/cache/clusters", "wfe-1")
+	recorded := record{Boot: "this", Processes: []recordedProcess{{Name: "etcd", PID: 10, Started: 100}}}
+	for name, test := range map[string]struct {
+		candidate process
+		boot      string
+		want      bool
+		reason    string
+	}{
+		"recorded":               {process{PID: 10, Started: 100}, "this", true, "identifier and start time are those of the record"},
+		"identifier used again":  {process{PID: 10, Started: 101}, "this", false, "another process has the identifier now"},
+		"recorded before a boot": {process{PID: 10, Started: 100}, "another", false, "start times begin anew with each boot"},
+		"our executable": {
+			process{PID: 11, Executable: "/cache/clusters/wfe-1/bin/containerd-shim-runc-v2"}, "this", true, "nobody else runs these files",
+		},
+		"our executable by its name": {
+			process{PID: 11, Argument0: "/cache/clusters/wfe-1/bin/etcd"}, "this", true, "the file itself may be gone",
+		},
+		"a pod's process": {
+			process{PID: 12, Executable: "/program", Cgroups: []string{"/", "/wfe-1/kubepods/pod1/x"}}, "this", true, "it runs in our cgroup",
+		},
+		"the cache's executable": {
+			process{PID: 13, Executable: "/cache/bin/etcd/v3/etcd"}, "this", false, "an envtest may run it",
+		},
+		"another cluster's executable": {
+			process{PID: 14, Executable: "/cache/clusters/wfe-10/bin/etcd"}, "this", false, "its name merely starts with ours",
+		},
+		"another cluster's pod": {
+			process{PID: 15, Cgroups: []string{"/wfe-10/kubepods/pod1/x"}}, "this", false, "its name merely starts with ours",
+		},
+		"a pager that shows a log": {
+			process{PID: 16, Executable: "/usr/bin/less", Argument0: "less"}, "this", false, "it only mentions the folder",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := belongs(test.candidate, cluster, recorded, test.boot); got != test.want {
+				t.Errorf("belongs(%+v) = %t, want %t: %s", test.candidate, got, test.want, test.reason)
+			}
+		})
+	}
+}
+
+func TestIsAbandoned(t *testing.T) {
+	exists := func(path string) bool { return path == "/here" }
+	for name, test := range map[string]struct {
+		checkout string
+		want     bool
+		reason   string
+	}{
+		"the checkout is there":  {"/here", false, "its owner may want the cluster"},
+		"the checkout is gone":   {"/gone", true, "nobody can want the cluster"},
+		"an unreadable record":   {"", false, "it can't tell"},
+		"a record of a relation": {"gone", false, "it depends on the working folder"},
+	} {
+		if got := isAbandoned(record{Checkout: test.checkout}, exists); got != test.want {
+			t.Errorf("%s: isAbandoned() = %t, want %t: %s", name, got, test.want, test.reason)
+		}
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	const rest = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20"
+	for name, test := range map[string]struct {
+		stat    string
+		state   string
+		started uint64
+		ok      bool
+	}{
+		"plain":                  {"12 (etcd)" + rest, "S", 4242, true},
+		"parentheses in a name":  {"12 (a) R (b)" + rest, "S", 4242, true},
+		"cut off":                {"12 (etcd) S 1 2", "", 0, false},
+		"something else":         {"", "", 0, false},
+		"a newline in the name ": {"12 (a\nb)" + rest, "S", 4242, true},
+	} {
+		state, started, ok := parseStat(test.stat)
+		if state != test.state || started != test.started || ok != test.ok {
+			t.Errorf("%s: parseStat() = %q, %d, %t", name, state, started, ok)
+		}
+	}
+}
+
+func TestReadProcess(t *testing.T) {
+	self, alive := readProcess(os.Getpid())
+	if !alive || self.Started == 0 || self.Executable == "" || len(self.Cgroups) == 0 {
+		t.Errorf("readProcess() of this very process = %+v, %t", self, alive)
+	}
+}
+
+func TestParseCgroups(t *testing.T) {
+	got := parseCgroups("3:cpu,cpuacct:/wfe-1/a:b\n0::/unified\n")
+	if diff := cmp.Diff([]string{"/wfe-1/a:b", "/unified"}, got); diff != "" {
+		t.Errorf("parseCgroups() (-want +got):\n%s", diff)
+	}
+}
+
+func TestRecordSurvivesACut(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "record.json")
+	want := record{Checkout: "/here", Boot: "this", Ready: true, Processes: []recordedProcess{{Name: "etcd", PID: 1, Started: 2, Version: "v1"}}}
+	if err := want.write(file); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readRecord(file); err != nil || !cmp.Equal(want, got) {
+		t.Errorf("readRecord() = %+v, %v, want %+v", got, err, want)
+	}
+	if err := os.WriteFile(file, []byte(`{"Checkout": "/he`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readRecord(file); err != nil || !cmp.Equal(record{}, got) {
+		t.Errorf("readRecord() of a record that was cut off = %+v, %v, want an empty one", got, err)
+	}
+	if got, err := readRecord(file + "-missing"); err != nil || !cmp.Equal(record{}, got) {
+		t.Errorf("readRecord() of no record = %+v, %v, want an empty one", got, err)
+	}
+}
+
+func TestChooseSubnet(t *testing.T) {
+	first, err := chooseSubnet("wfe-1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := chooseSubnet("wfe-1", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	if err != nil || again != first {
+		t.Errorf("chooseSubnet() = %s, %v, want %s again: nothing overlaps", again, err, first)
+	}
+	next, err := chooseSubnet("wfe-1", []netip.Prefix{netip.PrefixFrom(nodeAddress(first), 32)})
+	if err != nil || next == first || next.Overlaps(first) {
+		t.Errorf("chooseSubnet() = %s, %v although the host uses an address of it", next, err)
+	}
+	if got, err := chooseSubnet("wfe-1", []netip.Prefix{netip.MustParsePrefix("198.16.0.0/13")}); err == nil {
+		t.Errorf("chooseSubnet() = %s although all is in use, want an error", got)
+	}
+	if hostAddress(first) == nodeAddress(first) || !first.Contains(hostAddress(first)) || !first.Contains(nodeAddress(first)) {
+		t.Errorf("the ends of %s are %s and %s", first, hostAddress(first), nodeAddress(first))
+	}
+}
+
+func TestFailedChecks(t *testing.T) {
+	answer := "[+]ping ok\n[-]etcd failed: reason withheld\n[+]log ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n"
+	if diff := cmp.Diff([]string{"etcd", "shutdown"}, failedChecks(answer)); diff != "" {
+		t.Errorf("failedChecks() (-want +got):\n%s", diff)
+	}
+}
+
+func TestRefuseMasked(t *testing.T) {
+	for parent, want := range map[string]bool{
+		"/home/someone/.cache/clusters": false,
+		"/var/lib/agent/.cache":         true,
+		"/run":                          true,
+		"/running":                      false,
+	} {
+		if got := newLayout(parent, "wfe-1").refuseMasked() != nil; got != want {
+			t.Errorf("refuseMasked() below %s refuses: %t, want %t", parent, got, want)
+		}
+	}
+}
+
+func TestUnpublishKubeconfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), ".cluster", "kubeconfig")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("current-context: kubernetes-admin@wfe-10\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unpublishKubeconfig(newLayout("/x", "wfe-1"), file); err != nil {
+		t.Fatal(err)
+	}
+	if !folderExists(file) {
+		t.Error("another cluster's kubeconfig was removed")
+	}
+	for range 2 {
+		if err := unpublishKubeconfig(newLayout("/x", "wfe-10"), file); err != nil {
+			t.Fatal(err)
+		}
+		if folderExists(filepath.Dir(file)) {
+			t.Error("the cluster's own kubeconfig was not removed")
+		}
+	}
+}

@@ -1,0 +1,236 @@
+//go:build linux
+
+package local
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"text/template"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+const containerdSocket = "/run/containerd/containerd.sock"
+
+// startRuntime starts the container runtime in a mount namespace of its own.
+func startRuntime(starter *starter, options Options) error {
+	cluster := starter.cluster
+	if err := writeNodeConfig(cluster, options); err != nil {
+		return err
+	}
+	if err := makeCgroups(cluster); err != nil {
+		return err
+	}
+	return onOwnThread(func() error {
+		if err := enterNetwork(cluster); err != nil {
+			return err
+		}
+		if err := enterNodeMounts(cluster); err != nil {
+			return fmt.Errorf("set up the node's mounts: %w", err)
+		}
+		return starter.start("containerd", "--config", cluster.config("containerd.toml"))
+	})
+}
+
+// startKubelet starts the kubelet in the namespaces of the container runtime, because the two share mounts.
+func startKubelet(starter *starter, subnet netip.Prefix) error {
+	cluster := starter.cluster
+	runtime, err := starter.record.find("containerd")
+	if err != nil {
+		return err
+	}
+	return onOwnThread(func() error {
+		if err := enterNetwork(cluster); err != nil {
+			return err
+		}
+		if err := joinMounts(runtime.PID); err != nil {
+			return fmt.Errorf("enter the node's mounts: %w", err)
+		}
+		return starter.start("kubelet",
+			"--config="+cluster.config("kubelet.yaml"),
+			"--kubeconfig="+cluster.credentials("kubelet"),
+			"--hostname-override="+nodeName,
+			"--node-ip="+nodeAddress(subnet).String(),
+		)
+	})
+}
+
+// joinMounts moves the thread into a process's mount namespace.
+func joinMounts(pid int) error {
+	namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid))
+	if err != nil {
+		return err
+	}
+	defer namespace.Close()
+	// A thread that shares its root and working folder with others may not change its mounts.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNS)
+}
+
+// enterNodeMounts moves the thread into a new mount namespace, from which no mount gets to the machine's.
+func enterNodeMounts(cluster layout) error {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := forgetNamespaces(); err != nil {
+		return err
+	}
+	// Shared again, but with nobody outside: volumes with mount propagation need that.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
+		return fmt.Errorf("share mounts: %w", err)
+	}
+	for place, folder := range masks {
+		if err := unix.Mount(cluster.path(folder), place, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", place, err)
+		}
+	}
+	return fakeTunables(cluster)
+}
+
+// forgetNamespaces drops the copies of mounts that keep network namespaces alive: those of other clusters would not end with them.
+func forgetNamespaces() error {
+	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("nsfs"))
+	if err != nil {
+		return fmt.Errorf("list mounts: %w", err)
+	}
+	for _, mount := range mounts {
+		if err := unix.Unmount(mount.Mountpoint, unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("forget %s: %w", mount.Mountpoint, err)
+		}
+	}
+	return nil
+}
+
+// tunables are the kernel settings that the kubelet insists on. They are settings of the whole machine, which are not ours to change.
+var tunables = map[string]string{
+	"vm/overcommit_memory":      "1",
+	"vm/panic_on_oom":           "0",
+	"kernel/panic":              "10",
+	"kernel/panic_on_oops":      "1",
+	"kernel/keys/root_maxkeys":  "1000000",
+	"kernel/keys/root_maxbytes": "25000000",
+}
+
+// fakeTunables shows the node the values that the kubelet wants, so that it leaves the real ones alone.
+func fakeTunables(cluster layout) error {
+	for name, value := range tunables {
+		fake := cluster.config("tunable-" + strings.ReplaceAll(name, "/", "-"))
+		if err := os.WriteFile(fake, []byte(value+"\n"), 0o600); err != nil {
+			return fmt.Errorf("write %s: %w", fake, err)
+		}
+		if err := unix.Mount(fake, "/proc/sys/"+name, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("cover /proc/sys/%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func writeNodeConfig(cluster layout, options Options) error {
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		return fmt.Errorf("find runc: %w", err)
+	}
+	values := map[string]any{
+		"Binaries": cluster.path("bin"), "NetworkConfig": cluster.config("cni"), "PauseImage": options.PauseImage, "Runc": runc,
+		"Cgroup": "/" + cluster.cgroup(), "ClientCA": cluster.pki("ca.crt"), "Socket": containerdSocket,
+		"NameService": kubernetesService, "Resolver": cluster.config("resolv.conf"), "PodSubnet": podSubnet,
+	}
+	for file, source := range map[string]*template.Template{
+		"containerd.toml": containerdConfig, "kubelet.yaml": kubeletConfig, "cni/10-bridge.conflist": networkConfig, "resolv.conf": resolverConfig,
+	} {
+		if err := writeTemplate(cluster.config(file), source, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Adjusting the score of the out-of-memory killer is restricted because machines without CAP_SYS_RESOURCE could not start a sandbox
+// otherwise. The opt plugin is off because it would make a folder below /opt.
+var containerdConfig = template.Must(template.New("containerd").Parse(`version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
+
+[grpc]
+  address = "{{ .Socket }}"
+
+[plugins."io.containerd.cri.v1.images"]
+  snapshotter = "overlayfs"
+  [plugins."io.containerd.cri.v1.images".pinned_images]
+    sandbox = "{{ .PauseImage }}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["{{ .Binaries }}"]
+    conf_dir = "{{ .NetworkConfig }}"
+  [plugins."io.containerd.cri.v1.runtime".containerd]
+    default_runtime_name = "runc"
+    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+        BinaryName = "{{ .Runc }}"
+        SystemdCgroup = false
+`))
+
+// The thresholds of eviction and of the collection of images are low, because a nearly full disk of a development machine is no
+// reason to end a test's pods or to delete its images, which could not be pulled again. No name service runs: the kubernetes service's
+// address refuses such questions at once, where an unused address would let them time out.
+var kubeletConfig = template.Must(template.New("kubelet").Parse(`apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication:
+  anonymous: {enabled: false}
+  webhook: {enabled: true}
+  x509: {clientCAFile: "{{ .ClientCA }}"}
+authorization: {mode: Webhook}
+cgroupDriver: cgroupfs
+cgroupRoot: "{{ .Cgroup }}"
+clusterDNS: ["{{ .NameService }}"]
+clusterDomain: cluster.local
+containerRuntimeEndpoint: "unix://{{ .Socket }}"
+evictionHard:
+  memory.available: 100Mi
+  nodefs.available: 1%
+  nodefs.inodesFree: 1%
+  imagefs.available: 1%
+  imagefs.inodesFree: 1%
+failCgroupV1: false
+failSwapOn: false
+imageGCHighThresholdPercent: 100
+imageGCLowThresholdPercent: 99
+makeIPTablesUtilChains: false
+maxPods: 200
+oomScoreAdj: 0
+resolvConf: "{{ .Resolver }}"
+volumePluginDir: /var/lib/kubelet/volume-plugins
+`))
+
+var networkConfig = template.Must(template.New("network").Parse(`{
+  "cniVersion": "1.0.0",
+  "name": "pods",
+  "plugins": [{
+    "type": "bridge",
+    "bridge": "pods0",
+    "isGateway": true,
+    "hairpinMode": true,
+    "ipam": {
+      "type": "host-local",
+      "dataDir": "/run/cni",
+      "ranges": [[{"subnet": "{{ .PodSubnet }}"}]],
+      "routes": [{"dst": "0.0.0.0/0"}]
+    }
+  }]
+}
+`))
+
+var resolverConfig = template.Must(template.New("resolver").Parse("nameserver {{ .NameService }}\n"))

@@ -1,0 +1,140 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// starter starts the cluster's processes and records them.
+type starter struct {
+	cluster  layout
+	record   *record
+	versions map[string]Executable
+	running  []running
+}
+
+// running is a process that this program started and can notice the end of.
+type running struct {
+	name  string
+	ended <-chan struct{}
+}
+
+// environments are additions to the environment of some components. Large CRDs make the API server collect garbage for nearly half of
+// its time while it starts: it may use some memory instead.
+var environments = map[string][]string{"kube-apiserver": {"GOGC=200"}}
+
+// start starts a component in a session of its own, so that it outlives this program, and records it. It must be called on a thread
+// that is in the component's namespaces.
+func (s *starter) start(component string, arguments ...string) error {
+	log, err := os.OpenFile(s.cluster.log(component), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", component, err)
+	}
+	defer log.Close()
+	command := exec.Command(s.cluster.executable(component), arguments...)
+	command.Dir = s.cluster.folder
+	command.Env = []string{
+		"PATH=" + strings.Join([]string{s.cluster.path("bin"), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}, ":"),
+		"HOME=" + s.cluster.folder,
+	}
+	command.Env = append(command.Env, environments[component]...)
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", component, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		// How it ended is in its log; that it ended is all that matters here.
+		_ = command.Wait()
+		close(ended)
+	}()
+	s.running = append(s.running, running{name: component, ended: ended})
+
+	started, ok := readProcess(command.Process.Pid)
+	if !ok {
+		return &endedError{component: component}
+	}
+	s.record.Processes = append(s.record.Processes, recordedProcess{
+		Name: component, PID: started.PID, Started: started.Started, Version: s.versions[component].Version,
+	})
+	return s.record.write(s.cluster.record())
+}
+
+// endedError says that a component ended although it should run.
+type endedError struct{ component string }
+
+func (e *endedError) Error() string {
+	return e.component + " ended unexpectedly"
+}
+
+// checkRunning returns an endedError if a component has ended.
+func (s *starter) checkRunning() error {
+	for _, process := range s.running {
+		select {
+		case <-process.ended:
+			return &endedError{component: process.name}
+		default:
+		}
+	}
+	return nil
+}
+
+// run runs one of the cluster's executables to its end.
+func (l layout) run(ctx context.Context, program string, arguments ...string) error {
+	command := exec.CommandContext(ctx, l.executable(program), arguments...)
+	command.Env = append(os.Environ(), "HOME="+l.folder)
+	output, err := command.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("run %s: %w", program, context.Cause(ctx))
+	}
+	return fmt.Errorf("run %s %s: %w\n%s", program, strings.Join(arguments, " "), err, lastLines(string(output), 20))
+}
+
+// placeExecutables gives the cluster executables of its own, by hard links where possible: a process is recognised by the folder
+// that its executable lies in, and a symbolic link would lead to the cache that all clusters share.
+func (l layout) placeExecutables(executables map[string]Executable) error {
+	for name, executable := range executables {
+		place := l.executable(name)
+		err := os.Link(executable.File, place)
+		if errors.Is(err, syscall.EXDEV) {
+			err = copyExecutable(executable.File, place)
+		}
+		if err != nil {
+			return fmt.Errorf("place %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func copyExecutable(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o755)
+}
+
+func lastLines(text string, count int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+}
+
+// logTail returns the last lines of a component's log, for messages.
+func (l layout) logTail(component string) string {
+	content, err := os.ReadFile(l.log(component))
+	if err != nil {
+		return "(no log: " + err.Error() + ")"
+	}
+	return lastLines(string(content), 20)
+}

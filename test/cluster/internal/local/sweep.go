@@ -1,0 +1,178 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
+)
+
+const (
+	killTimeout  = 30 * time.Second
+	killInterval = 100 * time.Millisecond
+)
+
+// remove removes everything of a cluster: processes, mounts, links, cgroups and files. It works from what it finds, so it does not
+// matter how far the cluster got, or how often remove was interrupted. The caller holds the cluster's lock.
+func remove(cluster layout) error {
+	recorded, err := readRecord(cluster.record())
+	if err != nil {
+		return err
+	}
+	if err := killProcesses(cluster, recorded); err != nil {
+		return err
+	}
+	if err := unmountAll(cluster); err != nil {
+		return err
+	}
+	if err := removeLink(cluster); err != nil {
+		return err
+	}
+	if err := removeCgroups(cluster); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(cluster.folder); err != nil {
+		return fmt.Errorf("remove the cluster's folder: %w", err)
+	}
+	return nil
+}
+
+// killProcesses kills until nothing is left: a process that is about to start another may be seen before it does so.
+func killProcesses(cluster layout, recorded record) error {
+	boot, err := bootIdentifier()
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(killTimeout); ; time.Sleep(killInterval) {
+		targets, err := findProcesses(cluster, recorded, boot)
+		if err != nil {
+			return err
+		}
+		if len(targets) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d (%s) of the cluster does not end", targets[0].PID, targets[0].Executable)
+		}
+		for _, target := range targets {
+			if err := kill(target); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func findProcesses(cluster layout, recorded record, boot string) ([]process, error) {
+	all, err := listProcesses()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(candidate process) bool {
+		return candidate.PID == os.Getpid() || !belongs(candidate, cluster, recorded, boot)
+	}), nil
+}
+
+// kill goes through a descriptor of the process, so that it can't hit another one that got the same identifier meanwhile.
+func kill(target process) error {
+	descriptor, err := unix.PidfdOpen(target.PID, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("kill process %d: %w", target.PID, err)
+	}
+	defer unix.Close(descriptor)
+	if current, alive := readProcess(target.PID); !alive || current.Started != target.Started {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(descriptor, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("kill process %d: %w", target.PID, err)
+	}
+	return nil
+}
+
+// unmountAll removes the mounts in the cluster's folder, and makes sure that none is left: removing the folder must not reach
+// anything else.
+func unmountAll(cluster layout) error {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(cluster.folder))
+	if err != nil {
+		return fmt.Errorf("list mounts: %w", err)
+	}
+	for _, mount := range slices.Backward(mounts) {
+		if err := unix.Unmount(mount.Mountpoint, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("unmount %s: %w", mount.Mountpoint, err)
+		}
+	}
+	left, err := mountinfo.GetMounts(mountinfo.PrefixFilter(cluster.folder))
+	if err != nil {
+		return fmt.Errorf("list mounts: %w", err)
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("%s is still mounted", left[0].Mountpoint)
+	}
+	return nil
+}
+
+// sweepAbandoned removes clusters whose checkout is gone.
+func sweepAbandoned(ctx context.Context, parent string, progress io.Writer) error {
+	entries, err := os.ReadDir(parent)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for abandoned clusters: %w", err)
+	}
+	for _, entry := range entries {
+		if !entry.IsDir() || strings.Contains(entry.Name(), ".") {
+			continue
+		}
+		cluster := newLayout(parent, entry.Name())
+		recorded, err := readRecord(cluster.record())
+		if err != nil {
+			return err
+		}
+		if !isAbandoned(recorded, folderExists) {
+			continue
+		}
+		fmt.Fprintf(progress, "removing cluster %s, because its checkout %s is gone\n", cluster.name, recorded.Checkout)
+		if err := removeLocked(ctx, cluster); err != nil {
+			return fmt.Errorf("remove abandoned cluster %s: %w", cluster.name, err)
+		}
+	}
+	return nil
+}
+
+// isAbandoned is false where it can't tell.
+func isAbandoned(recorded record, exists func(string) bool) bool {
+	return recorded.Checkout != "" && filepath.IsAbs(recorded.Checkout) && !exists(recorded.Checkout)
+}
+
+func folderExists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func removeLocked(ctx context.Context, cluster layout) error {
+	release, err := filelock.Acquire(ctx, cluster.lock(), func() {})
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := errors.Join(remove(cluster), os.RemoveAll(cluster.failedLogs())); err != nil {
+		return err
+	}
+	return os.Remove(cluster.lock())
+}

@@ -1,0 +1,170 @@
+// Command demo runs the sample remediation on the cluster of KUBECONFIG, shows its steps live, and then what a user
+// would look at: the steps, the objects and the metrics that moved. The controller must be installed; make demo does
+// all of it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+)
+
+const (
+	namespace = "production"
+	sample    = "config/samples/remediate.yaml"
+	name      = "payment-api-oom"
+	limit     = 5 * time.Minute
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := run(ctx, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out io.Writer) error {
+	root, err := testutil.Root()
+	if err != nil {
+		return err
+	}
+	cluster, err := testutil.Connect()
+	if err != nil {
+		return err
+	}
+	say(out, "A Deployment to remediate: payment-api in namespace production, 2 replicas with 1Gi")
+	if err := prepare(ctx, cluster, root); err != nil {
+		return err
+	}
+	before, err := cluster.Scrape(ctx)
+	if err != nil {
+		return err
+	}
+	say(out, "kubectl apply -f "+sample)
+	objects, err := testutil.ReadManifests(filepath.Join(root, sample))
+	if err != nil {
+		return err
+	}
+	if err := cluster.Apply(ctx, objects...); err != nil {
+		return err
+	}
+	wfe, err := follow(ctx, cluster, out)
+	if err != nil {
+		return err
+	}
+	after, err := cluster.Scrape(ctx)
+	if err != nil {
+		return err
+	}
+	if err := show(ctx, out, wfe, before, after); err != nil {
+		return err
+	}
+	if wfe.Status.Phase != wfev1.PhaseCompleted {
+		return fmt.Errorf("the execution ended in phase %s: %+v", wfe.Status.Phase, wfe.Status.Failure)
+	}
+	return nil
+}
+
+// prepare brings the namespace to its state before the incident, also after an earlier demo.
+func prepare(ctx context.Context, cluster *testutil.Cluster, root string) error {
+	dir := filepath.Join(root, "config", "samples", "payment-api")
+	objects, err := testutil.ReadManifests(filepath.Join(dir, "namespace.yaml"))
+	if err != nil {
+		return err
+	}
+	inside, err := testutil.ReadManifests(filepath.Join(dir, "remediation.yaml"), filepath.Join(dir, "deployment.yaml"))
+	if err != nil {
+		return err
+	}
+	if err := testutil.InNamespace(namespace, inside); err != nil {
+		return err
+	}
+	earlier := &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	if err := client.IgnoreNotFound(cluster.Delete(ctx, earlier)); err != nil {
+		return fmt.Errorf("delete the execution of an earlier demo: %w", err)
+	}
+	if err := cluster.Apply(ctx, append(objects, inside...)...); err != nil {
+		return err
+	}
+	err = wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		gone := apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKeyFromObject(earlier), &wfev1.WorkflowExecution{}))
+		target := &appsv1.Deployment{}
+		if err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "payment-api"}, target); err != nil {
+			return false, err
+		}
+		status := target.Status
+		return gone && status.ObservedGeneration == target.Generation && status.Replicas == 2 && status.AvailableReplicas == 2, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the target: %w", err)
+	}
+	return nil
+}
+
+// show prints what a user would look at afterwards.
+func show(ctx context.Context, out io.Writer, wfe *wfev1.WorkflowExecution, before, after testutil.Samples) error {
+	say(out, "The steps")
+	printTable(out, wfe)
+	for _, args := range [][]string{
+		{"get", "wfe", "-n", namespace, "-o", "wide"},
+		{"get", "workflows", "-n", namespace},
+		{"get", "deployment", "payment-api", "-n", namespace},
+	} {
+		if err := kubectl(ctx, out, args...); err != nil {
+			return err
+		}
+	}
+	say(out, "The series that it moved")
+	moved := testutil.Moved(before, after)
+	for _, series := range moved.Names() {
+		_, _ = fmt.Fprintf(out, "  %-82s %+g\n", series, moved[series])
+	}
+	say(out, "To go on")
+	_, _ = fmt.Fprintf(out, `  export KUBECONFIG=%s
+  kubectl describe wfe %s -n %s     # conditions, steps and events
+  kubectl get wfe -A --watch
+  make test-e2e                     # what can go wrong, on the same cluster
+  make cluster-down                 # remove the cluster and all that it made
+`, os.Getenv("KUBECONFIG"), name, namespace)
+	return nil
+}
+
+// kubectl runs the kubectl of the environment, and shows the command as a user would type it.
+func kubectl(ctx context.Context, out io.Writer, args ...string) error {
+	program := os.Getenv("KUBECTL")
+	if program == "" {
+		program = "kubectl"
+	}
+	line := "kubectl"
+	for _, arg := range args {
+		line += " " + arg
+	}
+	say(out, line)
+	command := exec.CommandContext(ctx, program, args...)
+	command.Stdout, command.Stderr = out, os.Stderr
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("%s: %w", line, err)
+	}
+	return nil
+}
+
+func say(out io.Writer, line string) { _, _ = fmt.Fprintf(out, "\n▸ %s\n", line) }

@@ -1,0 +1,104 @@
+package translate
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+	"github.com/argoproj/argo-workflows/v3/util/file"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// expiredMessage begins the message of an approval that nobody decided in time, and tells it from a rejected one.
+const expiredMessage = "nobody decided within"
+
+// Decision is what is to be written onto the node of an approval.
+type Decision struct {
+	nodeID  string
+	phase   wfv1.NodePhase
+	message string
+}
+
+// Decide turns somebody's decision into what is to be written.
+func Decide(wf *wfv1.Workflow, approval *wfev1.Approval) Decision {
+	decision := Decision{nodeID: nodeID(wf.Name, taskNodeName(wf.Name, approval.Step)), phase: wfv1.NodeSucceeded, message: "approved"}
+	if !approval.Approved {
+		decision.phase, decision.message = wfv1.NodeFailed, "rejected"
+	}
+	if approval.By != "" {
+		decision.message += " by " + approval.By
+	}
+	if approval.Reason != "" {
+		decision.message += ": " + approval.Reason
+	}
+	return decision
+}
+
+// Expire is the decision on an approval that nobody decided within its timeout, in seconds.
+func Expire(wf *wfv1.Workflow, step string, timeout int32) Decision {
+	return Decision{
+		nodeID:  nodeID(wf.Name, taskNodeName(wf.Name, step)),
+		phase:   wfv1.NodeFailed,
+		message: fmt.Sprintf("%s %d s", expiredMessage, timeout),
+	}
+}
+
+// DecisionPatch is the JSON merge patch that writes decisions onto the nodes of the Workflow as it was read: it carries
+// its resourceVersion. Nodes that Argo packed are packed again with the decisions in them, never written beside: Argo
+// ignores the packed ones as soon as one plain node is there (packer.go:30).
+func DecisionPatch(wf *wfv1.Workflow, decisions []Decision, now metav1.Time) ([]byte, error) {
+	nodes := map[string]any{}
+	changed := maps.Clone(wf.Status.Nodes)
+	for _, decision := range decisions {
+		node, found := wf.Status.Nodes[decision.nodeID]
+		if !found || node.Type != wfv1.NodeTypeSuspend || node.Phase != wfv1.NodeRunning {
+			return nil, fmt.Errorf("node %s does not wait for an approval", decision.nodeID)
+		}
+		node.Phase, node.Message, node.FinishedAt = decision.phase, decision.message, now
+		changed[decision.nodeID] = node
+		nodes[decision.nodeID] = map[string]any{"phase": node.Phase, "message": node.Message, "finishedAt": now}
+	}
+	status := map[string]any{"nodes": nodes}
+	if wf.Status.CompressedNodes != "" {
+		encoded, err := json.Marshal(changed)
+		if err != nil {
+			return nil, fmt.Errorf("encode the nodes: %w", err)
+		}
+		status = map[string]any{"compressedNodes": file.CompressEncodeString(string(encoded))}
+	}
+	return json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": wf.ResourceVersion},
+		"status":   status,
+	})
+}
+
+// AwaitsApproval reports whether a step waits for an approval.
+func AwaitsApproval(steps []wfev1.StepStatus) bool {
+	for i := range steps {
+		if steps[i].Phase == wfev1.StepAwaitingApproval {
+			return true
+		}
+	}
+	return false
+}
+
+// endApproval maps the end of an approval's node. One that Argo's own Resume ended is approved, and says so.
+func endApproval(step *wfev1.StepStatus, node *wfv1.NodeStatus) {
+	step.Reason, step.Message = "", Truncate(node.Message, maxMessageBytes)
+	if node.Phase == wfv1.NodeSucceeded {
+		step.Phase = wfev1.StepCompleted
+		if !strings.HasPrefix(node.Message, "approved") {
+			step.Message = Truncate("approved in Argo: "+node.Message, maxMessageBytes)
+		}
+		return
+	}
+	step.Phase, step.Reason = wfev1.StepFailed, wfev1.ReasonApprovalRejected
+	if strings.HasPrefix(node.Message, expiredMessage) {
+		step.Reason = wfev1.ReasonApprovalTimeout
+	}
+}

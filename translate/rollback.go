@@ -1,0 +1,230 @@
+package translate
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// Rollback is the undoing of an execution: its Workflow, and its steps before any of them ran.
+type Rollback struct {
+	Workflow *wfv1.Workflow
+	Steps    []wfev1.StepStatus
+}
+
+// NewRollback translates what there is to undo, by the recorded status, into the rollback's Workflow: the rollback
+// actions of the steps in reverse dependency order, in parallel where the graph allows, with the captured outputs as
+// plain values. It is nil when there is nothing to undo. Only what is undone needs to be in the catalog; the error is
+// an *InvalidError that names the undo that cannot be run.
+func NewRollback(wfe *wfev1.WorkflowExecution, catalog Catalog, opts Options) (*Rollback, error) {
+	graph, problems := NewGraph(wfe.Spec.Steps)
+	if len(problems) > 0 {
+		return nil, &InvalidError{Problems: problems}
+	}
+	undone := undoable(wfe, graph)
+	if len(undone) == 0 {
+		return nil, nil
+	}
+	p := &Plan{wfe: wfe, graph: graph, catalog: catalog}
+	outputs := recordedOutputs(wfe.Status.Steps)
+	for _, i := range undone {
+		problems = append(problems, p.checkUndo(&wfe.Spec.Steps[i], outputs)...)
+	}
+	if len(problems) > 0 {
+		return nil, &InvalidError{Problems: problems}
+	}
+	return p.buildRollback(undone, outputs, opts), nil
+}
+
+// HasUndo reports whether a rollback would have anything to do.
+func HasUndo(wfe *wfev1.WorkflowExecution) bool {
+	for i := range wfe.Status.Steps {
+		step := &wfe.Status.Steps[i]
+		for j := range wfe.Spec.Steps {
+			if wfe.Spec.Steps[j].Name == step.Name && isUndoable(&wfe.Spec.Steps[j], step.Phase) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// UndoActions are the names of the actions that undo steps.
+func UndoActions(spec *wfev1.WorkflowExecutionSpec) []string {
+	var names []string
+	for i := range spec.Steps {
+		if undo := spec.Steps[i].Rollback; undo != nil && !slices.Contains(names, undo.Action) {
+			names = append(names, undo.Action)
+		}
+	}
+	return names
+}
+
+// isUndoable reports whether a step that ended in this phase is to be undone. A step that failed, or was stopped, may
+// have done half of its work: it is undone when it asks for that.
+func isUndoable(step *wfev1.Step, phase wfev1.StepPhase) bool {
+	if step.Rollback == nil {
+		return false
+	}
+	half := phase == wfev1.StepFailed || phase == wfev1.StepCancelled
+	return phase == wfev1.StepCompleted || half && step.Rollback.IncludeFailed
+}
+
+// undoable lists the steps to undo, in reverse plan order.
+func undoable(wfe *wfev1.WorkflowExecution, graph *Graph) []int {
+	phases := make(map[string]wfev1.StepPhase, len(wfe.Status.Steps))
+	for i := range wfe.Status.Steps {
+		phases[wfe.Status.Steps[i].Name] = wfe.Status.Steps[i].Phase
+	}
+	var steps []int
+	for _, i := range slices.Backward(graph.Order()) {
+		if step := &wfe.Spec.Steps[i]; isUndoable(step, phases[step.Name]) {
+			steps = append(steps, i)
+		}
+	}
+	return steps
+}
+
+type outputKey struct{ step, output string }
+
+func recordedOutputs(steps []wfev1.StepStatus) map[outputKey]string {
+	outputs := map[outputKey]string{}
+	for i := range steps {
+		for _, output := range steps[i].Outputs {
+			outputs[outputKey{steps[i].Name, output.Name}] = output.Value
+		}
+	}
+	return outputs
+}
+
+// checkUndo checks an undo as it will be called: its action as the catalog has it now, with the values as recorded.
+func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Problem {
+	undo := step.Rollback
+	use := actionUse{step: step, path: "rollback.", action: undo.Action, parameters: undo.Parameters, ownOutputs: true}
+	action := p.catalog[undo.Action]
+	problems := p.checkUse(use)
+	if action == nil {
+		return problems
+	}
+	for i := range undo.Parameters {
+		parameter := &undo.Parameters[i]
+		declared := action.parameter(parameter.Name)
+		if parameter.ValueFrom == nil || declared == nil {
+			continue
+		}
+		field := "rollback.parameters[" + parameter.Name + "]"
+		value, recorded := outputs[outputKey{parameter.ValueFrom.Step, parameter.ValueFrom.Output}]
+		if !recorded {
+			problems = append(problems, invalidf(step.Name, field, "output %q of step %q was not recorded", parameter.ValueFrom.Output, parameter.ValueFrom.Step))
+			continue
+		}
+		problems = append(problems, checkValue(step.Name, declared, value, field)...)
+	}
+	return problems
+}
+
+func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Options) *Rollback {
+	templates := newTemplateSet()
+	waits := p.undoOrder(undone)
+	rollback := &Rollback{}
+	tasks := make([]wfv1.DAGTask, 0, len(undone))
+	literal := func(from *wfev1.OutputReference, decodes bool) string {
+		value := outputs[outputKey{from.Step, from.Output}]
+		if decodes && !p.isBase64(from) {
+			return base64.StdEncoding.EncodeToString([]byte(value))
+		}
+		return value
+	}
+	for _, i := range undone {
+		step := &p.wfe.Spec.Steps[i]
+		action := p.catalog[step.Rollback.Action]
+		task := wfv1.DAGTask{Name: step.Name, Depends: p.undoDepends(waits[i])}
+		task.Template = templates.action(action, step.Rollback.TimeoutSeconds, step.Rollback.Retry)
+		task.Arguments.Parameters = p.buildArguments(step.Name, action, step.Rollback.Parameters, literal)
+		tasks = append(tasks, task)
+		rollback.Steps = append(rollback.Steps, wfev1.StepStatus{Name: step.Name, Action: step.Rollback.Action, Phase: wfev1.StepPending})
+	}
+	rollback.Workflow = p.newWorkflow(p.wfe.Name+wfev1.RollbackSuffix, wfev1.RoleRollback, opts)
+	rollback.Workflow.Annotations = map[string]string{
+		titleAnnotation: fmt.Sprintf("Roll back %s %s", p.wfe.Spec.Target.Kind, p.wfe.Spec.Target.Name),
+		descriptionAnnotation: fmt.Sprintf("Undoes the steps of WorkflowExecution %s. See kubectl describe wfe %s -n %s.",
+			p.wfe.Name, p.wfe.Name, p.wfe.Namespace),
+	}
+	rollback.Workflow.Spec.Templates = templates.withDAG(tasks)
+	return rollback
+}
+
+// undoOrder gives for each undo the undos that come before it: those of the nearest steps, among the ones that are
+// undone, that depend on its step, directly or through steps that are not undone.
+func (p *Plan) undoOrder(undone []int) map[int][]int {
+	n := len(p.wfe.Spec.Steps)
+	isUndone := newBitset(n)
+	for _, i := range undone {
+		isUndone.add(i)
+	}
+	nearest := make([]bitset, n)
+	for i := range nearest {
+		nearest[i] = newBitset(n)
+	}
+	for _, i := range slices.Backward(p.graph.Order()) {
+		for _, parent := range p.graph.Parents(i) {
+			if isUndone.has(i) {
+				nearest[parent].add(i)
+			} else {
+				nearest[parent].union(nearest[i])
+			}
+		}
+	}
+	waits := make(map[int][]int, len(undone))
+	for _, i := range undone {
+		for _, before := range undone {
+			if nearest[i].has(before) {
+				waits[i] = append(waits[i], before)
+			}
+		}
+	}
+	return waits
+}
+
+// undoDepends lets an undo run when the ones before it are done. Behind a critical one that failed nothing more is
+// undone, for its step still stands on what would be taken away.
+func (p *Plan) undoDepends(before []int) string {
+	clauses := make([]string, 0, len(before))
+	for _, i := range before {
+		step := &p.wfe.Spec.Steps[i]
+		if critical := step.Rollback.Critical; critical == nil || *critical {
+			clauses = append(clauses, step.Name+".Succeeded")
+			continue
+		}
+		clauses = append(clauses, fmt.Sprintf("(%[1]s.Succeeded || %[1]s.Failed || %[1]s.Errored)", step.Name))
+	}
+	return strings.Join(clauses, " && ")
+}
+
+// LeftUndone lists the critical undos of a rollback that did not complete, each with what became of it.
+func LeftUndone(wfe *wfev1.WorkflowExecution) []string {
+	critical := make(map[string]bool, len(wfe.Spec.Steps))
+	for i := range wfe.Spec.Steps {
+		if undo := wfe.Spec.Steps[i].Rollback; undo != nil {
+			critical[wfe.Spec.Steps[i].Name] = undo.Critical == nil || *undo.Critical
+		}
+	}
+	var left []string
+	for i := range wfe.Status.RollbackSteps {
+		undo := &wfe.Status.RollbackSteps[i]
+		if undo.Phase == wfev1.StepCompleted || !critical[undo.Name] {
+			continue
+		}
+		what := string(undo.Phase)
+		if undo.Reason != "" {
+			what = fmt.Sprintf("%s: %s", undo.Reason, undo.Message)
+		}
+		left = append(left, fmt.Sprintf("%s (%s)", undo.Name, what))
+	}
+	return left
+}
