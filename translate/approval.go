@@ -93,12 +93,23 @@ func endApproval(step *wfev1.StepStatus, node *wfv1.NodeStatus) {
 	if node.Phase == wfv1.NodeSucceeded {
 		step.Phase = wfev1.StepCompleted
 		if !strings.HasPrefix(node.Message, "approved") {
-			step.Message = Truncate("approved in Argo: "+node.Message, maxMessageBytes)
+			step.Message = inArgo("approved", node.Message)
 		}
 		return
 	}
 	step.Phase, step.Reason = wfev1.StepFailed, wfev1.ReasonApprovalRejected
+	if node.Message == "" {
+		step.Message = inArgo("rejected", "")
+	}
 	if strings.HasPrefix(node.Message, expiredMessage) {
 		step.Reason = wfev1.ReasonApprovalTimeout
 	}
+}
+
+// inArgo tells of a decision that was made in Argo itself, which need not say anything about it.
+func inArgo(decision, message string) string {
+	if message == "" {
+		return decision + " in Argo"
+	}
+	return Truncate(decision+" in Argo: "+message, maxMessageBytes)
 }

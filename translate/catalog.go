@@ -3,10 +3,12 @@ package translate
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -24,9 +26,6 @@ const (
 
 // ExitCodeNeverWorks is what an action exits with when no retry can help: the retry strategy stops at it.
 const ExitCodeNeverWorks = "64"
-
-// inputReference is how a template takes in the value of one of its parameters.
-const inputReference = "{{inputs."
 
 // Action is one entry of the catalog: an Argo template that steps can name.
 type Action struct {
@@ -118,8 +117,17 @@ func otherFields(spec *wfv1.WorkflowSpec) []string {
 }
 
 func checkActionTemplate(t *wfv1.Template) error {
-	if t.Container == nil && t.Script == nil && t.Resource == nil {
-		return fmt.Errorf("an action's template is a container, script or resource template")
+	kinds := 0
+	for _, is := range []bool{
+		t.Container != nil, t.Script != nil, t.Resource != nil,
+		t.DAG != nil || t.Steps != nil || t.Suspend != nil || t.Data != nil || t.HTTP != nil || t.Plugin != nil || t.ContainerSet != nil,
+	} {
+		if is {
+			kinds++
+		}
+	}
+	if kinds != 1 || t.Container == nil && t.Script == nil && t.Resource == nil {
+		return fmt.Errorf("an action's template is one of a container, script or resource template")
 	}
 	refused := []struct {
 		field string
@@ -144,23 +152,33 @@ func checkActionTemplate(t *wfv1.Template) error {
 	return checkNoSplice(t)
 }
 
+// takesInput finds a template tag, simple ("{{inputs.…}}") or an expression ("{{=…}}"), that takes in an input.
+var takesInput = regexp.MustCompile(`(?s)\{\{(=.*?|\s*)\binputs\b`)
+
 // checkNoSplice refuses inputs in places where a value would become a program. Environment values are the way in.
 func checkNoSplice(t *wfv1.Template) error {
 	places := map[string][]string{}
+	add := func(place string, c *corev1.Container) {
+		places[place+".image"] = append(places[place+".image"], c.Image)
+		places[place+".command"] = append(places[place+".command"], c.Command...)
+		places[place+".args"] = append(places[place+".args"], c.Args...)
+	}
 	if t.Container != nil {
-		places["container.image"] = []string{t.Container.Image}
-		places["container.command"] = t.Container.Command
-		places["container.args"] = t.Container.Args
+		add("container", t.Container)
 	}
 	if t.Script != nil {
-		places["script.image"] = []string{t.Script.Image}
-		places["script.command"] = t.Script.Command
-		places["script.args"] = t.Script.Args
+		add("script", &t.Script.Container)
 		places["script.source"] = []string{t.Script.Source}
+	}
+	for i := range t.InitContainers {
+		add("initContainers", &t.InitContainers[i].Container)
+	}
+	for i := range t.Sidecars {
+		add("sidecars", &t.Sidecars[i].Container)
 	}
 	for _, field := range sortedKeys(places) {
 		for _, text := range places[field] {
-			if strings.Contains(strings.ReplaceAll(text, " ", ""), inputReference) {
+			if takesInput.MatchString(text) {
 				return fmt.Errorf("%s takes in an input: pass it by env instead", field)
 			}
 		}

@@ -143,7 +143,7 @@ func wasStopped(wf *wfv1.Workflow, node, last *wfv1.NodeStatus) bool {
 		return true
 	}
 	if !strings.Contains(node.Message, byRetry) || node.Type != wfv1.NodeTypeRetry {
-		return false
+		return node.Type == wfv1.NodeTypeSuspend && strings.Contains(node.Message, byRetry) // operator.go:1342
 	}
 	if last.Outputs != nil && last.Outputs.ExitCode != nil && *last.Outputs.ExitCode == ExitCodeNeverWorks {
 		return false

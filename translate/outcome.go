@@ -56,7 +56,7 @@ func MainFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus, wf
 	if failure := CriticalFailure(spec, steps); failure != nil {
 		return failure
 	}
-	if wf.Status.Phase != wfv1.WorkflowSucceeded && len(wf.Status.Nodes) == 0 && wf.Status.CompressedNodes == "" {
+	if wf.Status.Phase != wfv1.WorkflowSucceeded && len(wf.Status.Nodes) == 0 && wf.Status.CompressedNodes == "" && wf.Status.OffloadNodeStatusVersion == "" {
 		return &wfev1.Failure{
 			Reason:  wfev1.ReasonEngineRefused,
 			Message: Truncate("Argo did not run the Workflow: "+wf.Status.Message, maxMessageBytes),
@@ -65,7 +65,7 @@ func MainFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus, wf
 	critical := criticalSteps(spec)
 	for i := range steps {
 		if critical[steps[i].Name] && !endedWell(&steps[i]) {
-			return couldNotRun(&steps[i], steps)
+			return couldNotRun(spec, &steps[i], steps)
 		}
 	}
 	return nil
@@ -80,10 +80,23 @@ func endedWell(step *wfev1.StepStatus) bool {
 }
 
 // couldNotRun blames the failure, of a step that is not critical, that kept a critical step from running: the step
-// needs an output that never came.
-func couldNotRun(step *wfev1.StepStatus, steps []wfev1.StepStatus) *wfev1.Failure {
+// needs an output that never came. A step that was stopped needed nothing.
+func couldNotRun(spec *wfev1.WorkflowExecutionSpec, step *wfev1.StepStatus, steps []wfev1.StepStatus) *wfev1.Failure {
 	failure := &wfev1.Failure{Step: step.Name, Action: step.Action, Reason: wfev1.ReasonUnknown}
-	cause := firstFailed(steps, func(*wfev1.StepStatus) bool { return true })
+	if step.Phase != wfev1.StepSkipped {
+		failure.Message = fmt.Sprintf("step %q did not end: it is %s", step.Name, step.Phase)
+		return failure
+	}
+	var read map[string]bool
+	for i := range spec.Steps {
+		if spec.Steps[i].Name == step.Name {
+			read = readSteps(&spec.Steps[i])
+		}
+	}
+	cause := firstFailed(steps, func(s *wfev1.StepStatus) bool { return read[s.Name] })
+	if cause == nil && step.ArgoPhase == string(wfv1.NodeOmitted) {
+		cause = firstFailed(steps, func(*wfev1.StepStatus) bool { return true }) // an ancestor could not run
+	}
 	if cause == nil {
 		failure.Message = fmt.Sprintf("step %q did not run although no step failed; it is %s", step.Name, step.Phase)
 		return failure

@@ -55,6 +55,9 @@ func Truncate(s string, n int) string {
 	}
 	const ellipsis = "…"
 	cut := n - len(ellipsis)
+	if cut < 0 {
+		return ""
+	}
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}

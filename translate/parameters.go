@@ -1,8 +1,10 @@
 package translate
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
@@ -102,6 +104,9 @@ func checkValue(step string, declared *ActionParameter, value, field string) []P
 	}
 	if declared.Base64 {
 		return nil
+	}
+	if !json.Valid([]byte(strconv.Quote(value))) { // how Argo puts a value into a template (util/template simpleReplaceStrict)
+		return []Problem{invalidf(step, field, "the value has a control or unprintable character that Argo cannot carry: use a parameter that the catalog declares as base64")}
 	}
 	if sequence := forbiddenSequence(value); sequence != "" {
 		return []Problem{invalidf(step, field, "the sequence %q is not allowed in a value, since it would be expanded on its way to the action", sequence)}

@@ -24,6 +24,9 @@ type Problem struct {
 
 // String gives the problem in one line that names step and field.
 func (p Problem) String() string {
+	if p.Step == "" && strings.HasPrefix(p.Field, "metadata.") {
+		return fmt.Sprintf("%s: %s", p.Field, p.Message)
+	}
 	if p.Step == "" {
 		return fmt.Sprintf("spec.%s: %s", p.Field, p.Message)
 	}

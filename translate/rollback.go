@@ -54,12 +54,28 @@ func HasUndo(wfe *wfev1.WorkflowExecution) bool {
 	return false
 }
 
-// UndoActions are the names of the actions that undo steps.
+// UndoActions are the names of the actions that undo steps, and of those whose outputs they read.
 func UndoActions(spec *wfev1.WorkflowExecutionSpec) []string {
 	var names []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	actions := make(map[string]string, len(spec.Steps))
 	for i := range spec.Steps {
-		if undo := spec.Steps[i].Rollback; undo != nil && !slices.Contains(names, undo.Action) {
-			names = append(names, undo.Action)
+		actions[spec.Steps[i].Name] = spec.Steps[i].Action
+	}
+	for i := range spec.Steps {
+		undo := spec.Steps[i].Rollback
+		if undo == nil {
+			continue
+		}
+		add(undo.Action)
+		for j := range undo.Parameters {
+			if from := undo.Parameters[j].ValueFrom; from != nil {
+				add(actions[from.Step]) // says whether its output is encoded
+			}
 		}
 	}
 	return names
@@ -118,6 +134,10 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 			continue
 		}
 		field := "rollback.parameters[" + parameter.Name + "]"
+		if source, ok := p.graph.Index(parameter.ValueFrom.Step); ok && declared.Base64 && p.catalog[p.wfe.Spec.Steps[source].Action] == nil {
+			problems = append(problems, invalidf(step.Name, field, "action %q is no longer in the catalog, so nobody knows whether its output is base64", p.wfe.Spec.Steps[source].Action))
+			continue
+		}
 		value, recorded := outputs[outputKey{parameter.ValueFrom.Step, parameter.ValueFrom.Output}]
 		if !recorded {
 			problems = append(problems, invalidf(step.Name, field, "output %q of step %q was not recorded", parameter.ValueFrom.Output, parameter.ValueFrom.Step))

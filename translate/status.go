@@ -31,11 +31,26 @@ func (p *Plan) InitialSteps() []wfev1.StepStatus {
 func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
 	steps := make([]wfev1.StepStatus, len(previous))
 	budget := maxOutputBytes
+	for i := range previous { // what is recorded comes first: a step that ends later, earlier in the plan, must not push it out
+		if previous[i].Phase.IsTerminal() {
+			budget -= sizeOf(previous[i].Outputs)
+		}
+	}
 	for i := range previous {
 		steps[i] = mapStep(&previous[i], wf)
-		steps[i].Outputs = boundOutputs(&steps[i], &budget)
+		if !previous[i].Phase.IsTerminal() {
+			steps[i].Outputs = boundOutputs(&steps[i], &budget)
+		}
 	}
 	return steps
+}
+
+func sizeOf(outputs []wfev1.Output) int {
+	size := 0
+	for i := range outputs {
+		size += len(outputs[i].Name) + len(outputs[i].Value)
+	}
+	return size
 }
 
 func mapStep(previous *wfev1.StepStatus, wf *wfv1.Workflow) wfev1.StepStatus {

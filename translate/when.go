@@ -50,11 +50,15 @@ func statusesOf(phases []string) []string {
 	return statuses
 }
 
-// quoteList writes a list of string literals. Braces are escaped, so that no literal can end the template tag.
+// literalEscapes replaces what Argo would read as its own within a string literal: braces, which can end the template
+// tag, and backslashes, since Argo undoes \u003c, \u003e and \u0026 wherever they stand in the text (util/json Fix).
+var literalEscapes = strings.NewReplacer("{", `\x7b`, "}", `\x7d`, `\\`, `\x5c`)
+
+// quoteList writes a list of string literals that no value can end.
 func quoteList(values []string) string {
 	quoted := make([]string, len(values))
 	for i, value := range values {
-		quoted[i] = strings.NewReplacer("{", `\x7b`, "}", `\x7d`).Replace(strconv.QuoteToASCII(value))
+		quoted[i] = literalEscapes.Replace(strconv.QuoteToASCII(value))
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
