@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	. "github.com/onsi/gomega/gstruct"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+)
+
+// execution is the name of an execution that a sample applies.
+func execution(namespace, name string) *wfev1.WorkflowExecution {
+	return &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+}
+
+func target(ctx SpecContext, namespace string) *appsv1.Deployment {
+	GinkgoHelper()
+	deployment, err := cluster.Clientset.AppsV1().Deployments(namespace).Get(ctx, "payment-api", metav1.GetOptions{})
+	Expect(err).NotTo(HaveOccurred())
+	return deployment
+}
+
+var _ = Describe("The samples", func() {
+	It("roll back what a failed remediation did", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		newTarget(ctx, namespace)
+
+		apply(ctx, namespace, "config/samples/rollback.yaml")
+		wfe := waitEnd(ctx, execution(namespace, "payment-api-rollback-sample"))
+
+		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseFailed))
+		Expect(wfe.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{
+			"Step": Equal("verify"), "Reason": Equal(wfev1.ReasonActionFailed), "Message": ContainSubstring("payment-api-canary"),
+		})))
+		Expect(meta.IsStatusConditionTrue(wfe.Status.Conditions, wfev1.ConditionRolledBack)).To(BeTrue())
+		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)))
+	})
+
+	It("wait for a human", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		newTarget(ctx, namespace)
+		generation := target(ctx, namespace).Generation
+
+		apply(ctx, namespace, "config/samples/approval.yaml")
+		wfe := execution(namespace, "payment-api-approval")
+		waitPhase(ctx, wfe, wfev1.PhaseAwaitingApproval)
+		Expect(target(ctx, namespace).Generation).To(Equal(generation))
+		change(ctx, wfe, func(spec *wfev1.WorkflowExecutionSpec) {
+			spec.Approvals = []wfev1.Approval{{Step: "ask", Approved: true, By: "carol"}}
+		})
+
+		Expect(waitEnd(ctx, wfe).Status.Phase).To(Equal(wfev1.PhaseCompleted))
+		Expect(target(ctx, namespace).Generation).To(BeNumerically(">", generation))
+	})
+
+	It("change nothing in a dry run", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		newTarget(ctx, namespace)
+		before, series := target(ctx, namespace).ResourceVersion, scrape(ctx)
+
+		apply(ctx, namespace, "config/samples/dry-run.yaml")
+		wfe := waitEnd(ctx, execution(namespace, "payment-api-dry-run"))
+
+		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", wfe.Status.Failure)
+		Expect(target(ctx, namespace).ResourceVersion).To(Equal(before))
+		Expect(stepOf(wfe, "scale-up").Outputs).To(ContainElement(wfev1.Output{Name: "changed", Value: "true"}))
+		Expect(testutil.Moved(series, scrape(ctx))).To(Equal(testutil.Samples{`workflowexecution_dry_runs_total{status="completed"}`: 1}))
+	})
+})
