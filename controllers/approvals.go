@@ -60,8 +60,10 @@ func (r *Reconciler) decide(ctx context.Context, wf *wfv1.Workflow, decided []tr
 	if err != nil {
 		return fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err)
 	}
-	if err := r.Patch(ctx, wf.DeepCopy(), client.RawPatch(types.MergePatchType, patch)); err != nil {
+	patched := wf.DeepCopy()
+	if err := r.Patch(ctx, patched, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err))
 	}
+	r.written.note(patched)
 	return nil
 }

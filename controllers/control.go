@@ -30,9 +30,9 @@ const (
 // doing one twice does nothing.
 func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, overdue []string, decided []translate.Decision) action {
 	switch {
-	case wf.Spec.Shutdown != "":
+	case wf.Spec.Shutdown != "" || r.written.isBehind(wf):
 		return nil
-	case isCancelled(wfe), hasFailure(wfe, wfev1.ReasonTimedOut):
+	case wfe.Spec.Cancel != wfev1.CancelNone, wfe.DeletionTimestamp != nil, hasFailure(wfe, wfev1.ReasonTimedOut):
 		return func(ctx context.Context) error { return r.shutDown(ctx, wf) }
 	case wfe.Status.Failure != nil && translate.Running(wf) == 0 && isSuspended(wf):
 		return func(ctx context.Context) error { return r.shutDown(ctx, wf) }
@@ -82,9 +82,11 @@ func (r *Reconciler) patchWorkflow(ctx context.Context, wf *wfv1.Workflow, patch
 	if err != nil {
 		return fmt.Errorf("encode a patch: %w", err)
 	}
-	if err := r.Patch(ctx, wf.DeepCopy(), client.RawPatch(types.MergePatchType, encoded)); err != nil {
+	patched := wf.DeepCopy()
+	if err := r.Patch(ctx, patched, client.RawPatch(types.MergePatchType, encoded)); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("patch Workflow %s: %w", wf.Name, err))
 	}
+	r.written.note(patched)
 	return nil
 }
 

@@ -16,6 +16,9 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
+// stepsAreRunning is the message from the start to the end of an ordinary run, so that neither costs a write of its own.
+const stepsAreRunning = "steps are running"
+
 // follow mirrors a Workflow that exists, and decides what the execution needs next.
 func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
 	wf, err := r.workflow(ctx, wfe, wfe.Status.WorkflowRef)
@@ -25,6 +28,9 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 	if wf == nil {
 		r.endVanished(wfe, "the Workflow was forced away by somebody else")
 		return ctrl.Result{}, nil, nil
+	}
+	if wf.Status.OffloadNodeStatusVersion != "" {
+		return r.followBlind(wfe, wf)
 	}
 	wfe.Status.Steps = translate.Steps(wfe.Status.Steps, wf)
 	setProgress(wfe)
@@ -40,7 +46,10 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 	r.setLivePhase(wfe, wf)
 	late := r.overdueSteps(wfe.Status.Steps, stepTimeouts(&wfe.Spec), wf)
 	decided, untilExpiry := r.decisions(wfe, wf)
-	wait := earliest(r.untilDeadline(wfe), earliest(late.wait, untilExpiry))
+	wait := earliest(late.wait, untilExpiry)
+	if wfe.Status.PauseStartTime == nil { // the clock stands still during a pause
+		wait = earliest(wait, r.untilDeadline(wfe))
+	}
 	return ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, late.pods, decided), nil
 }
 
@@ -93,9 +102,16 @@ func (r *Reconciler) conclude(ctx context.Context, wfe *wfev1.WorkflowExecution,
 	if wfe.Status.Failure == nil && !wasCancelled(wfe, wf) {
 		wfe.Status.Failure = translate.MainFailure(&wfe.Spec, wfe.Status.Steps, wf)
 	}
-	switch {
-	case wantsRollback(wfe, wf, wfe.Status.Failure):
+	if wantsRollback(wfe, wf, wfe.Status.Failure) {
 		return r.startRollback(ctx, wfe)
+	}
+	if begun, err := r.unrecordedRollback(ctx, wfe); begun != nil || err != nil {
+		if err == nil {
+			r.setRollingBack(wfe, begun)
+		}
+		return ctrl.Result{}, err
+	}
+	switch {
 	case wfe.Status.Failure != nil || wasCancelled(wfe, wf):
 		r.endAsCaused(wfe)
 	default:
@@ -165,7 +181,7 @@ func (r *Reconciler) setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflo
 	case wfe.Spec.Suspended:
 		setReconciling(wfe, "Suspending", "running steps finish before the pause")
 	default:
-		setReconciling(wfe, "Running", "steps are running")
+		setReconciling(wfe, "Running", stepsAreRunning)
 	}
 }
 

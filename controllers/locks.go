@@ -38,11 +38,14 @@ func (r *Reconciler) admit(ctx context.Context, wfe *wfev1.WorkflowExecution) (h
 	if err := r.rebuildLocks(ctx); err != nil {
 		return "", fmt.Errorf("rebuild the locks: %w", err)
 	}
+	key := r.lockKey(wfe)
+	if r.locks.admitted[key] == wfe.UID {
+		return "", nil
+	}
 	rivals, err := r.rivals(ctx, wfe)
 	if err != nil {
 		return "", err
 	}
-	key := r.lockKey(wfe)
 	first := wfe
 	for i := range rivals {
 		rival := &rivals[i]

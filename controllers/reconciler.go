@@ -5,6 +5,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -46,20 +48,23 @@ type Reconciler struct {
 	// Settings are the installation's choices.
 	Settings Settings
 
-	locks locks
+	engine     *engine
+	locks      locks
+	written    written
+	preflights preflights
 }
 
 // Reconcile brings one execution a step further. Errors are those of the API server and are retried with a backoff;
 // what is wrong with an execution itself ends in its status.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	wfe := &wfev1.WorkflowExecution{}
-	if err := r.Get(ctx, req.NamespacedName, wfe); err != nil {
-		if apierrors.IsNotFound(err) {
-			return ctrl.Result{}, r.releaseAbandoned(ctx, req.NamespacedName, "")
-		}
-		return ctrl.Result{}, err
+	result, err := ctrl.Result{}, r.Get(ctx, req.NamespacedName, wfe)
+	switch {
+	case apierrors.IsNotFound(err):
+		err = r.releaseAbandoned(ctx, req.NamespacedName, "")
+	case err == nil:
+		result, err = r.reconcile(ctx, wfe)
 	}
-	result, err := r.reconcile(ctx, wfe)
 	if apierrors.IsConflict(err) {
 		log.FromContext(ctx).V(1).Info("met a newer object", "conflict", err.Error())
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
@@ -68,10 +73,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
-	if wfe.Status.Phase.IsTerminal() {
-		return r.settle(ctx, wfe)
-	}
 	next := wfe.DeepCopy()
+	if wfe.Status.Phase.IsTerminal() {
+		next.Status.ObservedGeneration = wfe.Generation
+		if err := r.record(ctx, wfe, next); err != nil {
+			return ctrl.Result{}, err
+		}
+		return r.settle(ctx, next)
+	}
 	next.Status.ObservedGeneration = wfe.Generation
 	result, act, err := r.advance(ctx, next)
 	if err != nil {
@@ -94,6 +103,13 @@ type action func(ctx context.Context) error
 
 // advance derives the next status of an execution that has not ended, and what is to be done about it.
 func (r *Reconciler) advance(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
+	if !r.engine.isAvailable() {
+		awaitEngine(wfe)
+		return ctrl.Result{}, nil, nil
+	}
+	if meta.IsStatusConditionFalse(wfe.Status.Conditions, wfev1.ConditionEngineAvailable) {
+		setCondition(wfe, wfev1.ConditionEngineAvailable, metav1.ConditionTrue, "Available", "Argo Workflows is installed")
+	}
 	if wfe.Status.WorkflowRef == nil {
 		result, err := r.start(ctx, wfe)
 		return result, nil, err

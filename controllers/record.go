@@ -42,6 +42,9 @@ func (r *Reconciler) finish(wfe *wfev1.WorkflowExecution, phase wfev1.Phase, rea
 	r.accountPause(wfe, phase)
 	now := metav1.NewTime(r.now().Truncate(time.Second))
 	status.Phase, status.CompletionTime = phase, &now
+	if status.WorkflowRef == nil {
+		endUnstarted(wfe)
+	}
 	if status.StartTime != nil {
 		parallel := translate.ParallelSteps(status.Steps)
 		status.ParallelSteps = &parallel
@@ -54,6 +57,14 @@ func (r *Reconciler) finish(wfe *wfev1.WorkflowExecution, phase wfev1.Phase, rea
 	if phase == wfev1.PhaseFailed {
 		setCondition(wfe, wfev1.ConditionFailed, metav1.ConditionTrue, reason, message)
 		setCondition(wfe, wfev1.ConditionStalled, metav1.ConditionTrue, reason, message)
+	}
+}
+
+// endUnstarted ends the steps of an execution of which nothing ran. They are not skipped: no condition of theirs was
+// looked at.
+func endUnstarted(wfe *wfev1.WorkflowExecution) {
+	for i := range wfe.Status.Steps {
+		wfe.Status.Steps[i].Phase, wfe.Status.Steps[i].Message = wfev1.StepCancelled, "never started"
 	}
 }
 
@@ -92,7 +103,7 @@ func (r *Reconciler) emit(before, after *wfev1.WorkflowExecution) {
 	for i := range after.Status.Steps {
 		step := &after.Status.Steps[i]
 		if step.Phase == wfev1.StepFailed && known[step.Name] != wfev1.StepFailed {
-			r.Events.Eventf(after, nil, corev1.EventTypeWarning, "StepFailed", "Mirror", "Step %s failed: %s: %s", step.Name, step.Reason, step.Message)
+			r.Events.Eventf(after, nil, corev1.EventTypeWarning, "StepFailed", stepAction(step.Name), "Step %s failed: %s: %s", step.Name, step.Reason, step.Message)
 		}
 	}
 	if before.Status.Phase == after.Status.Phase {
@@ -114,6 +125,9 @@ func (r *Reconciler) emit(before, after *wfev1.WorkflowExecution) {
 		}
 	}
 }
+
+// stepAction is an event's action for a step: events that differ in their note alone are taken for repetitions of one.
+func stepAction(step string) string { return "Run/" + step }
 
 // shorten bounds a message.
 func shorten(message string) string { return translate.Truncate(message, maxMessageBytes) }

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
@@ -69,14 +70,29 @@ func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecu
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("create the rollback's Workflow: %w", err)
 	}
+	r.setRollingBack(wfe, wf)
+	return ctrl.Result{RequeueAfter: r.untilRollbackDeadline(wfe)}, nil
+}
+
+// setRollingBack records the rollback's Workflow.
+func (r *Reconciler) setRollingBack(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) {
 	started := wf.CreationTimestamp
 	wfe.Status.RollbackRef = &wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID}
 	wfe.Status.RollbackStartTime = &started
-	wfe.Status.RollbackSteps = rollback.Steps
+	wfe.Status.RollbackSteps = translate.InitialUndoSteps(wfe)
 	r.accountPause(wfe, wfev1.PhaseRollingBack)
 	wfe.Status.Phase = wfev1.PhaseRollingBack
 	setReconciling(wfe, "RollingBack", "undoing the completed steps in reverse order")
-	return ctrl.Result{RequeueAfter: r.untilRollbackDeadline(wfe)}, nil
+}
+
+// unrecordedRollback finds a rollback that was begun and not recorded, before an execution is ended without one: by now
+// its user may have asked to end at once, and then it is the rollback that must be ended.
+func (r *Reconciler) unrecordedRollback(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
+	if early := wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil; !early || !translate.HasUndo(wfe) {
+		return nil, nil
+	}
+	wf, err := r.ownWorkflow(ctx, wfe, wfe.Name+wfev1.RollbackSuffix)
+	return wf, client.IgnoreNotFound(err)
 }
 
 // followRollback mirrors the rollback's Workflow. It is never suspended: what is half undone is worse than either end.
@@ -105,7 +121,7 @@ func (r *Reconciler) followRollback(ctx context.Context, wfe *wfev1.WorkflowExec
 		setCondition(wfe, wfev1.ConditionRolledBack, metav1.ConditionUnknown, rollingBackTimedOut, "the rollback ran longer than its timeout")
 	}
 	stop := wait <= 0 || wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil
-	if stop && wf.Spec.Shutdown == "" {
+	if stop && wf.Spec.Shutdown == "" && !r.written.isBehind(wf) {
 		return ctrl.Result{}, func(ctx context.Context) error { return r.shutDown(ctx, wf) }, nil
 	}
 	late := r.overdueSteps(wfe.Status.RollbackSteps, rollbackTimeouts(&wfe.Spec), wf)

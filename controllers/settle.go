@@ -27,6 +27,7 @@ func (r *Reconciler) settle(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 		wf := &wfv1.Workflow{}
 		err := r.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: ref.Name}, wf)
 		if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
+			r.written.forget(ref.UID)
 			continue
 		}
 		if err != nil {
@@ -58,15 +59,20 @@ func (r *Reconciler) expire(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 // release takes our finalizer off a Workflow whose end has been recorded. It reports whether it was there.
 func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, error) {
 	at := slices.Index(wf.Finalizers, wfev1.FinalizerObserved)
-	if at < 0 {
+	if at < 0 || r.written.isBehind(wf) {
 		return false, nil
 	}
 	released := wf.DeepCopy()
 	released.Finalizers = slices.Delete(released.Finalizers, at, at+1)
+	if !wf.Status.Fulfilled() {
+		// Nobody follows it any more: it must not start steps until the garbage collector comes.
+		released.Spec.Shutdown, released.Spec.Suspend = wfv1.ShutdownStrategyTerminate, nil
+	}
 	patch := client.MergeFromWithOptions(wf, client.MergeFromWithOptimisticLock{})
 	if err := r.Patch(ctx, released, patch); err != nil {
 		return false, client.IgnoreNotFound(fmt.Errorf("release Workflow %s: %w", wf.Name, err))
 	}
+	r.written.note(released)
 	return true, nil
 }
 

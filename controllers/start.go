@@ -22,13 +22,62 @@ import (
 // watched too; this only covers one that was gone before it was seen.
 const reappliedDelay = 5 * time.Second
 
-// start takes an execution that has no Workflow to the one that it gets: validated, admitted, created.
+// start takes an execution that has no recorded Workflow to the one that it gets: validated, admitted, created. One may
+// exist all the same, if whoever created it died before recording it; then that is followed, whatever the specification
+// asks for by now. Before an execution is ended, or left waiting by its user's wish, the API server is asked for it.
 func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+	if wf, err := r.cachedWorkflow(ctx, wfe); wf != nil || err != nil {
+		return ctrl.Result{}, r.followUnrecorded(wfe, wf, err)
+	}
+	untouched := wfe.Status.DeepCopy()
+	result, err := r.prepare(ctx, wfe)
+	if err != nil || wfe.Status.WorkflowRef != nil {
+		return result, err
+	}
+	if !wfe.Status.Phase.IsTerminal() && !wfe.Spec.Suspended {
+		return result, nil
+	}
+	wf, err := r.ownWorkflow(ctx, wfe, wfe.Name)
+	if wf == nil && client.IgnoreNotFound(err) == nil {
+		return result, nil
+	}
+	wfe.Status = *untouched
+	return ctrl.Result{}, r.followUnrecorded(wfe, wf, err)
+}
+
+// cachedWorkflow is the execution's Workflow as the cache has it; nil when it has none.
+func (r *Reconciler) cachedWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
+	wf := &wfv1.Workflow{}
+	if err := r.Get(ctx, client.ObjectKeyFromObject(wfe), wf); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	if owner := metav1.GetControllerOf(wf); owner == nil || owner.UID != wfe.UID {
+		return nil, nil
+	}
+	return wf, nil
+}
+
+// followUnrecorded records a Workflow that exists already. Its steps are known from the graph alone: the catalog may have
+// changed since it was created.
+func (r *Reconciler) followUnrecorded(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, err error) error {
+	if err != nil {
+		return err
+	}
+	if len(wfe.Status.Steps) == 0 {
+		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
+	}
+	setProgress(wfe)
+	r.setStarted(wfe, wf)
+	return nil
+}
+
+// prepare does what comes before the creation, and the creation.
+func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
 	if wfe.Status.Phase == "" {
 		wfe.Status.Phase = wfev1.PhasePending
 	}
 	if wfe.Spec.Cancel != wfev1.CancelNone || wfe.DeletionTimestamp != nil {
-		r.cancelBeforeStart(wfe)
+		r.finish(wfe, wfev1.PhaseCancelled, "Cancelled", "cancelled before it started; nothing ran")
 		return ctrl.Result{}, nil
 	}
 	began := r.now()
@@ -38,18 +87,18 @@ func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution) (c
 	}
 	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionTrue, "Accepted", "the specification fits the catalog")
 	if len(wfe.Status.Steps) == 0 {
-		wfe.Status.Steps = plan.InitialSteps()
+		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
 		setProgress(wfe)
 	}
-	deadline := wfe.CreationTimestamp.Add(r.timeout(wfe))
+	r.pauseBeforeStart(wfe)
+	if wfe.Spec.Suspended {
+		setReconciling(wfe, "Suspended", "suspended before its start")
+		return ctrl.Result{}, nil
+	}
+	deadline := wfe.CreationTimestamp.Add(r.timeout(wfe) + time.Duration(wfe.Status.SuspendedSeconds)*time.Second)
 	if !r.now().Before(deadline) {
 		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonTimedOut, Message: "the execution timed out before it could start"})
 		return ctrl.Result{}, nil
-	}
-	untilDeadline := ctrl.Result{RequeueAfter: deadline.Sub(r.now())}
-	if wfe.Spec.Suspended {
-		setReconciling(wfe, "Suspended", "suspended before its start")
-		return untilDeadline, nil
 	}
 	holder, err := r.admit(ctx, wfe)
 	if err != nil {
@@ -59,18 +108,29 @@ func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution) (c
 		setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionFalse, "TargetLocked",
 			fmt.Sprintf("%s %s is being remediated by %s", wfe.Spec.Target.Kind, wfe.Spec.Target.Name, holder))
 		setReconciling(wfe, "TargetLocked", "waiting for "+holder)
-		return untilDeadline, nil
+		return ctrl.Result{RequeueAfter: deadline.Sub(r.now())}, nil
 	}
 	setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionTrue, "TargetFree", "the execution holds the lock on its target")
 	wf := plan.Workflow(r.Settings.Workflow)
-	return r.ensureWorkflow(ctx, wfe, wf, plan.Graph().Edges(), r.now().Sub(began))
+	resolved := r.now().Sub(began)
+	if wait, err := r.awaitNamespace(ctx, wfe, wf.Spec.ServiceAccountName); err != nil || wait > 0 || wfe.Status.Phase.IsTerminal() {
+		return ctrl.Result{RequeueAfter: wait}, err
+	}
+	return r.ensureWorkflow(ctx, wfe, wf, plan.Graph().Edges(), resolved)
 }
 
-func (r *Reconciler) cancelBeforeStart(wfe *wfev1.WorkflowExecution) {
-	for i := range wfe.Status.Steps {
-		wfe.Status.Steps[i].Phase = wfev1.StepCancelled
+// pauseBeforeStart keeps the account of the time that an execution is suspended before its start, which does not count
+// as waiting.
+func (r *Reconciler) pauseBeforeStart(wfe *wfev1.WorkflowExecution) {
+	since := wfe.Status.PauseStartTime
+	switch {
+	case wfe.Spec.Suspended && since == nil:
+		now := metav1.NewTime(r.now().Truncate(time.Second))
+		wfe.Status.PauseStartTime = &now
+	case !wfe.Spec.Suspended && since != nil:
+		wfe.Status.SuspendedSeconds += max(0, int64(r.now().Sub(since.Time).Seconds()))
+		wfe.Status.PauseStartTime = nil
 	}
-	r.finish(wfe, wfev1.PhaseCancelled, "Cancelled", "cancelled before it started; nothing ran")
 }
 
 // plan validates the execution against the catalog in the cache.
@@ -210,8 +270,10 @@ func (r *Reconciler) setStarted(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow)
 	wfe.Status.WorkflowRef = &wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID}
 	wfe.Status.StartTime = &started
 	wfe.Status.Phase = wfev1.PhaseRunning
+	// What was spent suspended before the start is no part of the run.
+	wfe.Status.PauseStartTime, wfe.Status.SuspendedSeconds = nil, 0
 	if r.Settings.ArgoURL != "" {
 		wfe.Status.URL = fmt.Sprintf("%s/workflows/%s/%s", r.Settings.ArgoURL, wfe.Namespace, wf.Name)
 	}
-	setReconciling(wfe, "Running", "the Workflow was created")
+	setReconciling(wfe, "Running", stepsAreRunning)
 }

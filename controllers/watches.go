@@ -12,8 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
-
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
@@ -23,17 +21,20 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 	if err := addIndices(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	build := ctrl.NewControllerManagedBy(mgr).
+	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("workflowexecution").
 		For(&wfev1.WorkflowExecution{}).
-		Owns(&wfv1.Workflow{}).
 		Watches(&wfev1.WorkflowExecution{}, r.wakeRivals()).
-		Watches(&wfv1.ClusterWorkflowTemplate{}, r.learnActions()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
-	if r.Settings.NamespacedActions {
-		build = build.Watches(&wfv1.WorkflowTemplate{}, r.learnActions())
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		Build(r)
+	if err != nil {
+		return err
 	}
-	return build.Complete(r)
+	r.engine = &engine{mgr: mgr, controller: c, reconciler: r}
+	if err := r.engine.open(); err != nil {
+		return err
+	}
+	return mgr.Add(r.engine)
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]

@@ -135,3 +135,27 @@ func BenchmarkSteps(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkRollback(b *testing.B) {
+	catalog := readCatalog(b)
+	for _, n := range []int{10, 100, 500} {
+		steps := benchmarkExecution(n).Spec.Steps
+		for i := range steps {
+			if i%7 != 0 { // the others are gaps that the order goes through
+				undoneBy("scale-deployment", given("deployment", "payment-api"), captured("replicas", steps[i].Name, "previous-replicas"))(&steps[i])
+			}
+		}
+		wfe := ended(nil, steps...)
+		for i := range steps {
+			recorded(wfe, steps[i].Name, "previous-replicas", "3")
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if rollback, err := NewRollback(wfe, catalog, Options{}); rollback == nil || err != nil {
+					b.Fatal(rollback, err)
+				}
+			}
+		})
+	}
+}

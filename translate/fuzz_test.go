@@ -69,7 +69,7 @@ func FuzzWorkflow(f *testing.F) {
 		if err := validateWithArgo(wf); err != nil {
 			t.Errorf("Argo refuses the Workflow: %v", err)
 		}
-		if len(wf.Spec.Templates[0].DAG.Tasks) != len(wfe.Spec.Steps) || len(plan.InitialSteps()) != len(wfe.Spec.Steps) {
+		if len(wf.Spec.Templates[0].DAG.Tasks) != len(wfe.Spec.Steps) || len(InitialSteps(&wfe.Spec)) != len(wfe.Spec.Steps) {
 			t.Error("each step is one task and one status")
 		}
 		if a, b := mustJSON(t, before), mustJSON(t, wfe); a != b {

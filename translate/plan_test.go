@@ -30,22 +30,28 @@ func checkRefusals(t *testing.T, cases map[string]refusal) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			plan, err := NewPlan(tc.wfe, catalog)
-			var refused *InvalidError
-			if !errors.As(err, &refused) {
-				t.Fatalf("%s\nwant an InvalidError, got %v", tc.reason, err)
-			}
 			if plan != nil {
 				t.Errorf("%s\nthere is a plan beside the error", tc.reason)
 			}
-			if diff := cmp.Diff(tc.want, refused.Problems, cmpopts.IgnoreFields(Problem{}, "Message")); diff != "" {
-				t.Fatalf("%s\nproblems (-want +got):\n%s\n%v", tc.reason, diff, err)
-			}
-			for i, problem := range refused.Problems {
-				if !strings.Contains(problem.Message, tc.want[i].Message) {
-					t.Errorf("%s\nwant a message with %q, got %q", tc.reason, tc.want[i].Message, problem.Message)
-				}
-			}
+			checkProblems(t, tc.reason, tc.want, err)
 		})
+	}
+}
+
+// checkProblems compares what an InvalidError lists; want has a fragment of each message.
+func checkProblems(t *testing.T, reason string, want []Problem, err error) {
+	t.Helper()
+	var refused *InvalidError
+	if !errors.As(err, &refused) {
+		t.Fatalf("%s\nwant an InvalidError, got %v", reason, err)
+	}
+	if diff := cmp.Diff(want, refused.Problems, cmpopts.IgnoreFields(Problem{}, "Message")); diff != "" {
+		t.Fatalf("%s\nproblems (-want +got):\n%s\n%v", reason, diff, err)
+	}
+	for i, problem := range refused.Problems {
+		if !strings.Contains(problem.Message, want[i].Message) {
+			t.Errorf("%s\nwant a message with %q, got %q", reason, want[i].Message, problem.Message)
+		}
 	}
 }
 

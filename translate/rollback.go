@@ -13,8 +13,10 @@ import (
 
 // Rollback is the undoing of an execution: its Workflow, and its steps before any of them ran.
 type Rollback struct {
+	// Workflow is what Argo runs.
 	Workflow *wfv1.Workflow
-	Steps    []wfev1.StepStatus
+	// Steps are what InitialUndoSteps says.
+	Steps []wfev1.StepStatus
 }
 
 // NewRollback translates what there is to undo, by the recorded status, into the rollback's Workflow: the rollback
@@ -52,6 +54,24 @@ func HasUndo(wfe *wfev1.WorkflowExecution) bool {
 		}
 	}
 	return false
+}
+
+// InitialUndoSteps is the status of the rollback's steps before any of them ran, in reverse plan order.
+func InitialUndoSteps(wfe *wfev1.WorkflowExecution) []wfev1.StepStatus {
+	graph, problems := NewGraph(wfe.Spec.Steps)
+	if len(problems) > 0 {
+		return nil
+	}
+	return undoSteps(wfe, undoable(wfe, graph))
+}
+
+func undoSteps(wfe *wfev1.WorkflowExecution, undone []int) []wfev1.StepStatus {
+	steps := make([]wfev1.StepStatus, 0, len(undone))
+	for _, i := range undone {
+		step := &wfe.Spec.Steps[i]
+		steps = append(steps, wfev1.StepStatus{Name: step.Name, Action: step.Rollback.Action, Phase: wfev1.StepPending})
+	}
+	return steps
 }
 
 // UndoActions are the names of the actions that undo steps, and of those whose outputs they read.
@@ -151,7 +171,7 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Options) *Rollback {
 	templates := newTemplateSet()
 	waits := p.undoOrder(undone)
-	rollback := &Rollback{}
+	rollback := &Rollback{Steps: undoSteps(p.wfe, undone)}
 	tasks := make([]wfv1.DAGTask, 0, len(undone))
 	literal := func(from *wfev1.OutputReference, decodes bool) string {
 		value := outputs[outputKey{from.Step, from.Output}]
@@ -167,7 +187,6 @@ func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Op
 		task.Template = templates.action(action, step.Rollback.TimeoutSeconds, step.Rollback.Retry)
 		task.Arguments.Parameters = p.buildArguments(step.Name, action, step.Rollback.Parameters, literal)
 		tasks = append(tasks, task)
-		rollback.Steps = append(rollback.Steps, wfev1.StepStatus{Name: step.Name, Action: step.Rollback.Action, Phase: wfev1.StepPending})
 	}
 	rollback.Workflow = p.newWorkflow(p.wfe.Name+wfev1.RollbackSuffix, wfev1.RoleRollback, opts)
 	rollback.Workflow.Annotations = map[string]string{

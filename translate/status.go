@@ -14,12 +14,15 @@ import (
 // maxAttempts bounds how many attempts of a step are looked for; the schema allows 21.
 const maxAttempts = 64
 
-// InitialSteps is the status of the steps before anything ran, in plan order.
-func (p *Plan) InitialSteps() []wfev1.StepStatus {
-	steps := make([]wfev1.StepStatus, 0, len(p.graph.Order()))
-	for _, i := range p.graph.Order() {
-		step := &p.wfe.Spec.Steps[i]
-		steps = append(steps, wfev1.StepStatus{Name: step.Name, Action: step.Action, Phase: wfev1.StepPending})
+// InitialSteps is the status of the steps before anything ran, in plan order; none where the graph is not valid.
+func InitialSteps(spec *wfev1.WorkflowExecutionSpec) []wfev1.StepStatus {
+	graph, problems := NewGraph(spec.Steps)
+	if len(problems) > 0 {
+		return nil
+	}
+	steps := make([]wfev1.StepStatus, 0, len(spec.Steps))
+	for _, i := range graph.Order() {
+		steps = append(steps, wfev1.StepStatus{Name: spec.Steps[i].Name, Action: spec.Steps[i].Action, Phase: wfev1.StepPending})
 	}
 	return steps
 }

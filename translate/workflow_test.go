@@ -40,27 +40,33 @@ func TestWorkflowGolden(t *testing.T) {
 		name := filepath.Base(directory)
 		t.Run(name, func(t *testing.T) {
 			wf := mustPlan(t, readExecution(t, input), catalog).Workflow(goldenOptions(name))
-			if err := validateWithArgo(wf); err != nil {
-				t.Errorf("Argo refuses the Workflow: %v", err)
-			}
-			got, err := yaml.Marshal(wf)
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden := filepath.Join(directory, "want.yaml")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("workflow (-want +got); run with -update when the change is meant:\n%s", diff)
-			}
+			checkGolden(t, directory, wf)
 		})
+	}
+}
+
+// checkGolden compares a Workflow with want.yaml of a case, and asks Argo whether it would run it.
+func checkGolden(t *testing.T, directory string, wf *wfv1.Workflow) {
+	t.Helper()
+	if err := validateWithArgo(wf); err != nil {
+		t.Errorf("Argo refuses the Workflow: %v", err)
+	}
+	got, err := yaml.Marshal(wf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join(directory, "want.yaml")
+	if *update {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("workflow (-want +got); run with -update when the change is meant:\n%s", diff)
 	}
 }
 

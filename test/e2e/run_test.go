@@ -138,6 +138,19 @@ var _ = Describe("A run", func() {
 		Expect(moved).NotTo(HaveKey(`workflowexecution_step_execution_total{action="test-sleep",status="failed"}`))
 	})
 
+	It("names what the namespace lacks", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		wfe := newExecution(namespace, "homeless", step("only", "test-ok"))
+		wfe.Spec.ServiceAccountName = "nobody"
+
+		ended := run(ctx, wfe)
+
+		Expect(ended.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{
+			"Reason": Equal(wfev1.ReasonNamespaceNotReady), "Message": ContainSubstring("nobody"),
+		})))
+		Expect(meta.IsStatusConditionFalse(ended.Status.Conditions, wfev1.ConditionNamespaceReady)).To(BeTrue())
+	})
+
 	It("refuses an unknown action and creates nothing", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 

@@ -1,0 +1,122 @@
+package actions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+)
+
+// object is any typed object of the API.
+type object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// patcher is the part of a typed client that a change needs.
+type patcher[T object] interface {
+	Get(ctx context.Context, name string, opts metav1.GetOptions) (T, error)
+	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (T, error)
+}
+
+// edit is what an action wants to do to an object that it has just read.
+type edit struct {
+	// previous is what the object says now, and what undo needs.
+	previous map[string]string
+	// patch is a strategic merge patch; nil when the object is as asked already, empty when it is changed by other means
+	// and only the record is to be written.
+	patch map[string]any
+	// annotations are set together with the patch.
+	annotations map[string]string
+	// message and attributes say in the log what the patch does.
+	message    string
+	attributes []any
+}
+
+// outcome is an object after an edit.
+type outcome[T object] struct {
+	object   T
+	previous map[string]string
+	changed  bool
+}
+
+// change reads an object, asks plan for an edit, and makes it together with the record of what was there before. The patch
+// carries the resource version, so plan has seen exactly what it changes. Plan is told whether an earlier attempt of
+// this step has made its edit already; that attempt's record then counts, not what the object says now.
+func change[T object](
+	ctx context.Context, s *contract.Step, client patcher[T], kind, name string, plan func(object T, again bool) (edit, error),
+) (outcome[T], error) {
+	var result outcome[T]
+	err := s.Retry(ctx, "changing "+kind+" "+name, func(ctx context.Context) error {
+		found, err := client.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return fmt.Errorf("reading %s %s: %w", kind, name, err)
+		}
+		recorded, again := s.Recorded(found)
+		e, err := plan(found, again)
+		if err != nil {
+			return err
+		}
+		result = outcome[T]{object: found, previous: e.previous, changed: again || e.patch != nil}
+		if again {
+			result.previous = recorded
+		}
+		if e.patch == nil {
+			s.Log.Info("nothing to change", "kind", kind, "name", name, "doneBefore", again)
+			return nil
+		}
+		patch, err := withRecord(s, found, e)
+		if err != nil || patch == nil {
+			return err
+		}
+		result.object, err = client.Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{DryRun: s.DryRunOption()})
+		if err != nil {
+			return fmt.Errorf("changing %s %s: %w", kind, name, err)
+		}
+		s.Log.Info(e.message, append([]any{"kind", kind, "name", name, "dryRun", s.DryRun}, e.attributes...)...)
+		return nil
+	})
+	if err != nil {
+		return result, err
+	}
+	return result, report(s, result.changed, result.previous)
+}
+
+// report leaves the outputs of a change.
+func report(s *contract.Step, changed bool, previous map[string]string) error {
+	if err := s.Previous(previous); err != nil {
+		return err
+	}
+	return s.Changed(changed)
+}
+
+// withRecord is the patch of an edit, with the record of this step and the lock on what was read. It is nil when there is
+// nothing to write: no record is needed, and the edit is made by other means.
+func withRecord(s *contract.Step, found metav1.Object, e edit) ([]byte, error) {
+	annotations, err := s.RecordAnnotation(found, e.previous)
+	if err != nil {
+		return nil, err
+	}
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	maps.Copy(annotations, e.annotations)
+	if len(annotations) == 0 && len(e.patch) == 0 {
+		return nil, nil
+	}
+	metadata := map[string]any{"resourceVersion": found.GetResourceVersion(), "uid": found.GetUID()}
+	if len(annotations) > 0 {
+		metadata["annotations"] = annotations
+	}
+	body := map[string]any{"metadata": metadata}
+	for field, value := range e.patch {
+		body[field] = value
+	}
+	return json.Marshal(body)
+}

@@ -1,0 +1,156 @@
+package actions
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+)
+
+// snapshotVerbs is what changing an object under a snapshot needs.
+func snapshotVerbs() []string { return []string{"get", "list", "create", "update", "patch", "delete"} }
+
+func snapshotOutput(kind string) contract.Output {
+	return contract.Output{
+		Name:        "previous-snapshot",
+		Description: "The name of the " + kind + " that keeps what was there before the step; empty when nothing changed.",
+	}
+}
+
+// dataKey refuses what cannot be a key of a ConfigMap or Secret.
+func dataKey(value string) error {
+	if problems := validation.IsConfigMapKey(value); len(problems) > 0 {
+		return errors.New(strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+func updateConfigMap() contract.Action {
+	return contract.Action{
+		Name:    "update-configmap",
+		Summary: "Sets or removes one key of a ConfigMap, and keeps a snapshot of what it held before.",
+		Undo:    "restore-configmap with snapshot from previous-snapshot",
+		Parameters: []contract.Parameter{
+			{Name: "configmap", Description: "The ConfigMap to change.", Required: true, Check: contract.ObjectName},
+			{Name: "key", Description: "The key to set.", Required: true, Check: dataKey},
+			{Name: "value", Description: "The value to set, any bytes.", Base64: true},
+			{Name: "remove", Description: "Whether to remove the key instead.", Default: "false", Enum: []string{"true", "false"}},
+			contract.DryRunParameter(), contract.StepParameter(),
+		},
+		Outputs: []contract.Output{contract.ChangedOutput(), snapshotOutput("ConfigMap")},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: snapshotVerbs()},
+		},
+		Run: runUpdateConfigMap,
+	}
+}
+
+func restoreConfigMap() contract.Action {
+	return contract.Action{
+		Name:    "restore-configmap",
+		Summary: "Gives a ConfigMap the data of a snapshot that update-configmap kept.",
+		Undo:    "cannot be undone; the snapshot stays",
+		Parameters: []contract.Parameter{
+			{Name: "configmap", Description: "The ConfigMap to restore.", Required: true, Check: contract.ObjectName},
+			{Name: "snapshot", Description: "The snapshot to restore; empty changes nothing, as when nothing was changed before.", Check: contract.ObjectName},
+			contract.DryRunParameter(), contract.StepParameter(),
+		},
+		Outputs: []contract.Output{contract.ChangedOutput()},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "patch"}},
+		},
+		Run: runRestoreConfigMap,
+	}
+}
+
+func configMapSnapshots(s *contract.Step) snapshots[*corev1.ConfigMap, *corev1.ConfigMapList] {
+	return snapshots[*corev1.ConfigMap, *corev1.ConfigMapList]{
+		kind: "configmap", owner: "ConfigMap", store: s.Kube.CoreV1().ConfigMaps(s.Namespace),
+		copyOf: func(c *corev1.ConfigMap) *corev1.ConfigMap {
+			return &corev1.ConfigMap{Data: c.Data, BinaryData: c.BinaryData}
+		},
+	}
+}
+
+func runUpdateConfigMap(ctx context.Context, s *contract.Step) error {
+	name, key, kept := s.String("configmap"), s.String("key"), configMapSnapshots(s)
+	result, err := change(ctx, s, kept.store, kept.kind, name, func(found *corev1.ConfigMap, again bool) (edit, error) {
+		patch := editData(found, key, s.String("value"), s.Bool("remove"))
+		if patch == nil || again {
+			return edit{patch: patch, message: "restored the change", attributes: []any{"key", key}}, nil
+		}
+		snapshot, err := kept.take(ctx, s, found)
+		return edit{
+			previous: map[string]string{"snapshot": snapshot}, patch: patch, message: "changed", attributes: []any{"key", key},
+		}, err
+	})
+	if err != nil {
+		return err
+	}
+	if result.changed {
+		kept.prune(ctx, s, name)
+	}
+	return nil
+}
+
+// editData is the patch that gives a key a value, nil if it has it. Text goes to data, anything else to binaryData; a key
+// must not be in both.
+func editData(found *corev1.ConfigMap, key, value string, remove bool) map[string]any {
+	text, isText := found.Data[key]
+	binary, isBinary := found.BinaryData[key]
+	switch {
+	case remove && (isText || isBinary):
+		return map[string]any{"data": map[string]any{key: nil}, "binaryData": map[string]any{key: nil}}
+	case remove, isText && text == value, isBinary && bytes.Equal(binary, []byte(value)):
+		return nil
+	case utf8.ValidString(value):
+		return map[string]any{"data": map[string]any{key: value}, "binaryData": map[string]any{key: nil}}
+	default:
+		return map[string]any{"data": map[string]any{key: nil}, "binaryData": map[string]any{key: []byte(value)}}
+	}
+}
+
+func runRestoreConfigMap(ctx context.Context, s *contract.Step) error {
+	name, kept := s.String("configmap"), configMapSnapshots(s)
+	if s.String("snapshot") == "" {
+		s.Log.Info("there is no snapshot, so nothing was changed and nothing is to restore")
+		return s.Changed(false)
+	}
+	snapshot, err := kept.read(ctx, s, s.String("snapshot"), name)
+	if err != nil {
+		return err
+	}
+	_, err = change(ctx, s, kept.store, kept.kind, name, func(found *corev1.ConfigMap, _ bool) (edit, error) {
+		data, dataDiffers := replaceMap(found.Data, snapshot.Data, func(a, b string) bool { return a == b })
+		binary, binaryDiffers := replaceMap(found.BinaryData, snapshot.BinaryData, bytes.Equal)
+		e := edit{message: "restored", attributes: []any{"snapshot", snapshot.Name}}
+		if dataDiffers || binaryDiffers {
+			e.patch = map[string]any{"data": data, "binaryData": binary}
+		}
+		return e, nil
+	})
+	return err
+}
+
+// replaceMap is the patch of a map that turns one map into another, and whether they differ.
+func replaceMap[V any](from, to map[string]V, same func(a, b V) bool) (map[string]any, bool) {
+	patch := map[string]any{}
+	for key := range from {
+		if _, stays := to[key]; !stays {
+			patch[key] = nil
+		}
+	}
+	for key, value := range to {
+		if now, is := from[key]; !is || !same(now, value) {
+			patch[key] = value
+		}
+	}
+	return patch, len(patch) > 0
+}

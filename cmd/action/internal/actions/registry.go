@@ -1,0 +1,36 @@
+package actions
+
+import "github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+
+// All returns every built-in action, in the order of the catalog's table.
+func All() []contract.Action {
+	return []contract.Action{
+		scaleDeployment(),
+		restartDeployment(),
+		setResources(),
+		verifyDeployment(),
+		scaleStatefulSet(),
+		restartStatefulSet(),
+		restartDaemonSet(),
+		rollbackDeployment(),
+		updateImage(),
+		setEnv(),
+		restartPod(),
+		deletePod(),
+		evictPod(),
+		waitSeconds(),
+		verifyPods(),
+		verifyHTTP(),
+		updateConfigMap(),
+		restoreConfigMap(),
+		deleteFailedPods(),
+		cordonNode(),
+		uncordonNode(),
+		drainNode(),
+		taintNode(),
+		runJob(),
+		patchResource(),
+		updateSecret(),
+		expandPVC(),
+	}
+}

@@ -1,0 +1,93 @@
+package actions
+
+import (
+	"context"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+)
+
+// annotationRestartedAt is what kubectl rollout restart writes into the template of the pods, too.
+const annotationRestartedAt = "kubectl.kubernetes.io/restartedAt"
+
+func restartDeployment() contract.Action {
+	return contract.Action{
+		Name:    "restart-deployment",
+		Summary: "Replaces all pods of a Deployment by its own strategy, as kubectl rollout restart does, and waits for the rollout.",
+		Undo:    "nothing to undo",
+		Parameters: []contract.Parameter{
+			{Name: "deployment", Description: "The Deployment to restart.", Required: true, Check: contract.ObjectName},
+			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
+		},
+		Outputs: []contract.Output{contract.ChangedOutput()},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
+		},
+		Run: func(ctx context.Context, s *contract.Step) error {
+			return restart(ctx, s, deployments(s), s.String("deployment"))
+		},
+	}
+}
+
+func restartStatefulSet() contract.Action {
+	return contract.Action{
+		Name:    "restart-statefulset",
+		Summary: "Replaces all pods of a StatefulSet by its own strategy, as kubectl rollout restart does, and waits for the rollout.",
+		Undo:    "nothing to undo",
+		Parameters: []contract.Parameter{
+			{Name: "statefulset", Description: "The StatefulSet to restart.", Required: true, Check: contract.ObjectName},
+			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
+		},
+		Outputs: []contract.Output{contract.ChangedOutput()},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"apps"}, Resources: []string{"statefulsets"}, Verbs: []string{"get", "list", "watch", "patch"}},
+		},
+		Run: func(ctx context.Context, s *contract.Step) error {
+			return restart(ctx, s, statefulSets(s), s.String("statefulset"))
+		},
+	}
+}
+
+func restartDaemonSet() contract.Action {
+	return contract.Action{
+		Name:    "restart-daemonset",
+		Summary: "Replaces all pods of a DaemonSet by its own strategy, as kubectl rollout restart does, and waits for the rollout.",
+		Undo:    "nothing to undo",
+		Parameters: []contract.Parameter{
+			{Name: "daemonset", Description: "The DaemonSet to restart.", Required: true, Check: contract.ObjectName},
+			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
+		},
+		Outputs: []contract.Output{contract.ChangedOutput()},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"apps"}, Resources: []string{"daemonsets"}, Verbs: []string{"get", "list", "watch", "patch"}},
+		},
+		Run: func(ctx context.Context, s *contract.Step) error {
+			return restart(ctx, s, daemonSets(s), s.String("daemonset"))
+		},
+	}
+}
+
+// restart stamps the template of the pods once in the life of the step. The stamp is finer than a second, so that two
+// steps that restart the same object right after each other both have an effect.
+func restart[T object, L runtime.Object](ctx context.Context, s *contract.Step, w workload[T, L], name string) error {
+	return w.roll(ctx, s, name, func(_ T, again bool) (edit, error) {
+		if again {
+			return edit{}, nil
+		}
+		stamp := time.Now().UTC().Format(time.RFC3339Nano)
+		return edit{
+			message: "restarted", attributes: []any{"restartedAt", stamp},
+			patch: templatePatch(map[string]any{
+				"metadata": map[string]any{"annotations": map[string]any{annotationRestartedAt: stamp}},
+			}),
+		}, nil
+	})
+}
+
+// templatePatch is the patch that changes something in the template of a workload's pods.
+func templatePatch(template map[string]any) map[string]any {
+	return map[string]any{"spec": map[string]any{"template": template}}
+}

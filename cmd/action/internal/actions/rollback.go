@@ -1,0 +1,121 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/kubectl/pkg/polymorphichelpers"
+	deploymentutil "k8s.io/kubectl/pkg/util/deployment"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+)
+
+func rollbackDeployment() contract.Action {
+	return contract.Action{
+		Name:    "rollback-deployment",
+		Summary: "Gives a Deployment the template of an earlier revision, as kubectl rollout undo does, and waits for the rollout.",
+		Undo:    "rollback-deployment with revision from previous-revision",
+		Parameters: []contract.Parameter{
+			{Name: "deployment", Description: "The Deployment to roll back.", Required: true, Check: contract.ObjectName},
+			{
+				Name: "revision", Description: "The revision to go back to; 0 is the one before the present one.",
+				Default: "0", Check: contract.NonNegative,
+			},
+			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
+		},
+		Outputs: []contract.Output{
+			contract.ChangedOutput(),
+			{Name: "previous-revision", Description: "The revision before the step."},
+		},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			{APIGroups: []string{"apps"}, Resources: []string{"replicasets"}, Verbs: []string{"list"}},
+		},
+		Run: runRollbackDeployment,
+	}
+}
+
+// runRollbackDeployment does not use kubectl's rollbacker: that one replaces the annotations of the Deployment, and with
+// them the record by which a retry knows that "the revision before" has been restored already.
+func runRollbackDeployment(ctx context.Context, s *contract.Step) error {
+	name := s.String("deployment")
+	return deployments(s).roll(ctx, s, name, func(found *appsv1.Deployment, again bool) (edit, error) {
+		if again {
+			return edit{}, nil
+		}
+		now, err := deploymentutil.Revision(found)
+		if err != nil {
+			return edit{}, contract.Impossible("deployment %s has no readable revision: %w", name, err)
+		}
+		sets, err := s.Kube.AppsV1().ReplicaSets(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(found.Spec.Selector)})
+		if err != nil {
+			return edit{}, fmt.Errorf("listing the revisions of deployment %s: %w", name, err)
+		}
+		target, revision, err := findRevision(found, sets.Items, now, int64(s.Int("revision")))
+		if err != nil {
+			return edit{}, contract.Impossible("deployment %s %w; see kubectl -n %s rollout history deployment %s", name, err, s.Namespace, name)
+		}
+		return editTemplate(found, target, now, revision), nil
+	})
+}
+
+// findRevision finds the ReplicaSet that holds a revision, or for revision 0 the last one before the present one.
+func findRevision(d *appsv1.Deployment, sets []appsv1.ReplicaSet, now, wanted int64) (*appsv1.ReplicaSet, int64, error) {
+	var best *appsv1.ReplicaSet
+	var bestRevision int64
+	for i := range sets {
+		if !metav1.IsControlledBy(&sets[i], d) {
+			continue
+		}
+		revision, err := deploymentutil.Revision(&sets[i])
+		switch {
+		case err != nil:
+			continue
+		case wanted > 0 && revision == wanted:
+			return &sets[i], revision, nil
+		case wanted == 0 && revision < now && revision > bestRevision:
+			best, bestRevision = &sets[i], revision
+		}
+	}
+	if best != nil {
+		return best, bestRevision, nil
+	}
+	if wanted > 0 {
+		return nil, 0, fmt.Errorf("keeps no revision %d", wanted)
+	}
+	return nil, 0, errors.New("keeps no earlier revision")
+}
+
+// editTemplate replaces the template as a whole: what the present one has and the target has not must go.
+func editTemplate(d *appsv1.Deployment, target *appsv1.ReplicaSet, now, revision int64) edit {
+	template := target.Spec.Template.DeepCopy()
+	delete(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
+	e := edit{
+		previous: map[string]string{"revision": strconv.FormatInt(now, 10)},
+		message:  "rolled back", attributes: []any{"from", now, "to", revision},
+	}
+	if apiequality.Semantic.DeepEqual(*template, d.Spec.Template) {
+		return e
+	}
+	e.patch = templatePatch(replacement(template))
+	if cause, ok := target.Annotations[polymorphichelpers.ChangeCauseAnnotation]; ok {
+		e.annotations = map[string]string{polymorphichelpers.ChangeCauseAnnotation: cause}
+	}
+	return e
+}
+
+// replacement is a template for a strategic merge patch that keeps nothing of what was there.
+func replacement(template *corev1.PodTemplateSpec) map[string]any {
+	return map[string]any{
+		"$patch":   "replace",
+		"metadata": template.ObjectMeta,
+		"spec":     template.Spec,
+	}
+}

@@ -1,0 +1,113 @@
+package actions
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+)
+
+func updateSecret() contract.Action {
+	return contract.Action{
+		Name: "update-secret",
+		Summary: "Copies one key of a Secret from another Secret, so that no secret value stands in a specification, " +
+			"and keeps a snapshot of what it held before.",
+		Undo: "update-secret with from-secret from previous-snapshot and when-missing=remove",
+		Parameters: []contract.Parameter{
+			{Name: "secret", Description: "The Secret to change.", Required: true, Check: contract.ObjectName},
+			{Name: "key", Description: "The key to set.", Required: true, Check: dataKey},
+			{Name: "from-secret", Description: "The Secret that holds the value; required unless when-missing is remove.", Check: contract.ObjectName},
+			{Name: "from-key", Description: "The key there; the same key if empty.", Check: dataKey},
+			{
+				Name: "when-missing", Default: "fail", Enum: []string{"fail", "remove"},
+				Description: "What to do when from-secret has no such key: fail, or remove the key from the Secret. An empty from-secret then changes nothing.",
+			},
+			contract.DryRunParameter(), contract.StepParameter(),
+		},
+		Outputs: []contract.Output{contract.ChangedOutput(), snapshotOutput("Secret")},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: snapshotVerbs()},
+		},
+		Run: runUpdateSecret,
+	}
+}
+
+func secretSnapshots(s *contract.Step) snapshots[*corev1.Secret, *corev1.SecretList] {
+	return snapshots[*corev1.Secret, *corev1.SecretList]{
+		kind: "secret", owner: "Secret", store: s.Kube.CoreV1().Secrets(s.Namespace),
+		copyOf: func(c *corev1.Secret) *corev1.Secret {
+			return &corev1.Secret{Type: corev1.SecretTypeOpaque, Data: c.Data}
+		},
+	}
+}
+
+func runUpdateSecret(ctx context.Context, s *contract.Step) error {
+	name, key, kept := s.String("secret"), s.String("key"), secretSnapshots(s)
+	if s.String("from-secret") == "" {
+		if s.String("when-missing") != "remove" {
+			return contract.Invalid("parameter from-secret is required unless when-missing is remove")
+		}
+		s.Log.Info("there is no snapshot, so nothing was changed and nothing is to restore")
+		return report(s, false, nil)
+	}
+	value, present, err := readSecretValue(ctx, s)
+	if err != nil {
+		return err
+	}
+	result, err := change(ctx, s, kept.store, kept.kind, name, func(found *corev1.Secret, again bool) (edit, error) {
+		patch := editSecret(found, key, value, present)
+		if patch == nil || again {
+			return edit{patch: patch, message: "restored the change", attributes: []any{"key", key}}, nil
+		}
+		snapshot, err := kept.take(ctx, s, found)
+		return edit{
+			previous: map[string]string{"snapshot": snapshot}, patch: patch, message: "changed",
+			attributes: []any{"key", key, "from", s.String("from-secret")},
+		}, err
+	})
+	if err != nil {
+		return err
+	}
+	if result.changed {
+		kept.prune(ctx, s, name)
+	}
+	return nil
+}
+
+func readSecretValue(ctx context.Context, s *contract.Step) (value []byte, present bool, err error) {
+	from, key := s.String("from-secret"), s.String("from-key")
+	if key == "" {
+		key = s.String("key")
+	}
+	var source *corev1.Secret
+	err = s.Retry(ctx, "reading secret "+from, func(ctx context.Context) (err error) {
+		source, err = s.Kube.CoreV1().Secrets(s.Namespace).Get(ctx, from, metav1.GetOptions{})
+		return err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("reading secret %s: %w", from, err)
+	}
+	value, present = source.Data[key]
+	if !present && s.String("when-missing") == "fail" {
+		return nil, false, contract.Impossible("secret %s has no key %s", from, key)
+	}
+	return value, present, nil
+}
+
+// editSecret is the patch that gives a key a value or removes it, nil if it is so already.
+func editSecret(found *corev1.Secret, key string, value []byte, present bool) map[string]any {
+	now, is := found.Data[key]
+	switch {
+	case !present && is:
+		return map[string]any{"data": map[string]any{key: nil}}
+	case present && (!is || !bytes.Equal(now, value)):
+		return map[string]any{"data": map[string]any{key: value}}
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,116 @@
+package actions
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+)
+
+const (
+	// labelSnapshotOf is on every snapshot; its value is a hash of the name of the object, which may be too long for a label.
+	labelSnapshotOf = "workflowexecution.kubernaut.io/snapshot-of"
+	// annotationSnapshotOf is the name itself.
+	annotationSnapshotOf = "workflowexecution.kubernaut.io/snapshot-of"
+	// maxSnapshots bounds how many snapshots of one object are kept.
+	maxSnapshots = 5
+)
+
+// store is a typed client of a kind that holds data.
+type store[T object, L runtime.Object] interface {
+	patcher[T]
+	List(ctx context.Context, opts metav1.ListOptions) (L, error)
+	Create(ctx context.Context, object T, opts metav1.CreateOptions) (T, error)
+	Update(ctx context.Context, object T, opts metav1.UpdateOptions) (T, error)
+	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
+}
+
+// snapshots keep what an object held before a step changed it, in objects of the same kind: outputs are short words, and
+// what a ConfigMap or a Secret holds is neither short nor always for everybody's eyes.
+type snapshots[T object, L runtime.Object] struct {
+	kind  string
+	owner string
+	store store[T, L]
+	// copyOf is a new object with the data of another one.
+	copyOf func(T) T
+}
+
+// take makes the snapshot of this step and returns its name. A snapshot of an attempt that did not get further is
+// replaced: what it holds may be older than what the step is about to change.
+func (x snapshots[T, L]) take(ctx context.Context, s *contract.Step, found T) (string, error) {
+	taken := x.copyOf(found)
+	key := s.Identity.Key()
+	if s.Identity.Run == "" {
+		key = "by-hand"
+	}
+	taken.SetName(found.GetName()[:min(len(found.GetName()), 200)] + "-wfe-" + key)
+	taken.SetNamespace(found.GetNamespace())
+	taken.SetLabels(map[string]string{labelSnapshotOf: hashName(found.GetName())})
+	taken.SetAnnotations(map[string]string{annotationSnapshotOf: found.GetName()})
+	taken.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: x.owner, Name: found.GetName(), UID: found.GetUID()}})
+	_, err := x.store.Create(ctx, taken, metav1.CreateOptions{DryRun: s.DryRunOption()})
+	if apierrors.IsAlreadyExists(err) {
+		_, err = x.store.Update(ctx, taken, metav1.UpdateOptions{DryRun: s.DryRunOption()})
+	}
+	if err != nil {
+		return "", fmt.Errorf("keeping a snapshot of %s %s: %w", x.kind, found.GetName(), err)
+	}
+	s.Log.Info("kept a snapshot", "kind", x.kind, "name", found.GetName(), "snapshot", taken.GetName(), "dryRun", s.DryRun)
+	return taken.GetName(), nil
+}
+
+// read returns a snapshot, and refuses one that is of another object.
+func (x snapshots[T, L]) read(ctx context.Context, s *contract.Step, name, of string) (T, error) {
+	var found T
+	err := s.Retry(ctx, "reading snapshot "+name, func(ctx context.Context) (err error) {
+		found, err = x.store.Get(ctx, name, metav1.GetOptions{})
+		return err
+	})
+	if err != nil {
+		return found, fmt.Errorf("reading snapshot %s: %w", name, err)
+	}
+	if actual := found.GetAnnotations()[annotationSnapshotOf]; actual != of {
+		return found, contract.Impossible("%s %s is no snapshot of %s", x.kind, name, of)
+	}
+	return found, nil
+}
+
+// prune removes all but the newest snapshots of an object. The step has done its work, so a failure is only logged.
+func (x snapshots[T, L]) prune(ctx context.Context, s *contract.Step, of string) {
+	list, err := x.store.List(ctx, metav1.ListOptions{LabelSelector: labelSnapshotOf + "=" + hashName(of)})
+	if err != nil {
+		s.Log.Warn("old snapshots could not be listed", "error", err.Error())
+		return
+	}
+	items, err := meta.ExtractList(list)
+	if err != nil {
+		s.Log.Warn("old snapshots could not be listed", "error", err.Error())
+		return
+	}
+	var all []T
+	for _, item := range items {
+		if o, ok := item.(T); ok {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, func(a, b T) int { return b.GetCreationTimestamp().Compare(a.GetCreationTimestamp().Time) })
+	for i := maxSnapshots; i < len(all); i++ {
+		err := x.store.Delete(ctx, all[i].GetName(), metav1.DeleteOptions{DryRun: s.DryRunOption()})
+		if err != nil && !apierrors.IsNotFound(err) {
+			s.Log.Warn("an old snapshot could not be deleted", "name", all[i].GetName(), "error", err.Error())
+		}
+	}
+}
+
+func hashName(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:8])
+}

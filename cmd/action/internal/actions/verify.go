@@ -1,0 +1,75 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+)
+
+func verifyDeployment() contract.Action {
+	return contract.Action{
+		Name: "verify-deployment",
+		Summary: "Waits until a Deployment's rollout is complete and all its replicas are available, " +
+			"and fails if that does not become true, or does not stay true for stable-seconds.",
+		Undo: "changes nothing",
+		Parameters: []contract.Parameter{
+			{Name: "deployment", Description: "The Deployment to verify.", Required: true, Check: contract.ObjectName},
+			stableParameter(), contract.WaitParameter(), contract.DryRunParameter(),
+		},
+		Outputs: []contract.Output{
+			{Name: "healthy", Description: `"true" when the Deployment was healthy when last seen, "false" if not.`},
+			{Name: "desired-replicas", Description: "The number of replicas that the Deployment asks for."},
+			{Name: "available-replicas", Description: "The number of replicas that were available when last seen."},
+		},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch"}},
+		},
+		Run: runVerifyDeployment,
+	}
+}
+
+func runVerifyDeployment(ctx context.Context, s *contract.Step) error {
+	w, name := deployments(s), s.String("deployment")
+	var found *appsv1.Deployment
+	err := s.Retry(ctx, "reading deployment "+name, func(ctx context.Context) (err error) {
+		found, err = w.client.Get(ctx, name, metav1.GetOptions{})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading deployment %s: %w", name, err)
+	}
+	rolledOut := w.rolledOut(found)
+	last, healthy := found, false
+	look := func(d *appsv1.Deployment) (verdict, error) {
+		v, err := rolledOut(d)
+		if err == nil && v.done && d.Status.AvailableReplicas != replicasOf(d.Spec.Replicas) {
+			v.done, v.missing = false, "not as many replicas are available as asked for"
+		}
+		last, healthy = d, err == nil && v.done
+		return v, err
+	}
+	first, err := look(found)
+	if err == nil && !s.DryRun {
+		watch := func(ctx context.Context, bound time.Duration, seen func(*appsv1.Deployment) (bool, error)) error {
+			return awaitFor(ctx, s, w.client, w.kind, name, w.example, bound, seen)
+		}
+		err = staysTrue(ctx, s, &progress{s: s, kind: w.kind, name: name}, first, watch, look)
+	}
+	return errors.Join(err, reportHealth(s, last, healthy))
+}
+
+func reportHealth(s *contract.Step, d *appsv1.Deployment, healthy bool) error {
+	return errors.Join(
+		s.Output("healthy", strconv.FormatBool(healthy)),
+		s.Output("desired-replicas", strconv.Itoa(int(replicasOf(d.Spec.Replicas)))),
+		s.Output("available-replicas", strconv.Itoa(int(d.Status.AvailableReplicas))),
+	)
+}

@@ -1,0 +1,174 @@
+package contract
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
+)
+
+// The environment variables that the templates set besides those of the parameters.
+const (
+	VariableStep        = "WFE_STEP"
+	VariableWorkflowUID = "WFE_WORKFLOW_UID"
+	VariableWorkflow    = "WFE_WORKFLOW"
+	VariableNamespace   = "POD_NAMESPACE"
+	VariablePod         = "POD_NAME"
+	// VariableOutputs moves the folder of outputs.
+	VariableOutputs = "WFE_OUTPUTS"
+	// VariableTerminationLog moves the termination message.
+	VariableTerminationLog = "WFE_TERMINATION_LOG"
+)
+
+// The places where the templates and the kubelet expect what an action leaves behind.
+const (
+	OutputsDirectory   = "/wfe/outputs"
+	TerminationLogPath = "/dev/termination-log"
+)
+
+// Environment is the world that an action runs in.
+type Environment struct {
+	// Lookup returns the value of an environment variable, empty if it is not set.
+	Lookup func(name string) string
+	// Stdout takes the log.
+	Stdout io.Writer
+	// Connect makes the clients, which log the API server's warnings. It is called once the parameters are known to be valid.
+	Connect func(log *slog.Logger) (*Clients, error)
+	// Backoff paces the attempts of a request that failed for a passing reason.
+	Backoff wait.Backoff
+}
+
+// DefaultBackoff tries for about half a minute: longer than an API server takes to restart.
+func DefaultBackoff() wait.Backoff {
+	return wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 9, Cap: 10 * time.Second}
+}
+
+// Run runs an action and returns the exit code. A failure also leaves a termination message.
+func Run(ctx context.Context, env Environment, action Action) int {
+	log := slog.New(slog.NewJSONHandler(env.Stdout, nil)).With("action", action.Name)
+	if step := env.Lookup(VariableStep); step != "" {
+		log = log.With("step", step)
+	}
+	s, err := prepare(env, action, log)
+	if err == nil {
+		// The machinery of watches logs by klog: give it the same lines.
+		err = action.Run(klog.NewContext(ctx, logr.FromSlogHandler(log.Handler())), s)
+	}
+	if err == nil {
+		log.Info("done", "dryRun", s.DryRun, "outputs", s.outputs)
+		return ExitDone
+	}
+	return Report(ctx, env, action.Name, err)
+}
+
+// Report writes the termination message and the last log line of an action that failed, and returns its exit code.
+func Report(ctx context.Context, env Environment, action string, err error) int {
+	log := slog.New(slog.NewJSONHandler(env.Stdout, nil)).With("action", action)
+	failure := explain(ctx, action, err)
+	log.Error("failed", "reason", failure.Reason, "message", failure.Message, "exitCode", failure.Code)
+	path := withDefault(env.Lookup(VariableTerminationLog), TerminationLogPath)
+	if err := os.WriteFile(path, terminationMessage(failure), 0o644); err != nil {
+		log.Error("the termination message could not be written", "error", err.Error())
+	}
+	return failure.Code
+}
+
+// prepare checks everything that can be checked without the cluster, and only then connects.
+func prepare(env Environment, action Action, log *slog.Logger) (*Step, error) {
+	parameters, err := readParameters(env, action)
+	if err != nil {
+		return nil, err
+	}
+	s := &Step{
+		Namespace:  withDefault(env.Lookup(VariableNamespace), "default"),
+		Pod:        env.Lookup(VariablePod),
+		Workflow:   env.Lookup(VariableWorkflow),
+		Log:        log,
+		Backoff:    env.Backoff,
+		action:     action,
+		parameters: parameters,
+		outputs:    map[string]string{},
+		directory:  withDefault(env.Lookup(VariableOutputs), OutputsDirectory),
+	}
+	s.DryRun = s.Bool(ParameterDryRun)
+	s.Wait = s.Seconds(ParameterWaitSeconds)
+	s.Identity = Identity{
+		Run:    env.Lookup(VariableWorkflowUID),
+		Step:   withDefault(env.Lookup(VariableStep), "parameters-"+hashParameters(action, parameters)),
+		Action: action.Name,
+	}
+	s.Clients, err = env.Connect(log)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return s, nil
+}
+
+func readParameters(env Environment, action Action) (map[string]string, error) {
+	values := map[string]string{}
+	var problems []string
+	for _, p := range action.Parameters {
+		value, err := readParameter(env, p)
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("parameter %s %s", p.Name, err))
+		}
+		values[p.Name] = value
+	}
+	if len(problems) > 0 {
+		return nil, Invalid("%s", strings.Join(problems, "; "))
+	}
+	return values, nil
+}
+
+func readParameter(env Environment, p Parameter) (string, error) {
+	value := env.Lookup(p.Variable())
+	if value == "" && p.Required {
+		return "", fmt.Errorf("is required")
+	}
+	if value == "" {
+		return p.Default, nil
+	}
+	if p.Base64 {
+		decoded, err := base64.StdEncoding.DecodeString(value)
+		if err != nil {
+			return "", fmt.Errorf("is not base64, although the template declares it so: %w", err)
+		}
+		value = string(decoded)
+	}
+	if len(p.Enum) > 0 && !slices.Contains(p.Enum, value) {
+		return "", fmt.Errorf("is %q, but must be one of %s", value, strings.Join(p.Enum, ", "))
+	}
+	if p.Check != nil {
+		if err := p.Check(value); err != nil {
+			return "", fmt.Errorf("is %q: %w", value, err)
+		}
+	}
+	return value, nil
+}
+
+// hashParameters stands in for the name of the step where a Workflow does not tell it.
+func hashParameters(action Action, parameters map[string]string) string {
+	hash := sha256.New()
+	for _, p := range action.Parameters {
+		_, _ = fmt.Fprintf(hash, "%s=%q\n", p.Name, parameters[p.Name])
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:4])
+}
+
+func withDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}

@@ -1,0 +1,29 @@
+// Command action is what the built-in actions of the catalog run in their pods: one subcommand for each action.
+//
+// Its parameters are environment variables, its outputs files, and its exit code and termination message tell the
+// controller why it failed. See internal/contract.
+package main
+
+//go:generate go run ./internal/generate ../../config/actions
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/actions"
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	code := contract.Main(ctx, contract.Environment{
+		Lookup:  os.Getenv,
+		Stdout:  os.Stdout,
+		Connect: contract.Connect,
+		Backoff: contract.DefaultBackoff(),
+	}, actions.All(), os.Args[1:])
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,124 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// engine waits for Argo's kinds and then watches them: a watch on a kind that is not there would end the manager. It is
+// a Runnable of the manager, and does nothing when the kinds are there from the start.
+type engine struct {
+	mgr        ctrl.Manager
+	controller controller.Controller
+	reconciler *Reconciler
+
+	mu        sync.Mutex
+	available bool
+}
+
+// isAvailable reports whether Argo's kinds are there and watched; a reconciler that no manager set up takes them to be.
+func (e *engine) isAvailable() bool {
+	if e == nil {
+		return true
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.available
+}
+
+// open watches Argo's kinds if they are there now.
+func (e *engine) open() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.available || !e.hasKinds() {
+		return nil
+	}
+	mapper, cache := e.mgr.GetRESTMapper(), e.mgr.GetCache()
+	owner := handler.TypedEnqueueRequestForOwner[*wfv1.Workflow](e.mgr.GetScheme(), mapper, &wfev1.WorkflowExecution{}, handler.OnlyControllerOwner())
+	sources := []source.Source{
+		source.Kind(cache, &wfv1.Workflow{}, owner),
+		source.Kind[client.Object](cache, &wfv1.ClusterWorkflowTemplate{}, e.reconciler.learnActions()),
+		// Every execution is looked at again: those that were waiting for the engine are among them.
+		source.Kind(cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{}),
+	}
+	if e.reconciler.Settings.NamespacedActions {
+		sources = append(sources, source.Kind[client.Object](cache, &wfv1.WorkflowTemplate{}, e.reconciler.learnActions()))
+	}
+	e.available = true
+	for _, s := range sources {
+		if err := e.controller.Watch(s); err != nil {
+			return fmt.Errorf("watch Argo's kinds: %w", err)
+		}
+	}
+	return nil
+}
+
+func (e *engine) hasKinds() bool {
+	for _, kind := range []string{"Workflow", "ClusterWorkflowTemplate", "WorkflowTemplate"} {
+		_, err := e.mgr.GetRESTMapper().RESTMapping(schema.GroupKind{Group: wfv1.SchemeGroupVersion.Group, Kind: kind}, wfv1.SchemeGroupVersion.Version)
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Start looks again whenever one of Argo's CustomResourceDefinitions changes, until all of them are served.
+func (e *engine) Start(ctx context.Context) error {
+	if e.isAvailable() {
+		return nil
+	}
+	ctrl.Log.Info("Argo Workflows is not installed; waiting for its CustomResourceDefinitions")
+	definitions := &metav1.PartialObjectMetadata{}
+	definitions.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	informer, err := e.mgr.GetCache().GetInformer(ctx, definitions)
+	if err != nil {
+		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
+	}
+	changed := func(object any) {
+		definition, err := meta.Accessor(object)
+		if err != nil || !strings.HasSuffix(definition.GetName(), "."+wfv1.SchemeGroupVersion.Group) {
+			return
+		}
+		if err := e.open(); err != nil {
+			ctrl.Log.Error(err, "cannot watch Argo's kinds")
+		}
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    changed,
+		UpdateFunc: func(_, object any) { changed(object) },
+	})
+	if err != nil {
+		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
+	}
+	return nil
+}
+
+// NeedLeaderElection lets a standby be ready to lead, too.
+func (e *engine) NeedLeaderElection() bool { return false }
+
+// awaitEngine records that Argo is not there. What is to be done about it comes when it is.
+func awaitEngine(wfe *wfev1.WorkflowExecution) {
+	if wfe.Status.Phase == "" {
+		wfe.Status.Phase = wfev1.PhasePending
+	}
+	message := "Argo Workflows is not installed in the cluster: its CustomResourceDefinitions are missing"
+	setCondition(wfe, wfev1.ConditionEngineAvailable, metav1.ConditionFalse, string(wfev1.ReasonEngineUnavailable), message)
+	setReconciling(wfe, string(wfev1.ReasonEngineUnavailable), message)
+}

@@ -1,0 +1,239 @@
+package controllers_test
+
+import (
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// with gives a step other parameters.
+func with(s wfev1.Step, parameters ...wfev1.Parameter) wfev1.Step {
+	s.Parameters = parameters
+	return s
+}
+
+// calling gives a step another action.
+func calling(s wfev1.Step, action string) wfev1.Step {
+	s.Action = action
+	return s
+}
+
+// expectRefused checks that an execution ended as one that can never run, and that nothing was done about it.
+func expectRefused(wfe *wfev1.WorkflowExecution, reason wfev1.FailureReason, step string, message ...string) {
+	GinkgoHelper()
+	Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
+	Expect(conditionsOf(wfe)).To(SatisfyAll(
+		HaveKeyWithValue("Valid", "False "+string(reason)), HaveKeyWithValue("Failed", "True "+string(reason)),
+		HaveKeyWithValue("Stalled", "True "+string(reason)), HaveKeyWithValue("Reconciling", "False "+string(reason)),
+	))
+	Expect(kstatus(wfe)).To(Equal("Failed"))
+	status := statusOf(wfe)
+	Expect(status.Failure.Reason).To(Equal(reason))
+	Expect(status.Failure.Step).To(Equal(step))
+	for _, part := range message {
+		Expect(status.Failure.Message).To(ContainSubstring(part))
+		Expect(conditionMessage(wfe, wfev1.ConditionValid)).To(ContainSubstring(part))
+	}
+	Expect(status.StartTime).To(BeNil())
+	Expect(status.CompletionTime).NotTo(BeNil())
+	Expect(status.ParallelSteps).To(BeNil())
+	Expect(status.WorkflowRef).To(BeNil())
+	Eventually(moved).Should(Equal(tally{"total{status=failed}": 1, "failures_total{reason=" + string(reason) + "}": 1}))
+	Eventually(eventsOf(wfe)).Should(ConsistOf(SatisfyAll(HavePrefix("Warning "+string(reason)), ContainSubstring(message[0]))))
+
+	Eventually(busy).Should(BeFalse())
+	looks := calls.looks(wfe)
+	Consistently(func() int { return calls.looks(wfe) }).Should(Equal(looks), "looked at again and again")
+	Expect(calls.wrote(wfe.Name)).To(HaveExactElements("patch WorkflowExecution/status"))
+	Expect(calls.creations()).To(BeEmpty())
+}
+
+var _ = Describe("Bad input", func() {
+	DescribeTable("ends in phase Failed with a reason and a message that names step and field",
+		func(reason wfev1.FailureReason, blamed string, message []string, steps ...wfev1.Step) {
+			wfe := create(execution("bad", steps...))
+			expectRefused(wfe, reason, blamed, message...)
+		},
+		Entry("unknown action", wfev1.ReasonUnknownAction, "b", []string{`step "b": action`, `"dance"`},
+			step("a"), calling(step("b", "a"), "dance")),
+		Entry("an action whose template is broken", wfev1.ReasonUnknownAction, "a", []string{`step "a": action`, `"broken"`},
+			calling(with(step("a")), broken)),
+		Entry("missing parameter", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters`, `requires parameter "object"`},
+			with(step("a"))),
+		Entry("unknown parameter", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[objekt]`, "no such parameter; it has object, mode, note, content"},
+			with(step("a"), value("object", "x"), value("objekt", "x"))),
+		Entry("parameter of the controller's own", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[dry-run]`},
+			with(step("a"), value("object", "x"), value("dry-run", "false"))),
+		Entry("value that the enumeration lacks", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[mode]`, `"Fast" is not one of fast, slow`},
+			with(step("a"), value("object", "x"), value("mode", "Fast"))),
+		Entry("unknown dependency", wfev1.ReasonInvalidSpec, "a", []string{`step "a": dependsOn: there is no step "b"`},
+			step("a", "b")),
+		Entry("cycle", wfev1.ReasonInvalidSpec, "a", []string{`step "a": dependsOn`, "cycle: a → c → b → a"},
+			step("a", "c"), step("b", "a"), step("c", "b")),
+		Entry("step that depends on itself", wfev1.ReasonInvalidSpec, "a", []string{`step "a": dependsOn`, "cycle: a → a"},
+			step("a", "a")),
+		Entry("reserved name", wfev1.ReasonInvalidSpec, "not", []string{`step "not": name`, "reserves"},
+			step("not")),
+		Entry("{{ in a value", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[note]`, `"{{"`},
+			with(step("a"), value("object", "x"), value("note", "{{workflow.name}}"))),
+		Entry("$( in a value", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[object]`, `"$("`},
+			with(step("a"), value("object", "$(HOSTNAME)"))),
+		Entry("unknown output", wfev1.ReasonInvalidSpec, "b", []string{`step "b": parameters[object].valueFrom`, `"colour"`},
+			step("a"), with(step("b", "a"), wfev1.Parameter{Name: "object", ValueFrom: &wfev1.OutputReference{Step: "a", Output: "colour"}})),
+		Entry("output of a step that is no ancestor", wfev1.ReasonInvalidSpec, "b", []string{`step "b": parameters[object].valueFrom`, "dependsOn"},
+			step("a"), with(step("b"), wfev1.Parameter{Name: "object", ValueFrom: &wfev1.OutputReference{Step: "a", Output: "changed"}})),
+		Entry("rollback by an unknown action", wfev1.ReasonUnknownAction, "a", []string{`step "a": rollback.action`},
+			func() wfev1.Step { s := step("a"); s.Rollback = &wfev1.Rollback{Action: "dance"}; return s }()),
+	)
+
+	It("refuses a dry run of an action that cannot be run dry", func() {
+		wfe := execution("bad", calling(with(step("a")), bold))
+		wfe.Spec.DryRun = true
+		create(wfe)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
+		Expect(conditionMessage(wfe, wfev1.ConditionValid)).To(ContainSubstring("dry"))
+		Eventually(moved).Should(Equal(tally{"dry_runs_total{status=failed}": 1}))
+	})
+
+	It("refuses a Workflow that is too large to be sent", func() {
+		var steps []wfev1.Step
+		for i := range 20 {
+			steps = append(steps, with(step("s"+strings.Repeat("x", i+1)), value("object", "x"), value("note", strings.Repeat("y", 60<<10))))
+		}
+		wfe := create(execution("large", steps...))
+		expectRefused(wfe, wfev1.ReasonWorkflowTooLarge, "", "the Workflow would have")
+	})
+
+	It("leaves a Workflow of somebody else alone", func() {
+		foreign := &wfv1.Workflow{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "taken"},
+			Spec:       wfv1.WorkflowSpec{WorkflowTemplateRef: &wfv1.WorkflowTemplateRef{Name: "other"}},
+		}
+		Expect(admin.Create(ctx, foreign)).To(Succeed())
+		version := foreign.ResourceVersion
+		wfe := create(execution("taken", step("a")))
+		expectRefused(wfe, wfev1.ReasonInvalidSpec, "", "metadata.name", `"taken"`)
+		refresh(foreign)
+		Expect(foreign.ResourceVersion).To(Equal(version))
+	})
+
+	It("does not keep the controller from the next execution", func() {
+		bad := create(execution("bad", calling(step("a"), "dance")))
+		good := start(execution("good", step("a")))
+		argoOf(good).write(run("a"), succeed("a"), finish(wfv1.WorkflowSucceeded))
+		Eventually(phaseOf(bad)).Should(Equal(wfev1.PhaseFailed))
+		Eventually(phaseOf(good)).Should(Equal(wfev1.PhaseCompleted))
+	})
+
+	It("gives way to the next one that waits for the target", func() {
+		bad := execution("bad", calling(step("a"), "dance"))
+		good := execution("good", step("a"))
+		good.Spec.Target = bad.Spec.Target
+		create(bad)
+		start(good)
+	})
+})
+
+var _ = Describe("The schema", func() {
+	refuse := func(wfe *wfev1.WorkflowExecution, message string) {
+		GinkgoHelper()
+		wfe.Namespace = ns
+		Expect(admin.Create(ctx, wfe)).To(MatchError(ContainSubstring(message)))
+	}
+
+	DescribeTable("refuses names that Argo or the rollback cannot bear",
+		func(name, message string) { refuse(execution(name, step("a")), message) },
+		Entry("too long", strings.Repeat("x", 55), "at most 54 characters"),
+		Entry("the rollback's suffix", "x-rollback", "must not end in -rollback"),
+		Entry("a dot", "a.b", "DNS label"),
+	)
+	It("takes a name of 54 characters", func() { start(execution(strings.Repeat("x", 54), step("a"))) })
+
+	DescribeTable("refuses steps",
+		func(message string, steps ...wfev1.Step) { refuse(execution("bad", steps...), message) },
+		Entry("none", "spec.steps"),
+		Entry("duplicate names", "Duplicate value", step("a"), step("a")),
+		Entry("action and approval", "either an action or an approval", func() wfev1.Step {
+			s := step("a")
+			s.Approval = &wfev1.ApprovalRequest{}
+			return s
+		}()),
+		Entry("neither action nor approval", "either an action or an approval", wfev1.Step{Name: "a"}),
+		Entry("a capital", "spec.steps[0].name", step("Restart")),
+		Entry("a digit in front", "spec.steps[0].name", step("1a")),
+		Entry("a hyphen at the end", "spec.steps[0].name", step("a-")),
+		Entry("a name of 41 characters", "spec.steps[0].name", step(strings.Repeat("a", 41))),
+		Entry("a bad action", "spec.steps[0].action", calling(step("a"), "Do It")),
+		Entry("two values for a parameter", "Duplicate value", with(step("a"), value("object", "x"), value("object", "y"))),
+		Entry("a parameter without a value", "either a value or a valueFrom", with(step("a"), wfev1.Parameter{Name: "object"})),
+		Entry("a dependency twice", "Duplicate value", step("a"), step("b", "a", "a")),
+		Entry("a retry without a limit", "spec.steps[0].retry.limit", retried(step("a"), 0)),
+		Entry("no time at all", "spec.steps[0].timeoutSeconds", bounded(step("a"), 0)),
+	)
+
+	It("refuses more than 500 steps", func() {
+		steps := make([]wfev1.Step, 501)
+		for i := range steps {
+			steps[i] = step(fmt.Sprintf("s%d", i))
+		}
+		refuse(execution("many", steps...), "must have at most 500 items")
+	})
+
+	DescribeTable("keeps a field as it was created",
+		func(message string, mutate func(*wfev1.WorkflowExecutionSpec)) {
+			wfe := execution("fixed", step("a"), wfev1.Step{Name: "ask", Approval: &wfev1.ApprovalRequest{}, DependsOn: []string{"a"}})
+			wfe.Spec.Suspended = true
+			wfe.Spec.Cancel = wfev1.CancelStop
+			wfe.Spec.Approvals = []wfev1.Approval{{Step: "ask", Approved: true, By: "ada"}}
+			create(wfe)
+			was := wfe.DeepCopy()
+			mutate(&wfe.Spec)
+			Expect(admin.Patch(ctx, wfe, client.MergeFrom(was))).To(MatchError(ContainSubstring(message)))
+		},
+		Entry("target", "target is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.Target.Name = "other" }),
+		Entry("steps", "steps are immutable", func(s *wfev1.WorkflowExecutionSpec) { s.Steps[0].Parameters[0].Value = ptr.To("y") }),
+		Entry("number of steps", "steps are immutable", func(s *wfev1.WorkflowExecutionSpec) { s.Steps = append(s.Steps, step("b")) }),
+		Entry("critical", "steps are immutable", func(s *wfev1.WorkflowExecutionSpec) { s.Steps[0].Critical = ptr.To(false) }),
+		Entry("serviceAccountName", "serviceAccountName is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.ServiceAccountName = "root" }),
+		Entry("timeoutSeconds", "timeoutSeconds is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.TimeoutSeconds = ptr.To[int32](5) }),
+		Entry("parallelism", "parallelism is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.Parallelism = ptr.To[int32](5) }),
+		Entry("rollbackPolicy", "rollbackPolicy is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.RollbackPolicy = wfev1.RollbackNone }),
+		Entry("rollbackTimeoutSeconds", "rollbackTimeoutSeconds is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.RollbackTimeoutSeconds = ptr.To[int32](5) }),
+		Entry("dryRun", "dryRun is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.DryRun = true }),
+		Entry("ttlSecondsAfterFinished", "ttlSecondsAfterFinished is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.TTLSecondsAfterFinished = ptr.To[int32](5) }),
+		Entry("cancel, once set", "cancel cannot be taken back", func(s *wfev1.WorkflowExecutionSpec) { s.Cancel = wfev1.CancelNone }),
+		Entry("an approval", "a decision cannot be changed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals[0].Approved = false }),
+		Entry("who approved", "a decision cannot be changed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals[0].By = "eve" }),
+		Entry("the approvals there are", "an approval cannot be removed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals = nil }),
+	)
+
+	It("lets suspended, cancel and approvals change", func() {
+		wfe := execution("open", step("a"), wfev1.Step{Name: "ask", Approval: &wfev1.ApprovalRequest{}, DependsOn: []string{"a"}})
+		wfe.Spec.Suspended = true
+		create(wfe)
+		for _, mutate := range []func(*wfev1.WorkflowExecution){
+			func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = false },
+			func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = true },
+			func(wfe *wfev1.WorkflowExecution) {
+				wfe.Spec.Approvals = []wfev1.Approval{{Step: "ask", Approved: true}}
+			},
+			func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Cancel = wfev1.CancelStop },
+			func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Cancel = wfev1.CancelTerminate },
+		} {
+			change(wfe, mutate)
+		}
+		was := wfe.DeepCopy()
+		wfe.Spec.Cancel = wfev1.CancelStop
+		Expect(admin.Patch(ctx, wfe, client.MergeFrom(was))).To(MatchError(ContainSubstring("cancel cannot be taken back")))
+	})
+})

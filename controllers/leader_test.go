@@ -1,0 +1,122 @@
+package controllers_test
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/kubernaut-io/workflowexecution/controllers"
+	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+// defaultTimeout bounds the executions of the suite that set no timeout.
+const defaultTimeout = time.Hour
+
+// stop ends the controller that leads, if any; registries are those of every controller that has led.
+var (
+	stop       func()
+	registries []*prometheus.Registry
+)
+
+// lead starts a controller with the wiring of cmd/manager and waits until it knows the catalog.
+func lead() {
+	GinkgoHelper()
+	mgr, err := ctrl.NewManager(controllerConfig, ctrl.Options{
+		Scheme:     scheme,
+		Cache:      controllers.CacheOptions(),
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
+		NewClient: func(config *rest.Config, options client.Options) (client.Client, error) {
+			cached, err := client.NewWithWatch(config, options)
+			return calls.tap(cached, false), err
+		},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	live, err := client.NewWithWatch(controllerConfig, client.Options{Scheme: scheme, Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
+	Expect(err).NotTo(HaveOccurred())
+
+	recorder := metrics.NewRecorder(metrics.WithClock(moment.Now))
+	source := controllers.Source{Cache: mgr.GetClient(), Now: moment.Now}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(recorder, metrics.NewCollector(source, moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
+	registries = append(registries, registry)
+
+	reconciler := &controllers.Reconciler{
+		Client:  mgr.GetClient(),
+		Live:    calls.tap(live, true),
+		Clock:   moment,
+		Events:  mgr.GetEventRecorder("workflowexecution-controller"),
+		Metrics: recorder,
+		Settings: controllers.Settings{
+			DefaultTimeout: defaultTimeout,
+			ArgoURL:        "https://argo.example",
+			Workflow:       translate.Options{ServiceAccountName: serviceAccount, InstanceID: "blue"},
+		},
+	}
+	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
+	running, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(running) }()
+	stop = func() {
+		cancel()
+		Eventually(ended).Should(Receive(BeNil()), "the manager's end")
+	}
+	Expect(mgr.GetCache().WaitForCacheSync(running)).To(BeTrue())
+	Eventually(knownActions).Should(ContainElements(catalogNames()))
+}
+
+// stepDown stops the controller that leads.
+func stepDown() {
+	GinkgoHelper()
+	if stop != nil {
+		stop()
+		stop = nil
+		leftovers = workload()
+	}
+}
+
+// succession lets the next controller lead, after something happened while nobody did.
+func succession(meanwhile func()) {
+	GinkgoHelper()
+	stepDown()
+	// The suite must go on also when this spec fails in between.
+	defer lead()
+	meanwhile()
+}
+
+// busy reports whether the controller works on something or has something to work on at once.
+func busy() bool {
+	GinkgoHelper()
+	return workload() > leftovers
+}
+
+// leftovers is what the queues of those who led before still held when they were shut down.
+var leftovers float64
+
+func workload() float64 {
+	GinkgoHelper()
+	load := 0.0
+	families, err := ctrlmetrics.Registry.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	for _, family := range families {
+		switch family.GetName() {
+		case "controller_runtime_active_workers", "workqueue_depth":
+			for _, metric := range family.GetMetric() {
+				load += metric.GetGauge().GetValue()
+			}
+		}
+	}
+	return load
+}

@@ -1,0 +1,170 @@
+package controllers_test
+
+import (
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+var _ = Describe("A successful execution", func() {
+	It("creates one Workflow that is its own", func() {
+		wfe := start(execution("own", step("only")))
+		wf := workflowOf(wfe)
+		Expect(wf.OwnerReferences).To(ConsistOf(metav1.OwnerReference{
+			APIVersion: wfev1.GroupVersion.String(), Kind: wfev1.Kind, Name: wfe.Name, UID: wfe.UID,
+			Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
+		}))
+		Expect(wf.Finalizers).To(ConsistOf(wfev1.FinalizerObserved))
+		Expect(wf.Labels).To(Equal(map[string]string{
+			wfev1.LabelName: "own", wfev1.LabelRole: wfev1.RoleMain, "workflows.argoproj.io/controller-instanceid": "blue",
+		}))
+		Expect(wf.Spec.ServiceAccountName).To(Equal(serviceAccount))
+
+		Expect(wfe.Status.WorkflowRef).To(Equal(&wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID}))
+		Expect(wfe.Status.StartTime.Equal(&wf.CreationTimestamp)).To(BeTrue())
+		Expect(wfe.Status.URL).To(Equal("https://argo.example/workflows/" + ns + "/own"))
+		Expect(wfe.Status.ObservedGeneration).To(Equal(wfe.Generation))
+		Expect(wfe.Status.Progress).To(Equal("0/1"))
+		Expect(stepsOf(wfe)()).To(Equal("only=Pending"))
+		Expect(conditionsOf(wfe)).To(Equal(map[string]string{
+			"Valid": "True Accepted", "Admitted": "True TargetFree", "NamespaceReady": "True Ready", "Reconciling": "True Running",
+		}))
+		Expect(kstatus(wfe)).To(Equal("InProgress"))
+		Eventually(gauges).Should(SatisfyAll(
+			HaveKeyWithValue("active_total", 1.0),
+			HaveKeyWithValue("workflows{phase=Running}", 1.0),
+			HaveKeyWithValue("start_timestamp{name=own,namespace="+ns+"}", float64(wfe.Status.StartTime.Unix())),
+		))
+	})
+
+	It("mirrors its steps, ends, and is counted once", func() {
+		last := step("last", "left", "right")
+		last.Parameters = []wfev1.Parameter{
+			{Name: "object", ValueFrom: &wfev1.OutputReference{Step: "left", Output: "previous"}}, value("mode", "slow"), value("content", "{{anything}}"),
+		}
+		wfe := start(execution("life", step("first"), step("left", "first"), step("right", "first"), step("never", "first"), last))
+		argo := argoOf(wfe)
+
+		argo.write(pend("first", "ContainerCreating"))
+		Eventually(func() string { return stepOf(wfe, "first").Message }).Should(Equal("ContainerCreating"))
+		Expect(stepOf(wfe, "first").Phase).To(Equal(wfev1.StepPending))
+		argo.write(run("first"))
+		Eventually(stepsOf(wfe)).Should(Equal("first=Running left=Pending right=Pending never=Pending last=Pending"))
+		moment.pass(5 * time.Second)
+		argo.write(succeed("first", "changed=true", "previous=3"))
+		Eventually(stepsOf(wfe)).Should(HavePrefix("first=Completed"))
+		wf := workflowOf(wfe)
+		node := wf.Status.Nodes[wf.NodeID("life.first")]
+		Expect(*stepOf(wfe, "first")).To(Equal(wfev1.StepStatus{
+			Name: "first", Action: doIt, Phase: wfev1.StepCompleted, Attempts: 1, ArgoPhase: "Succeeded", PodName: podNameOf(wf, &node),
+			StartTime: &node.StartedAt, CompletionTime: &node.FinishedAt,
+			Outputs: []wfev1.Output{{Name: "changed", Value: "true"}, {Name: "previous", Value: "3"}},
+		}))
+		Expect(statusOf(wfe).Progress).To(Equal("1/5"))
+
+		argo.write(run("left"), run("right"), skip("never"))
+		Eventually(stepsOf(wfe)).Should(Equal("first=Completed left=Running right=Running never=Skipped last=Pending"))
+		moment.pass(5 * time.Second)
+		argo.write(succeed("left", "previous=2"), succeed("right"), run("last"))
+		moment.pass(5 * time.Second)
+		argo.write(succeed("last"), finish(wfv1.WorkflowSucceeded))
+
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
+		Eventually(isHeld(wfe)).Should(BeFalse())
+		refresh(wfe)
+		Expect(stepsOf(wfe)()).To(Equal("first=Completed left=Completed right=Completed never=Skipped last=Completed"))
+		Expect(wfe.Status.Progress).To(Equal("5/5"))
+		Expect(wfe.Status.ParallelSteps).To(HaveValue(BeEquivalentTo(2)))
+		Expect(wfe.Status.Failure).To(BeNil())
+		Expect(wfe.Status.CompletionTime.Sub(wfe.Status.StartTime.Time)).To(BeNumerically("~", 15*time.Second, 10*time.Second))
+		Expect(conditionsOf(wfe)).To(Equal(map[string]string{
+			"Valid": "True Accepted", "Admitted": "True TargetFree", "NamespaceReady": "True Ready",
+			"Reconciling": "False Completed", "Complete": "True Completed",
+		}))
+		Expect(kstatus(wfe)).To(Equal("Current"))
+		Eventually(eventsOf(wfe)).Should(HaveExactElements("Normal Running: Workflow life runs the steps", HavePrefix("Normal Completed: 5/5")))
+		Eventually(moved).Should(Equal(started().with(tally{
+			"total{status=completed}": 1, "duration_seconds": 1, "parallel_steps_count": 1,
+			"step_execution_total{action=do-it,status=completed}": 4, "step_execution_duration_seconds{action=do-it}": 4,
+			"step_skipped_total{action=do-it}": 1, "steps_executed_total": 4, "parallel_steps_total": 2,
+		})))
+		Eventually(gauges).Should(SatisfyAll(
+			HaveKeyWithValue("active_total", 0.0), HaveKeyWithValue("workflows{phase=Running}", 0.0),
+			Not(HaveKey(HavePrefix("start_timestamp"))),
+		))
+	})
+
+	It("costs at most five writes when it is short", Label("reported"), func() {
+		wfe := start(execution("short", step("only")))
+		argo := argoOf(wfe)
+		argo.write(run("only"))
+		Eventually(stepsOf(wfe)).Should(Equal("only=Running"))
+		argo.write(succeed("only"), finish(wfv1.WorkflowSucceeded))
+		Eventually(isHeld(wfe)).Should(BeFalse())
+		Eventually(busy).Should(BeFalse())
+		Expect(calls.wrote("short")).To(HaveExactElements("create Workflow", "patch WorkflowExecution/status",
+			"patch WorkflowExecution/status", "patch WorkflowExecution/status", "patch Workflow"))
+	})
+
+	It("costs two writes until something happens in its Workflow", Label("reported"), func() {
+		wfe := start(execution("shortest", step("only")))
+		poke(wfe)
+		Eventually(busy).Should(BeFalse())
+		Expect(calls.wrote("shortest")).To(HaveExactElements("create Workflow", "patch WorkflowExecution/status"))
+	})
+
+	It("is left alone once it has ended, by events, a resync and the next leader", func() {
+		wfe := start(execution("rest", step("only")))
+		argoOf(wfe).write(run("only"), succeed("only"), finish(wfv1.WorkflowSucceeded))
+		Eventually(isHeld(wfe)).Should(BeFalse())
+		Eventually(busy).Should(BeFalse())
+		poke(wfe)
+		wf := workflowOf(wfe)
+		counts, writes, reads, looks := moved(), len(calls.writes("rest")), calls.liveReads(), calls.looks(wfe)
+		change(wf, func(wf *wfv1.Workflow) { metav1.SetMetaDataAnnotation(&wf.ObjectMeta, "test/poked", "true") })
+		Eventually(func() int { return calls.looks(wfe) }).Should(BeNumerically(">", looks))
+		looks = calls.looks(wfe)
+		succession(func() {})
+		Eventually(func() int { return calls.looks(wfe) }).Should(BeNumerically(">", looks))
+		Eventually(busy).Should(BeFalse())
+
+		version, wfVersion := wfe.ResourceVersion, wf.ResourceVersion
+		refresh(wfe)
+		refresh(wf)
+		Expect(wfe.ResourceVersion).To(Equal(version))
+		Expect(wf.ResourceVersion).To(Equal(wfVersion))
+		Expect(calls.writes("rest")).To(HaveLen(writes))
+		Expect(calls.liveReads()).To(Equal(reads))
+		Expect(moved()).To(Equal(counts))
+	})
+
+	It("writes nothing while nothing happens in a running Workflow", func() {
+		wfe := start(execution("steady", step("only")))
+		argo := argoOf(wfe)
+		argo.write(run("only"))
+		Eventually(stepsOf(wfe)).Should(Equal("only=Running"))
+		refresh(wfe)
+		version, looks := wfe.ResourceVersion, calls.looks(wfe)
+		change(workflowOf(wfe), func(wf *wfv1.Workflow) { metav1.SetMetaDataAnnotation(&wf.ObjectMeta, "test/poked", "true") })
+		Eventually(func() int { return calls.looks(wfe) }).Should(BeNumerically(">", looks))
+		Eventually(busy).Should(BeFalse())
+		refresh(wfe)
+		Expect(wfe.ResourceVersion).To(Equal(version))
+	})
+
+	It("shows its generation as observed also when the specification changes after its end", func() {
+		wfe := start(execution("late-change", step("only")))
+		argoOf(wfe).write(run("only"), succeed("only"), finish(wfv1.WorkflowSucceeded))
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
+		change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = true })
+		Eventually(func() string { return kstatus(wfe) }).WithTimeout(time.Second).Should(Equal("Current"))
+	})
+})
