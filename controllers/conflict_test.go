@@ -6,7 +6,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -31,7 +30,7 @@ func unavailable(call, func() error) error { return apierrors.NewInternalError(e
 
 // unanswered does what is asked and does not say so.
 func unanswered(_ call, through func() error) error {
-	_ = through() //nolint:errcheck // the answer is lost
+	_ = through() // the answer is lost
 	return apierrors.NewTimeoutError("no answer", 1)
 }
 

@@ -45,16 +45,26 @@ func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecu
 	rollback, err := translate.NewRollback(wfe, catalog, r.Settings.Workflow)
 	var invalid *translate.InvalidError
 	if errors.As(err, &invalid) {
+		wfe.Status.RollbackSteps = translate.InitialUndoSteps(wfe)
+		r.stopRollbackSteps(wfe)
 		r.endRollback(wfe, "the rollback cannot run: "+invalid.Error())
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	wf := rollback.Workflow
+	if large, err := describeLarge(wf); large != "" || err != nil {
+		if err == nil {
+			wfe.Status.RollbackSteps = rollback.Steps
+			r.stopRollbackSteps(wfe)
+			r.endRollback(wfe, "the rollback cannot run: "+large)
+		}
+		return ctrl.Result{}, err
+	}
 	if err := r.checkFresh(ctx, wfe); err != nil {
 		return ctrl.Result{}, err
 	}
-	wf := rollback.Workflow
 	err = r.Create(ctx, wf)
 	if apierrors.IsAlreadyExists(err) {
 		wf, err = r.ownWorkflow(ctx, wfe, wf.Name)

@@ -204,17 +204,25 @@ func (r *Reconciler) checkFresh(ctx context.Context, wfe *wfev1.WorkflowExecutio
 }
 
 func (r *Reconciler) refuseLarge(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (bool, error) {
-	encoded, err := json.Marshal(wf)
-	if err != nil {
-		return false, fmt.Errorf("encode Workflow: %w", err)
+	message, err := describeLarge(wf)
+	if message == "" || err != nil {
+		return false, err
 	}
-	if len(encoded) <= translate.MaxWorkflowBytes {
-		return false, nil
-	}
-	message := fmt.Sprintf("the Workflow would have %d bytes and at most %d are sent: use fewer steps or smaller values", len(encoded), translate.MaxWorkflowBytes)
 	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionFalse, string(wfev1.ReasonWorkflowTooLarge), message)
 	r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonWorkflowTooLarge, Message: message})
 	return true, nil
+}
+
+// describeLarge says that a Workflow is too large to be sent; empty when it is not.
+func describeLarge(wf *wfv1.Workflow) (string, error) {
+	encoded, err := json.Marshal(wf)
+	if err != nil {
+		return "", fmt.Errorf("encode Workflow: %w", err)
+	}
+	if len(encoded) <= translate.MaxWorkflowBytes {
+		return "", nil
+	}
+	return fmt.Sprintf("the Workflow would have %d bytes and at most %d are sent: use fewer steps or smaller values", len(encoded), translate.MaxWorkflowBytes), nil
 }
 
 // isRefusal reports whether the API server will refuse the same Workflow for ever.

@@ -5,7 +5,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -102,7 +101,7 @@ var _ = Describe("A successful execution", func() {
 		))
 	})
 
-	It("costs at most five writes when it is short", Label("reported"), func() {
+	It("costs at most five writes when it is short", func() {
 		wfe := start(execution("short", step("only")))
 		argo := argoOf(wfe)
 		argo.write(run("only"))
@@ -114,7 +113,7 @@ var _ = Describe("A successful execution", func() {
 			"patch WorkflowExecution/status", "patch WorkflowExecution/status", "patch Workflow"))
 	})
 
-	It("costs two writes until something happens in its Workflow", Label("reported"), func() {
+	It("costs two writes until something happens in its Workflow", func() {
 		wfe := start(execution("shortest", step("only")))
 		poke(wfe)
 		Eventually(busy).Should(BeFalse())

@@ -207,15 +207,17 @@ func (p *Plan) checkReference(step *wfev1.Step, field, name, output string, self
 
 // checkNodeIDs refuses the rare pair of steps whose nodes Argo could not tell apart: its keys are 32-bit hashes.
 func (p *Plan) checkNodeIDs() []Problem {
-	taken := make(map[string]string, len(p.wfe.Spec.Steps))
 	var problems []Problem
-	for i := range p.wfe.Spec.Steps {
-		name := p.wfe.Spec.Steps[i].Name
-		id := nodeID(p.wfe.Name, taskNodeName(p.wfe.Name, name))
-		if other, clash := taken[id]; clash {
-			problems = append(problems, invalidf(name, "name", "Argo cannot tell this name from %q (the hash of both is equal); rename one", other))
+	for _, workflow := range []string{p.wfe.Name, p.wfe.Name + wfev1.RollbackSuffix} {
+		taken := make(map[string]string, len(p.wfe.Spec.Steps))
+		for i := range p.wfe.Spec.Steps {
+			name := p.wfe.Spec.Steps[i].Name
+			id := nodeID(workflow, taskNodeName(workflow, name))
+			if other, clash := taken[id]; clash {
+				problems = append(problems, invalidf(name, "name", "Argo cannot tell this name from %q (the hash of both is equal); rename one", other))
+			}
+			taken[id] = name
 		}
-		taken[id] = name
 	}
 	return problems
 }

@@ -45,15 +45,16 @@ func NewRollback(wfe *wfev1.WorkflowExecution, catalog Catalog, opts Options) (*
 
 // HasUndo reports whether a rollback would have anything to do.
 func HasUndo(wfe *wfev1.WorkflowExecution) bool {
-	for i := range wfe.Status.Steps {
-		step := &wfe.Status.Steps[i]
-		for j := range wfe.Spec.Steps {
-			if wfe.Spec.Steps[j].Name == step.Name && isUndoable(&wfe.Spec.Steps[j], step.Phase) {
-				return true
-			}
-		}
+	phases := phasesOf(wfe.Status.Steps)
+	return slices.ContainsFunc(wfe.Spec.Steps, func(step wfev1.Step) bool { return isUndoable(&step, phases[step.Name]) })
+}
+
+func phasesOf(steps []wfev1.StepStatus) map[string]wfev1.StepPhase {
+	phases := make(map[string]wfev1.StepPhase, len(steps))
+	for i := range steps {
+		phases[steps[i].Name] = steps[i].Phase
 	}
-	return false
+	return phases
 }
 
 // InitialUndoSteps is the status of the rollback's steps before any of them ran, in reverse plan order.
@@ -113,10 +114,7 @@ func isUndoable(step *wfev1.Step, phase wfev1.StepPhase) bool {
 
 // undoable lists the steps to undo, in reverse plan order.
 func undoable(wfe *wfev1.WorkflowExecution, graph *Graph) []int {
-	phases := make(map[string]wfev1.StepPhase, len(wfe.Status.Steps))
-	for i := range wfe.Status.Steps {
-		phases[wfe.Status.Steps[i].Name] = wfe.Status.Steps[i].Phase
-	}
+	phases := phasesOf(wfe.Status.Steps)
 	var steps []int
 	for _, i := range slices.Backward(graph.Order()) {
 		if step := &wfe.Spec.Steps[i]; isUndoable(step, phases[step.Name]) {
@@ -144,7 +142,7 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 	use := actionUse{step: step, path: "rollback.", action: undo.Action, parameters: undo.Parameters, ownOutputs: true}
 	action := p.catalog[undo.Action]
 	problems := p.checkUse(use)
-	if action == nil {
+	if len(problems) > 0 {
 		return problems
 	}
 	for i := range undo.Parameters {
@@ -163,6 +161,12 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 			problems = append(problems, invalidf(step.Name, field, "output %q of step %q was not recorded", parameter.ValueFrom.Output, parameter.ValueFrom.Step))
 			continue
 		}
+		if declared.Base64 && p.isBase64(parameter.ValueFrom) { // it is passed on as it is
+			if _, err := base64.StdEncoding.DecodeString(value); err != nil {
+				problems = append(problems, invalidf(step.Name, field, "output %q of step %q is declared as base64 and is not: %v", parameter.ValueFrom.Output, parameter.ValueFrom.Step, err))
+				continue
+			}
+		}
 		problems = append(problems, checkValue(step.Name, declared, value, field)...)
 	}
 	return problems
@@ -170,7 +174,11 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 
 func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Options) *Rollback {
 	templates := newTemplateSet()
-	waits := p.undoOrder(undone)
+	isUndone := newBitset(len(p.wfe.Spec.Steps))
+	for _, i := range undone {
+		isUndone.add(i)
+	}
+	waits, relays := p.undoOrder(isUndone)
 	rollback := &Rollback{Steps: undoSteps(p.wfe, undone)}
 	tasks := make([]wfv1.DAGTask, 0, len(undone))
 	literal := func(from *wfev1.OutputReference, decodes bool) string {
@@ -183,10 +191,14 @@ func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Op
 	for _, i := range undone {
 		step := &p.wfe.Spec.Steps[i]
 		action := p.catalog[step.Rollback.Action]
-		task := wfv1.DAGTask{Name: step.Name, Depends: p.undoDepends(waits[i])}
+		task := wfv1.DAGTask{Name: step.Name, Depends: p.undoDepends(waits[i], isUndone)}
 		task.Template = templates.action(action, step.Rollback.TimeoutSeconds, step.Rollback.Retry)
 		task.Arguments.Parameters = p.buildArguments(step.Name, action, step.Rollback.Parameters, literal)
 		tasks = append(tasks, task)
+	}
+	for _, i := range relays {
+		// Skipped once the undos before it are done: no pod runs.
+		tasks = append(tasks, wfv1.DAGTask{Name: p.wfe.Spec.Steps[i].Name, Template: templates.approval(), Depends: p.undoDepends(waits[i], isUndone), When: "false"})
 	}
 	rollback.Workflow = p.newWorkflow(p.wfe.Name+wfev1.RollbackSuffix, wfev1.RoleRollback, opts)
 	rollback.Workflow.Annotations = map[string]string{
@@ -199,43 +211,52 @@ func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Op
 }
 
 // undoOrder gives for each undo the undos that come before it: those of the nearest steps, among the ones that are
-// undone, that depend on its step, directly or through steps that are not undone.
-func (p *Plan) undoOrder(undone []int) map[int][]int {
+// undone, that depend on its step, directly or through steps that are not undone. A step that is not undone and has
+// many undos behind it becomes a relay, which they lead to and which its parents' undos wait for: without one the
+// expressions would grow with the product of both sides.
+func (p *Plan) undoOrder(isUndone bitset) (waits map[int][]int, relays []int) {
 	n := len(p.wfe.Spec.Steps)
-	isUndone := newBitset(n)
-	for _, i := range undone {
-		isUndone.add(i)
-	}
 	nearest := make([]bitset, n)
 	for i := range nearest {
 		nearest[i] = newBitset(n)
 	}
+	waits = make(map[int][]int, n)
+	var made []int // the tasks so far, in reverse plan order
 	for _, i := range slices.Backward(p.graph.Order()) {
+		var before []int
+		for _, task := range made {
+			if nearest[i].has(task) {
+				before = append(before, task)
+			}
+		}
+		isRelay := !isUndone.has(i) && len(before) > 2 && len(p.graph.Parents(i)) > 0
+		if isRelay {
+			relays = append(relays, i)
+		}
+		if isRelay || isUndone.has(i) {
+			waits[i], made = before, append(made, i)
+		}
 		for _, parent := range p.graph.Parents(i) {
-			if isUndone.has(i) {
+			if isRelay || isUndone.has(i) {
 				nearest[parent].add(i)
 			} else {
 				nearest[parent].union(nearest[i])
 			}
 		}
 	}
-	waits := make(map[int][]int, len(undone))
-	for _, i := range undone {
-		for _, before := range undone {
-			if nearest[i].has(before) {
-				waits[i] = append(waits[i], before)
-			}
-		}
-	}
-	return waits
+	return waits, relays
 }
 
 // undoDepends lets an undo run when the ones before it are done. Behind a critical one that failed nothing more is
 // undone, for its step still stands on what would be taken away.
-func (p *Plan) undoDepends(before []int) string {
+func (p *Plan) undoDepends(before []int, isUndone bitset) string {
 	clauses := make([]string, 0, len(before))
 	for _, i := range before {
 		step := &p.wfe.Spec.Steps[i]
+		if !isUndone.has(i) {
+			clauses = append(clauses, step.Name+".Skipped")
+			continue
+		}
 		if critical := step.Rollback.Critical; critical == nil || *critical {
 			clauses = append(clauses, step.Name+".Succeeded")
 			continue
@@ -261,7 +282,7 @@ func LeftUndone(wfe *wfev1.WorkflowExecution) []string {
 		}
 		what := string(undo.Phase)
 		if undo.Reason != "" {
-			what = fmt.Sprintf("%s: %s", undo.Reason, undo.Message)
+			what = strings.TrimSuffix(fmt.Sprintf("%s: %s", undo.Reason, undo.Message), ": ")
 		}
 		left = append(left, fmt.Sprintf("%s (%s)", undo.Name, what))
 	}

@@ -142,7 +142,14 @@ func checkUndoOrder(t *rapid.T, wfe *wfev1.WorkflowExecution, undone []string, r
 		parents[step.Name] = step.DependsOn
 	}
 	depends := dependsOf(rollback.Workflow)
-	if diff := cmp.Diff(undone, sortedKeys(depends)); diff != "" {
+	var run []string // the others are relays, which never run
+	for _, task := range rollback.Workflow.Spec.Templates[0].DAG.Tasks {
+		if task.When != "false" {
+			run = append(run, task.Name)
+		}
+	}
+	slices.Sort(run)
+	if diff := cmp.Diff(undone, run); diff != "" {
 		t.Fatalf("undos (-want +got):\n%s", diff)
 	}
 	position := map[string]int{}
@@ -169,6 +176,9 @@ func checkUndoOrder(t *rapid.T, wfe *wfev1.WorkflowExecution, undone []string, r
 // checkUndoValues puts the tasks through Argo's substitution and decodes what arrives.
 func checkUndoValues(t *rapid.T, values map[string]map[string]string, wf *wfv1.Workflow) {
 	for i := range wf.Spec.Templates[0].DAG.Tasks {
+		if wf.Spec.Templates[0].DAG.Tasks[i].When == "false" {
+			continue
+		}
 		task, err := json.Marshal(wf.Spec.Templates[0].DAG.Tasks[i])
 		if err != nil {
 			t.Fatal(err)

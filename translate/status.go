@@ -149,7 +149,8 @@ func mapEnd(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, at
 	if step.CompletionTime == nil {
 		step.CompletionTime = timeOf(node.FinishedAt)
 	}
-	if node.Type == wfv1.NodeTypeSuspend && node.Phase.Completed() && !(wf.Spec.Shutdown != "" && wasStopped(wf, node, last)) {
+	stopped := wf.Spec.Shutdown != "" && wasStopped(wf, node, last)
+	if node.Type == wfv1.NodeTypeSuspend && node.Phase.Completed() && !stopped {
 		endApproval(step, node)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
@@ -56,10 +57,6 @@ func (p *Plan) Workflow(opts Options) *wfv1.Workflow {
 		descriptionAnnotation: fmt.Sprintf("Steps of WorkflowExecution %s. See kubectl describe wfe %s -n %s.",
 			p.wfe.Name, p.wfe.Name, p.wfe.Namespace),
 	}
-	if p.wfe.Spec.Parallelism != nil {
-		parallelism := int64(*p.wfe.Spec.Parallelism)
-		wf.Spec.Parallelism = &parallelism
-	}
 	wf.Spec.Templates = templates.withDAG(tasks)
 	return wf
 }
@@ -80,6 +77,10 @@ func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
 	}
 	deadline := int64(beltSeconds)
 	keep := int32(keepSeconds)
+	var parallelism *int64
+	if most := p.wfe.Spec.Parallelism; most != nil {
+		parallelism = ptr.To(int64(*most))
+	}
 	return &wfv1.Workflow{
 		TypeMeta: metav1.TypeMeta{APIVersion: wfv1.SchemeGroupVersion.String(), Kind: "Workflow"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -89,6 +90,7 @@ func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
 		Spec: wfv1.WorkflowSpec{
 			Entrypoint:            dagTemplate,
 			ServiceAccountName:    serviceAccount,
+			Parallelism:           parallelism,
 			SecurityContext:       restrictedPod(),
 			ActiveDeadlineSeconds: &deadline,
 			PodGC:                 &wfv1.PodGC{Strategy: wfv1.PodGCOnWorkflowCompletion, DeleteDelayDuration: podKeepDuration},
