@@ -24,7 +24,7 @@ func newBinariesCommand(shared *settings) *cobra.Command {
 				return err
 			}
 			for _, program := range programs {
-				fmt.Println(set.Path(program))
+				fmt.Fprintln(command.OutOrStdout(), set.Path(program))
 			}
 			return nil
 		},
@@ -41,7 +41,7 @@ func newEnvtestCommand(shared *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Println(folder)
+			fmt.Fprintln(command.OutOrStdout(), folder)
 			return nil
 		},
 	}
@@ -57,7 +57,7 @@ func newKubectlCommand(shared *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Println(set.Path(binaries.Kubectl))
+			fmt.Fprintln(command.OutOrStdout(), set.Path(binaries.Kubectl))
 			return nil
 		},
 	}

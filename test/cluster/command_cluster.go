@@ -101,7 +101,7 @@ func printStatus(shared *settings, table []local.Component) error {
 	if len(table) == 0 {
 		return fmt.Errorf("cluster %s does not run", shared.name)
 	}
-	fmt.Printf("cluster %s (%s), kubeconfig %s\n", shared.name, shared.mode, shared.kubeconfig)
+	fmt.Fprintf(os.Stdout, "cluster %s (%s), kubeconfig %s\n", shared.name, shared.mode, shared.kubeconfig)
 	writer := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(writer, "COMPONENT\tPID\tVERSION\tHEALTHY\tDETAIL")
 	ill := 0

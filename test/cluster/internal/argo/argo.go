@@ -47,7 +47,7 @@ func (i Installation) Install(ctx context.Context, kubeconfig string) error {
 	if err != nil {
 		return fmt.Errorf("install Argo Workflows: %w", err)
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	if err := i.writeKustomization(folder); err != nil {
 		return fmt.Errorf("install Argo Workflows: write the kustomization: %w", err)
 	}

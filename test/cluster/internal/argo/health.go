@@ -35,7 +35,7 @@ func waitForResources(ctx context.Context, kubeconfig string) error {
 		served, err := client.ServerResourcesForGroupVersion("argoproj.io/v1alpha1")
 		if err != nil {
 			last = err
-			return false, nil
+			return false, nil //nolint:nilerr // waited out, and told at the end
 		}
 		missing := resources.Clone()
 		for _, resource := range served.APIResources {

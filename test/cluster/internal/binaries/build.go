@@ -82,7 +82,7 @@ func (c *Cache) buildModule(ctx context.Context, group []Built, counter *progres
 	if err != nil {
 		return fmt.Errorf("make a folder for the build of %s: %w", module.Pin, err)
 	}
-	defer os.RemoveAll(output)
+	defer func() { _ = os.RemoveAll(output) }()
 
 	arguments, err := c.buildArguments(ctx, group, output)
 	if err != nil {

@@ -57,7 +57,7 @@ func modulePath(folder string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		if module, found := strings.CutPrefix(strings.TrimSpace(lines.Text()), "module "); found {

@@ -46,7 +46,7 @@ func TestIsCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	check := func(want bool, reason string) {
 		t.Helper()
 		if got, err := isCurrent(file, path); err != nil || got != want {

@@ -133,7 +133,7 @@ func requireStatic(binary string) error {
 	if err != nil {
 		return fmt.Errorf("it is not a Linux executable: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	for _, program := range file.Progs {
 		if program.Type == elf.PT_INTERP {
 			return errors.New("it is linked dynamically: build it with CGO_ENABLED=0")

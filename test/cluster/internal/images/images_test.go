@@ -91,7 +91,7 @@ func TestArchiveContent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer content.Close()
+			defer func() { _ = content.Close() }()
 			if diff := cmp.Diff(test.files, listFiles(t, content)); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}

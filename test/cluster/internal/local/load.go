@@ -76,7 +76,7 @@ func importImage(ctx context.Context, client *containerd.Client, archive string)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	imported, err := client.Import(ctx, file)
 	if err != nil {
 		return nil, err

@@ -95,7 +95,7 @@ func linkToHost(cluster layout, subnet netip.Prefix) error {
 	if err != nil {
 		return err
 	}
-	defer namespace.Close()
+	defer func() { _ = namespace.Close() }()
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name = cluster.hostLink()
 	link := &netlink.Veth{LinkAttrs: attributes, PeerName: "eth0", PeerNamespace: netlink.NsFd(namespace)}
@@ -137,7 +137,7 @@ func enterNetwork(cluster layout) error {
 	if err != nil {
 		return fmt.Errorf("open the network namespace: %w", err)
 	}
-	defer namespace.Close()
+	defer func() { _ = namespace.Close() }()
 	if err := netns.Set(namespace); err != nil {
 		return fmt.Errorf("enter the network namespace: %w", err)
 	}

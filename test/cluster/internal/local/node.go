@@ -65,7 +65,7 @@ func joinMounts(pid int) error {
 	if err != nil {
 		return err
 	}
-	defer namespace.Close()
+	defer func() { _ = namespace.Close() }()
 	// A thread that shares its root and working folder with others may not change its mounts.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("unshare: %w", err)

@@ -37,7 +37,7 @@ func (s *starter) start(component string, arguments ...string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", component, err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	command := exec.Command(s.cluster.executable(component), arguments...)
 	command.Dir = s.cluster.folder
 	command.Env = []string{

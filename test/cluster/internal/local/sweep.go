@@ -56,7 +56,7 @@ func killProcesses(cluster layout, recorded record) error {
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(killTimeout); ; time.Sleep(killInterval) {
+	for deadline := time.Now().Add(killTimeout); ; time.Sleep(killInterval) { //nolint:forbidigo // the kernel tells of no process that is not our child
 		targets, err := findProcesses(cluster, recorded, boot)
 		if err != nil {
 			return err
@@ -94,7 +94,7 @@ func kill(target process) error {
 	if err != nil {
 		return fmt.Errorf("kill process %d: %w", target.PID, err)
 	}
-	defer unix.Close(descriptor)
+	defer func() { _ = unix.Close(descriptor) }()
 	if current, alive := readProcess(target.PID); !alive || current.Started != target.Started {
 		return nil
 	}
