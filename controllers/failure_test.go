@@ -70,7 +70,7 @@ var _ = Describe("A step that fails", func() {
 			HaveKeyWithValue("Stalled", "True Forbidden"), Not(HaveKey("Complete")),
 		))
 		Expect(kstatus(wfe)).To(Equal("Failed"))
-		Expect(patched("linear")).To(HaveLen(1), "the finalizer's release only")
+		Eventually(patched).WithArguments("linear").Should(HaveLen(1), "the finalizer's release only")
 		Eventually(eventsOf(wfe)).Should(HaveExactElements(
 			HavePrefix("Normal Running"),
 			"Warning StepFailed: Step second failed: Forbidden: may not patch deployments",
@@ -90,7 +90,7 @@ var _ = Describe("A step that fails", func() {
 		moment.pass(time.Second)
 		argo.write(fail("bad", "main: OOMKilled (exit code 137)"))
 		Eventually(isPaused(wfe)).Should(BeTrue())
-		Expect(recordedBefore("branches", `"failure":{`, `"suspend":true`)).To(BeTrue(), "the failure is recorded first")
+		Eventually(recordedBefore).WithArguments("branches", `"failure":{`, `"suspend":true`).Should(BeTrue(), "the failure is recorded first")
 		Expect(statusOf(wfe).Failure).To(HaveValue(HaveField("Reason", wfev1.ReasonOOMKilled)))
 		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseRunning))
 		poke(wfe)
@@ -99,7 +99,7 @@ var _ = Describe("A step that fails", func() {
 		moment.pass(time.Second)
 		argo.write(succeed("good"))
 		Eventually(isShutDown(wfe)).Should(BeTrue())
-		Expect(patched("branches")).To(ContainElement(MatchJSON(`{"spec":{"shutdown":"Terminate","suspend":null}}`)), "both in one patch")
+		Eventually(patched).WithArguments("branches").Should(ContainElement(MatchJSON(`{"spec":{"shutdown":"Terminate","suspend":null}}`)), "both in one patch")
 		argo.write(obeyShutdown)
 
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))

@@ -41,7 +41,7 @@ var _ = Describe("The timeout of an execution", func() {
 		moment.pass(11 * time.Second)
 		poke(wfe)
 		Eventually(isShutDown(wfe)).Should(BeTrue())
-		Expect(recordedBefore("late", `"reason":"TimedOut"`, `"shutdown":"Terminate"`)).To(BeTrue())
+		Eventually(recordedBefore).WithArguments("late", `"reason":"TimedOut"`, `"shutdown":"Terminate"`).Should(BeTrue())
 		Expect(patched("late")).To(HaveLen(1))
 		argo.write(obeyShutdown)
 
@@ -121,7 +121,7 @@ var _ = Describe("The timeout of a step", func() {
 		moment.pass(8 * time.Second)
 		poke(wfe)
 		Eventually(func() bool { return exists(stuck) }).Should(BeFalse())
-		Expect(calls.wrote(stuck.Name)).To(HaveExactElements("delete Pod"))
+		Eventually(calls.wrote).WithArguments(stuck.Name).Should(HaveExactElements("delete Pod"))
 
 		argo.write(lose("stuck"))
 		poke(wfe)
