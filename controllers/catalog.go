@@ -14,13 +14,17 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// catalog reads the named actions from the cache. An action that does not exist is simply not in it; one whose template
-// is broken, or that two templates of the same kind claim, is not in it either, and why is logged and said as an event
-// on the template where it is first seen.
+// catalog reads the named actions from the cache, or from the API server where the cache may be behind. An action that
+// does not exist is simply not in it; one whose template is broken, or that two templates of the same kind claim, is not
+// in it either, and the log says why.
 func (r *Reconciler) catalog(ctx context.Context, namespace string, names []string) (translate.Catalog, error) {
 	catalog := make(translate.Catalog, len(names))
 	for _, name := range names {
-		action, err := r.lookUpAction(ctx, namespace, name)
+		action, err := r.lookUpAction(ctx, r.Client, namespace, name)
+		if err == nil && action == nil {
+			// Catalog and execution may have been applied together, and a missing action is final.
+			action, err = r.lookUpAction(ctx, r.Live, namespace, name)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -31,10 +35,10 @@ func (r *Reconciler) catalog(ctx context.Context, namespace string, names []stri
 	return catalog, nil
 }
 
-func (r *Reconciler) lookUpAction(ctx context.Context, namespace, name string) (*translate.Action, error) {
+func (r *Reconciler) lookUpAction(ctx context.Context, reader client.Reader, namespace, name string) (*translate.Action, error) {
 	if r.Settings.NamespacedActions {
 		templates := &wfv1.WorkflowTemplateList{}
-		err := r.List(ctx, templates, client.InNamespace(namespace), client.MatchingLabels{wfev1.LabelAction: name})
+		err := reader.List(ctx, templates, client.InNamespace(namespace), client.MatchingLabels{wfev1.LabelAction: name})
 		if err != nil {
 			return nil, fmt.Errorf("list WorkflowTemplates: %w", err)
 		}
@@ -44,7 +48,7 @@ func (r *Reconciler) lookUpAction(ctx context.Context, namespace, name string) (
 		}
 	}
 	templates := &wfv1.ClusterWorkflowTemplateList{}
-	if err := r.List(ctx, templates, client.MatchingLabels{wfev1.LabelAction: name}); err != nil {
+	if err := reader.List(ctx, templates, client.MatchingLabels{wfev1.LabelAction: name}); err != nil {
 		return nil, fmt.Errorf("list ClusterWorkflowTemplates: %w", err)
 	}
 	if len(templates.Items) == 0 {

@@ -60,12 +60,12 @@ func (e *engine) open() error {
 	if e.reconciler.Settings.NamespacedActions {
 		sources = append(sources, source.Kind[client.Object](cache, &wfv1.WorkflowTemplate{}, e.reconciler.learnActions()))
 	}
-	e.available = true
 	for _, s := range sources {
 		if err := e.controller.Watch(s); err != nil {
 			return fmt.Errorf("watch Argo's kinds: %w", err)
 		}
 	}
+	e.available = true
 	return nil
 }
 

@@ -38,7 +38,10 @@ func (r *Reconciler) admit(ctx context.Context, wfe *wfev1.WorkflowExecution) (h
 	if err := r.rebuildLocks(ctx); err != nil {
 		return "", fmt.Errorf("rebuild the locks: %w", err)
 	}
-	key := r.lockKey(wfe)
+	key, err := r.lockKey(wfe)
+	if err != nil {
+		return "", err
+	}
 	if r.locks.admitted[key] == wfe.UID {
 		return "", nil
 	}
@@ -77,31 +80,45 @@ func (r *Reconciler) rivals(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 	if err := r.List(ctx, list, client.MatchingFields{indexTarget: targetKey(&wfe.Spec.Target)}); err != nil {
 		return nil, fmt.Errorf("list the executions of the target: %w", err)
 	}
-	key := r.lockKey(wfe)
+	key, err := r.lockKey(wfe)
+	if err != nil {
+		return nil, err
+	}
 	rivals := list.Items[:0]
 	for i := range list.Items {
 		other := &list.Items[i]
 		if other.UID == wfe.UID || other.Status.Phase.IsTerminal() || other.Spec.DryRun || other.DeletionTimestamp != nil && other.Status.WorkflowRef == nil {
 			continue
 		}
-		if r.lockKey(other) == key {
+		otherKey, err := r.lockKey(other)
+		if err != nil {
+			return nil, err
+		}
+		if otherKey == key {
 			rivals = append(rivals, *other)
 		}
 	}
 	return rivals, nil
 }
 
-// lockKey names the target cluster-wide. A kind that the API server does not know counts as namespaced.
-func (r *Reconciler) lockKey(wfe *wfev1.WorkflowExecution) string {
+// lockKey names the target cluster-wide. A kind that the API server does not know counts as namespaced; when it cannot
+// be asked, nobody is admitted.
+func (r *Reconciler) lockKey(wfe *wfev1.WorkflowExecution) (string, error) {
+	key := targetKey(&wfe.Spec.Target)
 	gv, err := schema.ParseGroupVersion(wfe.Spec.Target.APIVersion)
 	if err != nil {
-		return wfe.Namespace + "/" + targetKey(&wfe.Spec.Target)
+		return wfe.Namespace + "/" + key, nil
 	}
 	mapping, err := r.RESTMapper().RESTMapping(schema.GroupKind{Group: gv.Group, Kind: wfe.Spec.Target.Kind}, gv.Version)
-	if err == nil && mapping.Scope.Name() == meta.RESTScopeNameRoot {
-		return targetKey(&wfe.Spec.Target)
+	switch {
+	case meta.IsNoMatchError(err):
+		return wfe.Namespace + "/" + key, nil
+	case err != nil:
+		return "", fmt.Errorf("find out whether %s is namespaced: %w", wfe.Spec.Target.Kind, err)
+	case mapping.Scope.Name() == meta.RESTScopeNameRoot:
+		return key, nil
 	}
-	return wfe.Namespace + "/" + targetKey(&wfe.Spec.Target)
+	return wfe.Namespace + "/" + key, nil
 }
 
 // targetKey is a target's group, kind and name: the version does not make it another object.
@@ -131,9 +148,14 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 		}
 		for i := range list.Items {
 			wfe := &list.Items[i]
-			if !wfe.Status.Phase.IsTerminal() && !wfe.Spec.DryRun && (wfe.Status.WorkflowRef != nil || started[wfe.UID]) {
-				r.locks.admitted[r.lockKey(wfe)] = wfe.UID
+			if wfe.Status.Phase.IsTerminal() || wfe.Spec.DryRun || wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
+				continue
 			}
+			key, err := r.lockKey(wfe)
+			if err != nil {
+				return err
+			}
+			r.locks.admitted[key] = wfe.UID
 		}
 		if list.Continue == "" {
 			r.locks.rebuilt = true

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -64,6 +65,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		err = r.releaseAbandoned(ctx, req.NamespacedName, "")
 	case err == nil:
 		result, err = r.reconcile(ctx, wfe)
+	}
+	if errors.Is(err, errGone) { // its deletion will be seen
+		return ctrl.Result{}, nil
 	}
 	if apierrors.IsConflict(err) {
 		log.FromContext(ctx).V(1).Info("met a newer object", "conflict", err.Error())

@@ -2,12 +2,14 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,16 +21,23 @@ import (
 // maxMessageBytes bounds a condition's message.
 const maxMessageBytes = 1024
 
+// errGone says that the execution was deleted while it was looked at; what is left of it is released as abandoned.
+var errGone = errors.New("the WorkflowExecution is gone")
+
 // record writes the next status if it differs, in one patch that fails on a newer object; only then are counters moved
-// and events sent.
+// and events sent. The error is errGone when there is nothing to write to.
 func (r *Reconciler) record(ctx context.Context, before, after *wfev1.WorkflowExecution) error {
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
 	written := after.DeepCopy()
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Status().Patch(ctx, written, patch); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("patch the status: %w", err))
+	err := r.Status().Patch(ctx, written, patch)
+	if apierrors.IsNotFound(err) {
+		return errGone
+	}
+	if err != nil {
+		return fmt.Errorf("patch the status: %w", err)
 	}
 	after.ResourceVersion = written.ResourceVersion
 	r.Metrics.Observe(before, after)

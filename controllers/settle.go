@@ -96,7 +96,7 @@ func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedN
 		if err != nil {
 			return err
 		}
-		if released && wf.Labels[wfev1.LabelRole] == wfev1.RoleMain && wf.Labels[wfev1.LabelDryRun] == "" && !wf.Status.Fulfilled() {
+		if released && wf.Labels[wfev1.LabelDryRun] == "" && !wf.Status.Fulfilled() {
 			r.Metrics.ObserveDeletion()
 		}
 	}

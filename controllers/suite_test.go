@@ -52,7 +52,7 @@ var (
 	// moment is the clock of the controller and of Argo's double.
 	moment = &shiftedClock{}
 	// calls is what the controller asks of the API server, and where a spec makes it fail.
-	calls = &wire{}
+	calls = newWire()
 	// ns is the namespace of the running spec.
 	ns string
 	// before is what was counted when the running spec began.

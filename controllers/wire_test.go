@@ -41,14 +41,31 @@ func (c call) isRead() bool { return c.verb == "get" || c.verb == "list" }
 // controller before or after any of them.
 type fault func(c call, through func() error) error
 
-// wire notes the calls of the controller and puts faults in their way.
+// wire notes the calls of the controller and puts faults in their way. Whoever has seen what a call did finds the call
+// in the notes: they are not read while a call is under way.
 type wire struct {
-	mu     sync.Mutex
-	noted  []call
-	faults []fault
+	mu       sync.Mutex
+	idle     *sync.Cond
+	underway int
+	noted    []call
+	faults   []fault
 }
 
-// break puts a fault in the way of the calls that match, until heal.
+func newWire() *wire {
+	w := &wire{}
+	w.idle = sync.NewCond(&w.mu)
+	return w
+}
+
+// notes are the calls until now; the lock must be held.
+func (w *wire) notes() []call {
+	for w.underway > 0 {
+		w.idle.Wait()
+	}
+	return w.noted
+}
+
+// breakAt puts a fault in the way of the calls that match, until heal.
 func (w *wire) breakAt(matches func(call) bool, f fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -92,10 +109,15 @@ func (w *wire) pass(c call, do func() error) error {
 	faults := w.faults
 	w.mu.Unlock()
 	through := func() error {
+		w.mu.Lock()
+		w.underway++
+		w.mu.Unlock()
 		c.err = do()
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.noted = append(w.noted, c)
+		w.underway--
+		w.idle.Broadcast()
 		if !c.isRead() {
 			GinkgoWriter.Printf("the controller: %s %s %s: %v\n", c, c.key, c.body, c.err)
 		}
@@ -113,7 +135,7 @@ func (w *wire) count(matches func(call) bool) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
-	for _, c := range w.noted {
+	for _, c := range w.notes() {
 		if matches(c) {
 			n++
 		}
@@ -135,7 +157,7 @@ func (w *wire) writes(name string) []call {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var writes []call
-	for _, c := range w.noted {
+	for _, c := range w.notes() {
 		if !c.isRead() && c.key.Namespace == ns && c.key.Name == name && c.err == nil {
 			writes = append(writes, c)
 		}
@@ -157,7 +179,7 @@ func (w *wire) creations() map[string]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	created := map[string]int{}
-	for _, c := range w.noted {
+	for _, c := range w.notes() {
 		if c.String() == "create Workflow" && c.err == nil {
 			created[c.key.Name+" of "+string(c.owner)]++
 		}
