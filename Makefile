@@ -9,6 +9,10 @@ ACTION_IMG ?= ghcr.io/kubernaut-io/workflowexecution-action:$(VERSION)
 SAMPLE_IMG := localhost/workflowexecution/payment-api:v1
 FAULTY_IMG := localhost/workflowexecution/faulty:v1
 
+# The same flags everywhere, so that nothing is compiled twice: static binaries, and cgo for the race detector alone.
+export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
+export CGO_ENABLED := 0
+
 BIN        := $(CURDIR)/bin
 KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
 export KUBECONFIG
@@ -36,12 +40,12 @@ test: verify lint test-unit test-envtest test-e2e ## Run what CI runs.
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests with the race detector.
-	go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$)
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$)
 	go test -C test/cluster ./...
 
 .PHONY: test-envtest
 test-envtest: ## Run the controller's suite against a real API server and etcd.
-	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets go test -race ./controllers/
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 go test -race ./controllers/
 
 .PHONY: test-e2e
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
@@ -91,7 +95,7 @@ cluster-status: ## Show what runs.
 
 .PHONY: build
 build: ## Build the static binaries into bin/.
-	CGO_ENABLED=0 go build -trimpath -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./test/e2e/images/...
+	go build -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./test/e2e/images/...
 
 .PHONY: images
 images: build ## Make the images as tar archives in bin/, without a container engine.

@@ -105,11 +105,8 @@ func (r *Reconciler) rivals(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 // be asked, nobody is admitted.
 func (r *Reconciler) lockKey(wfe *wfev1.WorkflowExecution) (string, error) {
 	key := targetKey(&wfe.Spec.Target)
-	gv, err := schema.ParseGroupVersion(wfe.Spec.Target.APIVersion)
-	if err != nil {
-		return wfe.Namespace + "/" + key, nil
-	}
-	mapping, err := r.RESTMapper().RESTMapping(schema.GroupKind{Group: gv.Group, Kind: wfe.Spec.Target.Kind}, gv.Version)
+	group, version := splitAPIVersion(wfe.Spec.Target.APIVersion)
+	mapping, err := r.RESTMapper().RESTMapping(schema.GroupKind{Group: group, Kind: wfe.Spec.Target.Kind}, version)
 	switch {
 	case meta.IsNoMatchError(err):
 		return wfe.Namespace + "/" + key, nil
@@ -123,11 +120,16 @@ func (r *Reconciler) lockKey(wfe *wfev1.WorkflowExecution) (string, error) {
 
 // targetKey is a target's group, kind and name: the version does not make it another object.
 func targetKey(target *wfev1.Target) string {
-	group, _, versioned := strings.Cut(target.APIVersion, "/")
-	if !versioned {
-		group = ""
-	}
+	group, _ := splitAPIVersion(target.APIVersion)
 	return strings.Join([]string{group, target.Kind, target.Name}, "/")
+}
+
+func splitAPIVersion(apiVersion string) (group, version string) {
+	group, version, versioned := strings.Cut(apiVersion, "/")
+	if !versioned {
+		return "", group
+	}
+	return group, version
 }
 
 // rebuildLocks reads once, from the API server, what a predecessor admitted: a Workflow may exist that no status tells
