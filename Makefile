@@ -14,8 +14,11 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 export CGO_ENABLED := 0
 
 BIN        := $(CURDIR)/bin
-KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
+# The local cluster's, whatever the shell has: nobody's own cluster is touched by mistake. To use another cluster, say so:
+# make test-e2e KUBECONFIG=… (then it must have Argo, and be able to pull the images).
+KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 export KUBECONFIG
+is_local   := $(filter $(CURDIR)/.cluster/kubeconfig,$(KUBECONFIG))
 
 cluster    = go run -C test/cluster .
 KUBECTL    ?= $$($(cluster) kubectl-path)
@@ -29,8 +32,7 @@ help: ## Show this list.
 ##@ Try it
 
 .PHONY: demo
-demo: cluster-up deploy ## Run the sample remediation on a local cluster and show what happened.
-	$(cluster) load $(BIN)/payment-api.tar
+demo: e2e-deploy ## Run the sample remediation on a local cluster and show what happened.
 	KUBECTL=$(KUBECTL) go run ./test/demo
 
 ##@ Test
@@ -40,7 +42,8 @@ test: verify lint test-unit test-envtest test-e2e ## Run what CI runs.
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests with the race detector.
-	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$)
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 \
+		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$)
 	go test -C test/cluster ./...
 
 .PHONY: test-envtest
@@ -52,8 +55,8 @@ test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, o
 	go test -count=1 -timeout 40m ./test/e2e/ $(E2E_FLAGS)
 
 .PHONY: e2e-deploy
-e2e-deploy: cluster-up deploy
-	$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar
+e2e-deploy: $(if $(is_local),cluster-up) deploy
+	$(if $(is_local),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar)
 
 .PHONY: bench
 bench: ## Run the Go benchmarks.
@@ -110,7 +113,7 @@ install: ## Apply the CRD to the cluster of KUBECONFIG.
 
 .PHONY: deploy
 deploy: images ## Load the images and apply everything in config/default.
-	$(cluster) load $(BIN)/manager.tar $(BIN)/action.tar
+	$(if $(is_local),$(cluster) load $(BIN)/manager.tar $(BIN)/action.tar)
 	$(KUBECTL) apply --server-side --force-conflicts -k config/default
 	$(KUBECTL) -n workflowexecution-system rollout restart deployment/controller
 	$(KUBECTL) -n workflowexecution-system rollout status deployment/controller --timeout=120s

@@ -26,7 +26,7 @@ import (
 // controller runs, so nothing is waited for.
 func TestAPIServer(t *testing.T) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		t.Skip("KUBEBUILDER_ASSETS does not name the folder of etcd and kube-apiserver")
+		t.Fatal("KUBEBUILDER_ASSETS must name the folder of etcd and kube-apiserver; make test-unit sees to it")
 	}
 	environment := &envtest.Environment{}
 	config, err := environment.Start()

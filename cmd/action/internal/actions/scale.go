@@ -15,44 +15,41 @@ import (
 )
 
 func scaleDeployment() contract.Action {
-	return contract.Action{
-		Name:    "scale-deployment",
-		Summary: "Sets the number of replicas of a Deployment and waits until so many are available.",
-		Undo:    "scale-deployment with replicas from previous-replicas",
-		Parameters: []contract.Parameter{
-			{Name: "deployment", Description: "The Deployment to scale.", Required: true, Check: contract.ObjectName},
-			{Name: "replicas", Description: "The number of replicas to have, 0 or more.", Required: true, Check: contract.NonNegative},
-			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
-		},
-		Outputs: []contract.Output{
-			contract.ChangedOutput(),
-			{Name: "previous-replicas", Description: "The number of replicas before the step."},
-		},
-		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
-			{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale"}, Verbs: []string{"update"}},
-		},
-		Run: func(ctx context.Context, s *contract.Step) error {
-			w := deployments(s)
-			return scale(ctx, s, w, s.String("deployment"), s.Int("replicas"), scaling[*appsv1.Deployment]{
-				desired: func(d *appsv1.Deployment) int32 { return replicasOf(d.Spec.Replicas) },
-				update:  s.Kube.AppsV1().Deployments(s.Namespace).UpdateScale,
-				settled: func(d *appsv1.Deployment, replicas int32) bool {
-					return d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == replicas &&
-						d.Status.ReadyReplicas == replicas && d.Status.AvailableReplicas == replicas
-				},
-			})
-		},
-	}
+	return scaleAction("Deployment", "deployment", func(ctx context.Context, s *contract.Step) error {
+		return scale(ctx, s, deployments(s), s.String("deployment"), s.Int("replicas"), scaling[*appsv1.Deployment]{
+			desired: func(d *appsv1.Deployment) int32 { return replicasOf(d.Spec.Replicas) },
+			update:  s.Kube.AppsV1().Deployments(s.Namespace).UpdateScale,
+			settled: func(d *appsv1.Deployment, replicas int32) bool {
+				return d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == replicas &&
+					d.Status.ReadyReplicas == replicas && d.Status.AvailableReplicas == replicas
+			},
+		})
+	})
 }
 
 func scaleStatefulSet() contract.Action {
+	return scaleAction("StatefulSet", "statefulset", func(ctx context.Context, s *contract.Step) error {
+		return scale(ctx, s, statefulSets(s), s.String("statefulset"), s.Int("replicas"), scaling[*appsv1.StatefulSet]{
+			desired: func(o *appsv1.StatefulSet) int32 { return replicasOf(o.Spec.Replicas) },
+			update:  s.Kube.AppsV1().StatefulSets(s.Namespace).UpdateScale,
+			settled: func(o *appsv1.StatefulSet, replicas int32) bool {
+				return o.Status.ObservedGeneration >= o.Generation && o.Status.Replicas == replicas &&
+					o.Status.ReadyReplicas == replicas && o.Status.AvailableReplicas == replicas
+			},
+		})
+	})
+}
+
+// scaleAction declares what the scaling of each kind has in common; parameter names the object, and with an s the
+// resource.
+func scaleAction(kind, parameter string, run func(context.Context, *contract.Step) error) contract.Action {
+	name := "scale-" + parameter
 	return contract.Action{
-		Name:    "scale-statefulset",
-		Summary: "Sets the number of replicas of a StatefulSet and waits until so many are available.",
-		Undo:    "scale-statefulset with replicas from previous-replicas",
+		Name:    name,
+		Summary: fmt.Sprintf("Sets the number of replicas of a %s and waits until so many are available.", kind),
+		Undo:    name + " with replicas from previous-replicas",
 		Parameters: []contract.Parameter{
-			{Name: "statefulset", Description: "The StatefulSet to scale.", Required: true, Check: contract.ObjectName},
+			{Name: parameter, Description: fmt.Sprintf("The %s to scale.", kind), Required: true, Check: contract.ObjectName},
 			{Name: "replicas", Description: "The number of replicas to have, 0 or more.", Required: true, Check: contract.NonNegative},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
@@ -61,20 +58,10 @@ func scaleStatefulSet() contract.Action {
 			{Name: "previous-replicas", Description: "The number of replicas before the step."},
 		},
 		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{"apps"}, Resources: []string{"statefulsets"}, Verbs: []string{"get", "list", "watch", "patch"}},
-			{APIGroups: []string{"apps"}, Resources: []string{"statefulsets/scale"}, Verbs: []string{"update"}},
+			{APIGroups: []string{"apps"}, Resources: []string{parameter + "s"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			{APIGroups: []string{"apps"}, Resources: []string{parameter + "s/scale"}, Verbs: []string{"update"}},
 		},
-		Run: func(ctx context.Context, s *contract.Step) error {
-			w := statefulSets(s)
-			return scale(ctx, s, w, s.String("statefulset"), s.Int("replicas"), scaling[*appsv1.StatefulSet]{
-				desired: func(o *appsv1.StatefulSet) int32 { return replicasOf(o.Spec.Replicas) },
-				update:  s.Kube.AppsV1().StatefulSets(s.Namespace).UpdateScale,
-				settled: func(o *appsv1.StatefulSet, replicas int32) bool {
-					return o.Status.ObservedGeneration >= o.Generation && o.Status.Replicas == replicas &&
-						o.Status.ReadyReplicas == replicas && o.Status.AvailableReplicas == replicas
-				},
-			})
-		},
+		Run: run,
 	}
 }
 
