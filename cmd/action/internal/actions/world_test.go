@@ -164,7 +164,8 @@ func (w *world) attempt(r run) result {
 		Lookup:  func(name string) string { return variables[name] },
 		Stdout:  &log,
 		Connect: func(*slog.Logger) (*contract.Clients, error) { return w.clients, nil },
-		Backoff: wait.Backoff{Duration: time.Millisecond, Factor: 1, Steps: 5},
+		// As many attempts as testRealLocks has rivals: each attempt that is lost is one that a rival has won.
+		Backoff: wait.Backoff{Duration: time.Millisecond, Factor: 1, Steps: 6},
 	}, All(), []string{r.action})
 	var requests []clienttesting.Action
 	if w.kube != nil {
