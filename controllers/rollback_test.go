@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -241,11 +242,8 @@ var _ = Describe("The time to live", func() {
 		Consistently(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		moment.pass(11 * time.Second)
 		change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Labels = map[string]string{"poked": "again"} })
-		Eventually(func() error {
-			return client.IgnoreNotFound(admin.Get(ctx, client.ObjectKeyFromObject(wfe), &wfev1.WorkflowExecution{}))
-		}).Should(Succeed())
 		Eventually(func() bool {
-			return admin.Get(ctx, client.ObjectKeyFromObject(wfe), &wfev1.WorkflowExecution{}) != nil
+			return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(wfe), &wfev1.WorkflowExecution{}))
 		}).Should(BeTrue())
 	})
 })
