@@ -56,6 +56,9 @@ func (r *Reconciler) decisions(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) 
 // decide writes decisions onto the nodes of the Workflow that was read: the patch carries its resourceVersion, so that
 // it never meets a node that somebody else has ended meanwhile.
 func (r *Reconciler) decide(ctx context.Context, wf *wfv1.Workflow, decided []translate.Decision) error {
+	if wf.Status.OffloadNodeStatusVersion != "" {
+		return r.decideInArgo(ctx, wf, decided)
+	}
 	patch, err := translate.DecisionPatch(wf, decided, metav1.NewTime(r.now().Truncate(time.Second)))
 	if err != nil {
 		return fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err)
@@ -65,5 +68,16 @@ func (r *Reconciler) decide(ctx context.Context, wf *wfv1.Workflow, decided []tr
 		return client.IgnoreNotFound(fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err))
 	}
 	r.written.note(patched)
+	return nil
+}
+
+// decideInArgo lets the Argo server write decisions, for the nodes are not in the Workflow. It refuses a node that has
+// ended meanwhile.
+func (r *Reconciler) decideInArgo(ctx context.Context, wf *wfv1.Workflow, decided []translate.Decision) error {
+	for _, decision := range decided {
+		if err := r.ArgoServer.decide(ctx, wf, decision); err != nil {
+			return fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err)
+		}
+	}
 	return nil
 }

@@ -1,30 +1,85 @@
 package controllers
 
 import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// followBlind follows a Workflow whose nodes Argo keeps in a database: what its steps did cannot be seen, so they stay
-// as they were last seen, and nothing is rolled back. The execution ends as the Workflow does.
+const (
+	// nodesRetry is how long after a failed attempt the Argo server is asked for nodes again.
+	nodesRetry = 10 * time.Second
+	// nodesGrace is how long after the end of a Workflow its nodes are waited for; then the execution ends without.
+	nodesGrace = 5 * time.Minute
+
+	offloaded = "Argo keeps the nodes of this Workflow in a database"
+)
+
+// see fills in the nodes that Argo keeps in a database, and reports whether the Workflow's nodes are all there now.
+func (r *Reconciler) see(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) bool {
+	if wf.Status.OffloadNodeStatusVersion == "" {
+		return true
+	}
+	if r.ArgoServer == nil {
+		setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionTrue, "Offloaded", offloaded+", and the controller has no --argo-server-url; look at the steps in the Argo UI")
+		return false
+	}
+	nodes, err := r.ArgoServer.nodes(ctx, wf)
+	if err != nil { // its text differs from one attempt to the next, and would cost a write each time
+		log.FromContext(ctx).Error(err, "Cannot read offloaded nodes", "Workflow", wf.Name)
+		setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionTrue, "ArgoServer", offloaded+", and the Argo server does not tell them; the controller's log says why")
+		return false
+	}
+	wf.Status.Nodes = nodes
+	if meta.IsStatusConditionTrue(wfe.Status.Conditions, wfev1.ConditionNodeStatusUnavailable) {
+		setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionFalse, "Available", "the Argo server tells the nodes")
+	}
+	return true
+}
+
+// followBlind follows a Workflow whose nodes cannot be seen: the steps stay as they were last seen, and nothing is
+// rolled back. The execution ends as the Workflow does, but not before the Argo server had time to come back.
 func (r *Reconciler) followBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, action, error) {
-	const message = "Argo keeps the nodes of this Workflow in a database; look at the steps in the Argo UI"
-	setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionTrue, "Offloaded", message)
 	switch {
 	case !wf.Status.Fulfilled():
 		r.setCause(wfe)
 		r.setLivePhase(wfe, wf)
-		return ctrl.Result{RequeueAfter: r.untilDeadline(wfe)}, r.control(wfe, wf, nil, nil), nil
+		wait := r.untilDeadline(wfe)
+		if r.ArgoServer != nil {
+			wait = earliest(wait, nodesRetry)
+		}
+		return ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, nil, nil), nil
+	case r.mayYetSee(wf):
+		return ctrl.Result{RequeueAfter: nodesRetry}, nil, nil
 	case wf.Status.Phase == wfv1.WorkflowSucceeded:
-		r.finish(wfe, wfev1.PhaseCompleted, "Completed", "the Workflow succeeded; "+message)
+		r.finish(wfe, wfev1.PhaseCompleted, "Completed", "the Workflow succeeded; "+offloaded)
 	case isCancelled(wfe) || wfe.Status.Failure != nil:
 		r.endAsCaused(wfe)
 	default:
-		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonNodeStatusUnavailable, Message: "the Workflow failed: " + wf.Status.Message + ". " + message})
+		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonNodeStatusUnavailable, Message: "the Workflow failed: " + wf.Status.Message + ". " + offloaded})
 	}
 	return ctrl.Result{}, nil, nil
+}
+
+// mayYetSee reports whether an ended Workflow's nodes are worth waiting for.
+func (r *Reconciler) mayYetSee(wf *wfv1.Workflow) bool {
+	return r.ArgoServer != nil && r.now().Before(wf.Status.FinishedAt.Add(nodesGrace))
+}
+
+// followRollbackBlind follows a rollback whose nodes cannot be seen.
+func (r *Reconciler) followRollbackBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) ctrl.Result {
+	if r.mayYetSee(wf) {
+		return ctrl.Result{RequeueAfter: nodesRetry}
+	}
+	r.stopRollbackSteps(wfe)
+	r.endRollback(wfe, offloaded+": what it undid cannot be seen; it ended as "+string(wf.Status.Phase))
+	return ctrl.Result{}
 }

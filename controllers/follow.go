@@ -29,7 +29,7 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 		r.endVanished(wfe, "the Workflow was forced away by somebody else")
 		return ctrl.Result{}, nil, nil
 	}
-	if wf.Status.OffloadNodeStatusVersion != "" {
+	if !r.see(ctx, wfe, wf) {
 		return r.followBlind(wfe, wf)
 	}
 	wfe.Status.Steps = translate.Steps(wfe.Status.Steps, wf)

@@ -27,6 +27,8 @@ const defaultTimeout = time.Hour
 var (
 	stop       func()
 	registries []*prometheus.Registry
+	// argoServer is what the next controller asks for offloaded nodes; nil for nobody.
+	argoServer *controllers.ArgoServer
 )
 
 // lead starts a controller with the wiring of cmd/manager and waits until it knows the catalog.
@@ -53,11 +55,12 @@ func lead() {
 	registries = append(registries, registry)
 
 	reconciler := &controllers.Reconciler{
-		Client:  mgr.GetClient(),
-		Live:    calls.tap(live, true),
-		Clock:   moment,
-		Events:  mgr.GetEventRecorder("workflowexecution-controller"),
-		Metrics: recorder,
+		Client:     mgr.GetClient(),
+		Live:       calls.tap(live, true),
+		Clock:      moment,
+		Events:     mgr.GetEventRecorder("workflowexecution-controller"),
+		Metrics:    recorder,
+		ArgoServer: argoServer,
 		Settings: controllers.Settings{
 			DefaultTimeout: defaultTimeout,
 			ArgoURL:        "https://argo.example",

@@ -48,6 +48,8 @@ type Reconciler struct {
 	Metrics *metrics.Recorder
 	// Settings are the installation's choices.
 	Settings Settings
+	// ArgoServer tells the nodes that Argo keeps in a database; nil where there is none.
+	ArgoServer *ArgoServer
 
 	engine     *engine
 	locks      locks

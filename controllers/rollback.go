@@ -116,7 +116,13 @@ func (r *Reconciler) followRollback(ctx context.Context, wfe *wfev1.WorkflowExec
 		r.endRollback(wfe, "the rollback's Workflow was forced away by somebody else")
 		return ctrl.Result{}, nil, nil
 	}
-	wfe.Status.RollbackSteps = translate.Steps(wfe.Status.RollbackSteps, wf)
+	seen := r.see(ctx, wfe, wf)
+	if !seen && wf.Status.Fulfilled() {
+		return r.followRollbackBlind(wfe, wf), nil, nil
+	}
+	if seen {
+		wfe.Status.RollbackSteps = translate.Steps(wfe.Status.RollbackSteps, wf)
+	}
 	if wf.Status.Fulfilled() {
 		r.endRollback(wfe, "")
 		return ctrl.Result{}, nil, nil

@@ -19,22 +19,25 @@ const expiredMessage = "nobody decided within"
 
 // Decision is what is to be written onto the node of an approval.
 type Decision struct {
-	nodeID  string
-	phase   wfv1.NodePhase
-	message string
+	// NodeID is the node's key in the Workflow's status.
+	NodeID string
+	// Phase is Succeeded for approved, Failed for rejected or expired.
+	Phase wfv1.NodePhase
+	// Message tells who decided, and why.
+	Message string
 }
 
 // Decide turns somebody's decision into what is to be written.
 func Decide(wf *wfv1.Workflow, approval *wfev1.Approval) Decision {
-	decision := Decision{nodeID: nodeID(wf.Name, taskNodeName(wf.Name, approval.Step)), phase: wfv1.NodeSucceeded, message: "approved"}
+	decision := Decision{NodeID: nodeID(wf.Name, taskNodeName(wf.Name, approval.Step)), Phase: wfv1.NodeSucceeded, Message: "approved"}
 	if !approval.Approved {
-		decision.phase, decision.message = wfv1.NodeFailed, "rejected"
+		decision.Phase, decision.Message = wfv1.NodeFailed, "rejected"
 	}
 	if approval.By != "" {
-		decision.message += " by " + approval.By
+		decision.Message += " by " + approval.By
 	}
 	if approval.Reason != "" {
-		decision.message += ": " + approval.Reason
+		decision.Message += ": " + approval.Reason
 	}
 	return decision
 }
@@ -42,9 +45,9 @@ func Decide(wf *wfv1.Workflow, approval *wfev1.Approval) Decision {
 // Expire is the decision on an approval that nobody decided within its timeout, in seconds.
 func Expire(wf *wfv1.Workflow, step string, timeout int32) Decision {
 	return Decision{
-		nodeID:  nodeID(wf.Name, taskNodeName(wf.Name, step)),
-		phase:   wfv1.NodeFailed,
-		message: fmt.Sprintf("%s %d s", expiredMessage, timeout),
+		NodeID:  nodeID(wf.Name, taskNodeName(wf.Name, step)),
+		Phase:   wfv1.NodeFailed,
+		Message: fmt.Sprintf("%s %d s", expiredMessage, timeout),
 	}
 }
 
@@ -55,13 +58,13 @@ func DecisionPatch(wf *wfv1.Workflow, decisions []Decision, now metav1.Time) ([]
 	nodes := map[string]any{}
 	changed := maps.Clone(wf.Status.Nodes)
 	for _, decision := range decisions {
-		node, found := wf.Status.Nodes[decision.nodeID]
+		node, found := wf.Status.Nodes[decision.NodeID]
 		if !found || node.Type != wfv1.NodeTypeSuspend || node.Phase != wfv1.NodeRunning {
-			return nil, fmt.Errorf("node %s does not wait for an approval", decision.nodeID)
+			return nil, fmt.Errorf("node %s does not wait for an approval", decision.NodeID)
 		}
-		node.Phase, node.Message, node.FinishedAt = decision.phase, decision.message, now
-		changed[decision.nodeID] = node
-		nodes[decision.nodeID] = map[string]any{"phase": node.Phase, "message": node.Message, "finishedAt": now}
+		node.Phase, node.Message, node.FinishedAt = decision.Phase, decision.Message, now
+		changed[decision.NodeID] = node
+		nodes[decision.NodeID] = map[string]any{"phase": node.Phase, "message": node.Message, "finishedAt": now}
 	}
 	status := map[string]any{"nodes": nodes}
 	if wf.Status.CompressedNodes != "" {

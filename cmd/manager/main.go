@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -44,6 +45,8 @@ type options struct {
 	burst            int
 	settings         controllers.Settings
 	argoInstanceID   string
+	argoServerURL    string
+	argoServerCA     string
 	serviceAccount   string
 	leaseDuration    time.Duration
 	renewDeadline    time.Duration
@@ -99,6 +102,8 @@ func parse(args []string) (*options, error) {
 	f.DurationVar(&o.settings.DefaultTimeout, "default-timeout", time.Hour, "Bound on an execution that sets no timeoutSeconds.")
 	f.StringVar(&o.serviceAccount, "default-service-account", "default", "Service account of the steps of an execution that names none.")
 	f.StringVar(&o.argoInstanceID, "argo-instance-id", "", "Instance ID of the Argo controller that shall run the Workflows.")
+	f.StringVar(&o.argoServerURL, "argo-server-url", "", "URL of the Argo server, asked with the controller's own token for nodes that Argo keeps in a database; deciding an approval there takes the verb update on workflows.")
+	f.StringVar(&o.argoServerCA, "argo-server-ca-file", "", "Certificate authorities of the Argo server; empty for the system's.")
 	f.StringVar(&o.settings.ArgoURL, "argo-ui-url", "", "Base URL of the Argo UI, for status.url.")
 	f.BoolVar(&o.settings.NamespacedActions, "namespaced-actions", false, "Let WorkflowTemplates of an execution's namespace be actions too.")
 	f.DurationVar(&o.gracefulShutdown, "graceful-shutdown-timeout", 20*time.Second, "How long a reconcile may take to end when the process is told to.")
@@ -159,18 +164,39 @@ func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 			return fmt.Errorf("register the metrics: %w", err)
 		}
 	}
+	argoServer, err := newArgoServer(mgr.GetConfig(), o)
+	if err != nil {
+		return err
+	}
 	reconciler := &controllers.Reconciler{
-		Client:   mgr.GetClient(),
-		Live:     mgr.GetAPIReader(),
-		Clock:    clock.RealClock{},
-		Events:   mgr.GetEventRecorder("workflowexecution-controller"),
-		Metrics:  recorder,
-		Settings: o.settings,
+		Client:     mgr.GetClient(),
+		Live:       mgr.GetAPIReader(),
+		Clock:      clock.RealClock{},
+		Events:     mgr.GetEventRecorder("workflowexecution-controller"),
+		Metrics:    recorder,
+		Settings:   o.settings,
+		ArgoServer: argoServer,
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	return nil
+}
+
+// newArgoServer is nil where no URL is set.
+func newArgoServer(api *rest.Config, o *options) (*controllers.ArgoServer, error) {
+	if o.argoServerURL == "" {
+		return nil, nil
+	}
+	server, err := controllers.NewArgoServer(o.argoServerURL, &rest.Config{
+		BearerToken:     api.BearerToken,
+		BearerTokenFile: api.BearerTokenFile,
+		TLSClientConfig: rest.TLSClientConfig{CAFile: o.argoServerCA},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--argo-server-url: %w", err)
+	}
+	return server, nil
 }
 
 func isClosed(c <-chan struct{}) bool {
