@@ -28,6 +28,10 @@ type pattern struct {
 	reason wfev1.FailureReason
 }
 
+// toldToStop is how a container ends by SIGTERM, which pods of steps get only when somebody deletes or evicts them; that
+// Argo stops them by itself is known before anybody asks for the reason.
+const toldToStop = "exit code 143"
+
 // argoTimeout is the whole message of a node whose pod did not start within the template's timeout (operator.go:127).
 const argoTimeout = "timeout"
 
@@ -44,6 +48,7 @@ var failurePatterns = []pattern{
 	{"Evicted", wfev1.ReasonPodDeleted},
 	{"The node was low on resource", wfev1.ReasonPodDeleted},
 	{"forbidden", wfev1.ReasonForbidden},
+	{toldToStop, wfev1.ReasonPodDeleted},
 }
 
 // pendingPatterns are the reasons for which a pod cannot start that are known before its step ends.
@@ -128,6 +133,9 @@ func parseTermination(message string) (terminationMessage, bool) {
 	}
 	if !actionReasons[said.Reason] {
 		said.Reason = wfev1.ReasonActionFailed
+	}
+	if said.Reason == wfev1.ReasonActionFailed && hasWords(message[:start], toldToStop) {
+		said.Reason = wfev1.ReasonPodDeleted
 	}
 	if said.Message == "" {
 		said.Message = message
