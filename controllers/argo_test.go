@@ -27,12 +27,15 @@ var (
 	obeyShutdown = double.ObeyShutdown
 	end          = double.End
 	second       = double.Second
+	pickUp       = double.PickUp
 	put          = argodouble.Put
 	lastAttempt  = argodouble.LastAttempt
 	retryNode    = argodouble.RetryNode
 	podNameOf    = argodouble.PodName
 	isSuspended  = argodouble.IsSuspended
 )
+
+type event = argodouble.Event
 
 // argo plays Argo for one Workflow: nothing happens in it that a spec does not ask for.
 type argo struct{ key types.NamespacedName }
@@ -45,7 +48,7 @@ func argoOf(wfe *wfev1.WorkflowExecution) argo {
 }
 
 // write lets events happen and writes the Workflow once, as Argo does at the end of each of its looks.
-func (a argo) write(events ...argodouble.Event) {
+func (a argo) write(events ...event) {
 	GinkgoHelper()
 	wf := &wfv1.Workflow{}
 	Expect(admin.Get(ctx, a.key, wf)).To(Succeed())
