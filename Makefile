@@ -47,8 +47,13 @@ test-unit: ## Run the unit tests with the race detector.
 	go test -C test/cluster ./...
 
 .PHONY: test-envtest
-test-envtest: ## Run the controller's suite against a real API server and etcd.
-	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 go test -race ./controllers/
+test-envtest: ## Run the controller's suite against a real API server and etcd, with a selection of the faults.
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 go test -race ./controllers/ -ginkgo.label-filter='!whole'
+
+.PHONY: test-faults
+test-faults: ## Run every case of every fault: test/faults/README.md lists them.
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets \
+		go test -timeout 40m ./controllers/ -ginkgo.label-filter='whole' -rapid.checks=500
 
 .PHONY: test-e2e
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.

@@ -20,13 +20,6 @@ func approval(name string, seconds int32, dependsOn ...string) wfev1.Step {
 	return wfev1.Step{Name: name, Approval: request, DependsOn: dependsOn}
 }
 
-// ask suspends the Workflow's task, as Argo does with a suspend template.
-func ask(task string) event {
-	return func(wf *wfv1.Workflow) {
-		put(wf, wfv1.NodeStatus{Name: wf.Name + "." + task, Type: wfv1.NodeTypeSuspend, Phase: wfv1.NodeRunning, TemplateName: "approval", StartedAt: second()})
-	}
-}
-
 // nodePhase is the phase of a task's node in Argo.
 func nodePhase(wfe *wfev1.WorkflowExecution, task string) func() wfv1.NodePhase {
 	return func() wfv1.NodePhase {

@@ -100,7 +100,7 @@ func (r *Reconciler) awaitNamespace(ctx context.Context, wfe *wfev1.WorkflowExec
 		return 0, err
 	}
 	if lacks == "" {
-		setCondition(wfe, wfev1.ConditionNamespaceReady, metav1.ConditionTrue, "Ready", "the namespace has what steps need")
+		setNamespaceReady(wfe)
 		return 0, nil
 	}
 	setCondition(wfe, wfev1.ConditionNamespaceReady, metav1.ConditionFalse, string(wfev1.ReasonNamespaceNotReady), lacks)
@@ -110,4 +110,8 @@ func (r *Reconciler) awaitNamespace(ctx context.Context, wfe *wfev1.WorkflowExec
 	}
 	setReconciling(wfe, string(wfev1.ReasonNamespaceNotReady), lacks)
 	return namespaceRetry, nil
+}
+
+func setNamespaceReady(wfe *wfev1.WorkflowExecution) {
+	setCondition(wfe, wfev1.ConditionNamespaceReady, metav1.ConditionTrue, "Ready", "the namespace has what steps need")
 }

@@ -57,8 +57,8 @@ func (r *Reconciler) cachedWorkflow(ctx context.Context, wfe *wfev1.WorkflowExec
 	return wf, nil
 }
 
-// followUnrecorded records a Workflow that exists already. Its steps are known from the graph alone: the catalog may have
-// changed since it was created.
+// followUnrecorded records a Workflow that exists already, and what must have been so for it to be created. Its steps are
+// known from the graph alone: the catalog may have changed since.
 func (r *Reconciler) followUnrecorded(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, err error) error {
 	if err != nil {
 		return err
@@ -67,8 +67,19 @@ func (r *Reconciler) followUnrecorded(wfe *wfev1.WorkflowExecution, wf *wfv1.Wor
 		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
 	}
 	setProgress(wfe)
+	setValid(wfe)
+	setAdmitted(wfe)
+	setNamespaceReady(wfe)
 	r.setStarted(wfe, wf)
 	return nil
+}
+
+func setValid(wfe *wfev1.WorkflowExecution) {
+	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionTrue, "Accepted", "the specification fits the catalog")
+}
+
+func setAdmitted(wfe *wfev1.WorkflowExecution) {
+	setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionTrue, "TargetFree", "the execution holds the lock on its target")
 }
 
 // prepare does what comes before the creation, and the creation.
@@ -85,7 +96,7 @@ func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 	if err != nil {
 		return ctrl.Result{}, failInvalid(r, wfe, err)
 	}
-	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionTrue, "Accepted", "the specification fits the catalog")
+	setValid(wfe)
 	if len(wfe.Status.Steps) == 0 {
 		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
 		setProgress(wfe)
@@ -110,7 +121,7 @@ func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 		setReconciling(wfe, "TargetLocked", "waiting for "+holder)
 		return ctrl.Result{RequeueAfter: deadline.Sub(r.now())}, nil
 	}
-	setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionTrue, "TargetFree", "the execution holds the lock on its target")
+	setAdmitted(wfe)
 	wf := plan.Workflow(r.Settings.Workflow)
 	resolved := r.now().Sub(began)
 	if wait, err := r.awaitNamespace(ctx, wfe, wf.Spec.ServiceAccountName); err != nil || wait > 0 || wfe.Status.Phase.IsTerminal() {

@@ -113,6 +113,8 @@ func startEnvironment() {
 	user, err := environment.AddUser(envtest.User{Name: controllerUser}, config)
 	Expect(err).NotTo(HaveOccurred())
 	controllerConfig = user.Config()
+	stageClient, err = client.NewWithWatch(controllerConfig, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
 }
 
 // grantRights gives the controller's user what config/rbac gives the controller, and the service accounts of all

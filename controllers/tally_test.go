@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
 
@@ -19,17 +20,25 @@ func counted() tally {
 	GinkgoHelper()
 	sum := tally{}
 	for _, registry := range registries {
-		families, err := registry.Gather()
-		Expect(err).NotTo(HaveOccurred())
-		for _, family := range families {
-			for _, metric := range family.GetMetric() {
-				switch family.GetType() {
-				case dto.MetricType_COUNTER:
-					sum[seriesOf(family, metric)] += metric.GetCounter().GetValue()
-				case dto.MetricType_HISTOGRAM:
-					sum[seriesOf(family, metric)] += float64(metric.GetHistogram().GetSampleCount())
-				default:
-				}
+		sum.with(countersOf(registry))
+	}
+	return sum
+}
+
+// countersOf is what one controller counted.
+func countersOf(registry *prometheus.Registry) tally {
+	GinkgoHelper()
+	sum := tally{}
+	families, err := registry.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			switch family.GetType() {
+			case dto.MetricType_COUNTER:
+				sum[seriesOf(family, metric)] = metric.GetCounter().GetValue()
+			case dto.MetricType_HISTOGRAM:
+				sum[seriesOf(family, metric)] = float64(metric.GetHistogram().GetSampleCount())
+			default:
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -49,10 +50,12 @@ type wire struct {
 	underway int
 	noted    []call
 	faults   []fault
+	// log is where the writes are told.
+	log io.Writer
 }
 
 func newWire() *wire {
-	w := &wire{}
+	w := &wire{log: GinkgoWriter}
 	w.idle = sync.NewCond(&w.mu)
 	return w
 }
@@ -119,7 +122,7 @@ func (w *wire) pass(c call, do func() error) error {
 		w.underway--
 		w.idle.Broadcast()
 		if !c.isRead() {
-			GinkgoWriter.Printf("the controller: %s %s %s: %v\n", c, c.key, c.body, c.err)
+			fmt.Fprintf(w.log, "the controller: %s %s %s: %v\n", c, c.key, c.body, c.err)
 		}
 		return c.err
 	}

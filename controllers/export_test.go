@@ -1,0 +1,7 @@
+package controllers
+
+// What the cache that stands in for the manager's needs to know of the indices.
+const IndexTarget = indexTarget
+
+// TargetKey is the value of the index.
+var TargetKey = targetKey

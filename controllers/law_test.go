@@ -1,0 +1,212 @@
+package controllers_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+	. "github.com/onsi/ginkgo/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+)
+
+// history is a stage on which things happen at random: the controller looks without a reason, sees some objects as they
+// are and others as they were, meets errors and dies; users and Argo come in between.
+type history struct {
+	*stage
+	t *rapid.T
+	// exact says that no answer got lost: then what is counted is what is recorded, no less.
+	exact bool
+	fault fault
+}
+
+// newHistory puts executions of all kinds on a stage.
+func newHistory(t *rapid.T, namespace string) *history {
+	h := &history{stage: newStage(namespace, nil), t: t, exact: true}
+	h.script = func(wf *wfv1.Workflow, task string) argodouble.Outcome { return h.outcome(wf, task) }
+	h.wire.breakAt(func(c call) bool { return c.live || !c.isRead() }, func(c call, through func() error) error {
+		if h.dead {
+			return errDead
+		}
+		if f := h.fault; f != nil {
+			h.fault = nil
+			return f(c, through)
+		}
+		return through()
+	})
+	must(h.look())
+	shared := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+	for _, name := range []string{"x", "y"}[:rapid.IntRange(1, 2).Draw(t, "executions")] {
+		wfe := rapid.SampledFrom([]*wfev1.WorkflowExecution{
+			chain(name), execution(name, uncritical(retried(step("a"), 1)), step("b", "a"), undone(step("c", "a"))),
+			execution(name, undone(step("a")), approval("ask", 60, "a"), step("b", "ask")),
+		}).Draw(t, "execution").DeepCopy()
+		wfe.Spec.DryRun = rapid.IntRange(0, 5).Draw(t, "dry") == 0
+		if rapid.Bool().Draw(t, "shared") {
+			wfe.Spec.Target = shared
+		}
+		must(h.apply(within(wfe, 300)))
+	}
+	return h
+}
+
+// outcome draws how a step ends, once it has been looked at a few times.
+func (h *history) outcome(*wfv1.Workflow, string) argodouble.Outcome {
+	return rapid.SampledFrom([]argodouble.Outcome{
+		{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}, {Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}, breaks, hangs,
+		{Phase: wfv1.NodeError},
+	}).Draw(h.t, "outcome")
+}
+
+// step lets one thing happen.
+func (h *history) step() {
+	must(h.look())
+	acts := map[string]func(){
+		"deliver":  func() { h.cache.deliver(h.truth, h.draw("object", names(h.truth, h.cache))) },
+		"look":     func() { must(h.reconcile(h.execution())) },
+		"argo":     func() { _, err := h.argoLooks(); must(err) },
+		"time":     func() { _, err := h.timePasses(); must(err) },
+		"fault":    h.prepareFault,
+		"failover": h.lead,
+		"user":     h.userActs,
+	}
+	// What makes things go on is more frequent.
+	order := []string{"deliver", "look", "deliver", "look", "argo", "argo", "deliver", "look", "fault", "time", "failover", "user"}
+	acts[rapid.SampledFrom(order).Draw(h.t, "act")]()
+	if h.dead {
+		h.lead()
+	}
+}
+
+func (h *history) execution() string {
+	return rapid.SampledFrom(slices.Sorted(maps.Keys(h.last))).Draw(h.t, "which")
+}
+
+func (h *history) draw(label string, from map[string]bool) string {
+	return rapid.SampledFrom(slices.Sorted(maps.Keys(from))).Draw(h.t, label)
+}
+
+// prepareFault lets the next call of the controller fail.
+func (h *history) prepareFault() {
+	kind := rapid.SampledFrom([]string{"conflict", "unavailable", "unanswered", "dies", "dies unanswered"}).Draw(h.t, "kind")
+	h.fault = map[string]fault{
+		"conflict": conflict, "unavailable": unavailable,
+		"unanswered": func(c call, through func() error) error {
+			h.exact = false
+			return unanswered(c, through)
+		},
+		"dies": func(call, func() error) error {
+			h.dead = true
+			return errDead
+		},
+		"dies unanswered": func(_ call, through func() error) error {
+			h.exact = false
+			_ = through() // nobody hears the answer
+			h.dead = true
+			return errDead
+		},
+	}[kind]
+}
+
+// userActs lets a user do something to an execution or to a Workflow.
+func (h *history) userActs() {
+	name := h.execution()
+	wfe, wf := h.truth.executions[name], h.truth.workflows[name]
+	if wfe == nil {
+		return
+	}
+	type spec = wfev1.WorkflowExecutionSpec
+	acts := map[string]func(){
+		"suspend":   func() { must(edit(name, func(s *spec) { s.Suspended = !s.Suspended })(h.stage)) },
+		"terminate": func() { must(edit(name, func(s *spec) { s.Cancel = wfev1.CancelTerminate })(h.stage)) },
+		"stop": func() {
+			must(edit(name, func(s *spec) {
+				if s.Cancel == wfev1.CancelNone {
+					s.Cancel = wfev1.CancelStop
+				}
+			})(h.stage))
+		},
+		"approve": func() {
+			must(edit(name, func(s *spec) {
+				if len(s.Approvals) == 0 {
+					s.Approvals = []wfev1.Approval{{Step: "ask", Approved: rapid.Bool().Draw(h.t, "approved")}}
+				}
+			})(h.stage))
+		},
+		"delete Workflow": func() {
+			if wf != nil {
+				must(client.IgnoreNotFound(h.world.Delete(ctx, wf)))
+			}
+		},
+		"touch Workflow": func() {
+			if wf != nil {
+				touched := wf.DeepCopy()
+				metav1.SetMetaDataAnnotation(&touched.ObjectMeta, "test/touched", fmt.Sprint(len(h.log.String())))
+				must(h.world.Patch(ctx, touched, client.MergeFrom(wf)))
+			}
+		},
+	}
+	acts[h.draw("deed", keysOf(acts))]()
+}
+
+func keysOf[V any](m map[string]V) map[string]bool {
+	keys := map[string]bool{}
+	for key := range m {
+		keys[key] = true
+	}
+	return keys
+}
+
+// settle lets everything come to its end undisturbed.
+func (h *history) settle() {
+	h.fault = nil
+	h.script = argodouble.AllSucceed
+	must(h.look())
+	for name, wfe := range h.truth.executions {
+		if wfe.Spec.Suspended {
+			must(edit(name, func(s *wfev1.WorkflowExecutionSpec) { s.Suspended = false })(h.stage))
+		}
+	}
+	must(h.play())
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// checkLaw plays random histories; how many is rapid's flag to say.
+func checkLaw() {
+	namespace := newStageNamespace()
+	rapid.Check(GinkgoT(), func(t *rapid.T) {
+		h := newHistory(t, namespace)
+		defer func() { must(h.tidy()) }()
+		for range rapid.IntRange(0, 60).Draw(t, "length") {
+			h.step()
+		}
+		h.settle()
+		if err := h.check(); err != nil {
+			t.Fatalf("%v\n%s", err, h.log)
+		}
+		recorded := tally{}
+		for name, wfe := range h.last {
+			recorded.with(recordedIn(wfe, h.truth.executions[name] == nil))
+		}
+		if diff := cmp.Diff(recorded, counters(h.stage)); h.exact && diff != "" {
+			t.Fatalf("counted otherwise than recorded (-recorded +counted):\n%s\n%s", diff, h.log)
+		}
+	})
+}
+
+var _ = Describe("What is counted is what is recorded, whatever happens", func() {
+	It("in some histories", func() { succession(checkLaw) })
+	It("in many histories", Label("whole"), func() { succession(checkLaw) })
+})

@@ -1,0 +1,128 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers"
+)
+
+// stageCache stands in for the manager's cache: it shows the objects of a stage as they were when they were delivered
+// last, each on its own. Writes go to the API server.
+type stageCache struct {
+	client.WithWatch
+	executions map[string]*wfev1.WorkflowExecution
+	workflows  map[string]*wfv1.Workflow
+}
+
+func newStageCache(live client.WithWatch) *stageCache {
+	return &stageCache{WithWatch: live, executions: map[string]*wfev1.WorkflowExecution{}, workflows: map[string]*wfv1.Workflow{}}
+}
+
+// Get reads what was delivered.
+func (c *stageCache) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	switch into := object.(type) {
+	case *wfev1.WorkflowExecution:
+		if wfe, ok := c.executions[key.Name]; ok {
+			wfe.DeepCopyInto(into)
+			return nil
+		}
+	case *wfv1.Workflow:
+		if wf, ok := c.workflows[key.Name]; ok {
+			wf.DeepCopyInto(into)
+			return nil
+		}
+	default:
+		return fmt.Errorf("the cache of the stage has no %T", object)
+	}
+	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+}
+
+// List lists executions by the index on their target, and the catalog of the suite.
+func (c *stageCache) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	options := (&client.ListOptions{}).ApplyOptions(opts)
+	switch into := list.(type) {
+	case *wfev1.WorkflowExecutionList:
+		wanted, indexed := options.FieldSelector.RequiresExactMatch(controllers.IndexTarget)
+		if !indexed {
+			return fmt.Errorf("the cache of the stage has no index %s", options.FieldSelector)
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.executions)) {
+			if wfe := c.executions[name]; controllers.TargetKey(&wfe.Spec.Target) == wanted {
+				into.Items = append(into.Items, *wfe.DeepCopy())
+			}
+		}
+	case *wfv1.ClusterWorkflowTemplateList:
+		for _, t := range templates() {
+			if action := t.Labels[wfev1.LabelAction]; strings.HasSuffix(options.LabelSelector.String(), "="+action) {
+				into.Items = append(into.Items, *t)
+			}
+		}
+	default:
+		return fmt.Errorf("the cache of the stage has no %T", list)
+	}
+	return nil
+}
+
+// put shows an object as it is now.
+func (c *stageCache) put(object client.Object) {
+	switch object := object.(type) {
+	case *wfev1.WorkflowExecution:
+		c.executions[object.Name] = object.DeepCopy()
+	case *wfv1.Workflow:
+		c.workflows[object.Name] = object.DeepCopy()
+	}
+}
+
+// deliver shows one object as it is now, or that it is gone.
+func (c *stageCache) deliver(now *stageCache, name string) {
+	if wfe, ok := now.executions[name]; ok {
+		c.executions[name] = wfe
+	} else {
+		delete(c.executions, name)
+	}
+	if wf, ok := now.workflows[name]; ok {
+		c.workflows[name] = wf
+	} else {
+		delete(c.workflows, name)
+	}
+}
+
+// recording keeps a stage's truth by what the API server answers to writes, which spares it to read everything after
+// each; only where something was deleted, or may have been by losing its finalizer, it must be read again.
+func (s *stage) recording(c client.WithWatch) client.WithWatch {
+	note := func(object client.Object, err error) error {
+		if err == nil && object.GetDeletionTimestamp() == nil {
+			s.truth.put(object)
+		} else {
+			s.stale = true
+		}
+		return err
+	}
+	return interceptor.NewClient(c, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, opts ...client.CreateOption) error {
+			return note(object, c.Create(ctx, object, opts...))
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, opts ...client.DeleteOption) error {
+			s.stale = true
+			return c.Delete(ctx, object, opts...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
+			return note(object, c.Patch(ctx, object, patch, opts...))
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+			return note(object, c.SubResource(sub).Patch(ctx, object, patch, opts...))
+		},
+	})
+}
