@@ -59,6 +59,8 @@ type ActionParameter struct {
 type ActionOutput struct {
 	Name        string
 	Description string
+	// Default is the value where the action reports none, as when its step is skipped.
+	Default string
 	// Base64 says that the action encodes the value.
 	Base64 bool
 }
@@ -220,7 +222,7 @@ func (a *Action) readOutputs(base64List string) error {
 			return fmt.Errorf("output %q: valueFrom.default is required, or a failed step would end in Error without it", out.Name)
 		}
 		a.outputs[out.Name] = i
-		a.Outputs = append(a.Outputs, ActionOutput{Name: out.Name, Description: description(out)})
+		a.Outputs = append(a.Outputs, ActionOutput{Name: out.Name, Description: description(out), Default: out.ValueFrom.Default.String()})
 	}
 	return markBase64(base64List, "output", a.outputs, func(i int) { a.Outputs[i].Base64 = true })
 }

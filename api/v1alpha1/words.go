@@ -126,6 +126,8 @@ const (
 	LabelRole = "workflowexecution.kubernaut.io/role"
 	// LabelDryRun is on the Workflows of dry runs, with the value "true".
 	LabelDryRun = "workflowexecution.kubernaut.io/dry-run"
+	// LabelRetryOf is on an execution that kubectl wfe retry made; its value is the name of the one that it continues.
+	LabelRetryOf = "workflowexecution.kubernaut.io/retry-of"
 	// LabelAction makes an Argo template an action of the catalog; its value is the action's name.
 	LabelAction = "workflowexecution.kubernaut.io/action"
 	// AnnotationBase64Parameters lists, separated by commas, the parameters of an action that may hold any bytes:

@@ -29,7 +29,7 @@ func TestFilesAreGenerated(t *testing.T) {
 	}
 	got := map[string]string{}
 	err = filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || entry.IsDir() || entry.Name() == "embed.go" { // the one file that is written by hand
 			return err
 		}
 		name, err := filepath.Rel(folder, path)

@@ -1,0 +1,136 @@
+package lint
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+// Checker checks documents against the schema and a catalog.
+type Checker struct {
+	schema  *schema
+	catalog translate.Catalog
+}
+
+// NewChecker makes a checker for executions that use the actions of the catalog.
+func NewChecker(catalog translate.Catalog) (*Checker, error) {
+	s, err := newSchema()
+	if err != nil {
+		return nil, err
+	}
+	return &Checker{schema: s, catalog: catalog}, nil
+}
+
+// Valid is an execution without a problem: with its defaults, and its plan.
+type Valid struct {
+	WFE  *wfev1.WorkflowExecution
+	Plan *translate.Plan
+}
+
+// Check reads the executions of a file. The problems are sorted by line.
+func (c *Checker) Check(file string, content []byte) ([]Valid, []Problem) {
+	documents, problems := read(file, content)
+	var valid []Valid
+	for _, d := range documents {
+		wfe, plan, found := c.check(d)
+		if len(found) == 0 {
+			valid = append(valid, Valid{WFE: wfe, Plan: plan})
+		}
+		problems = append(problems, found...)
+	}
+	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	return valid, slices.Compact(problems)
+}
+
+func (c *Checker) check(d *document) (*wfev1.WorkflowExecution, *translate.Plan, []Problem) {
+	if version, _ := d.object["apiVersion"].(string); version != wfev1.GroupVersion.String() {
+		return nil, nil, []Problem{d.problem("", "apiVersion", fmt.Sprintf("%q is not %s", version, wfev1.GroupVersion))}
+	}
+	problems := d.repeatedKeys()
+	object := runtime.DeepCopyJSON(d.object)
+	if metadata, isObject := object["metadata"].(map[string]any); isObject {
+		metadata["name"] = d.name()
+	}
+	unknown, invalid := c.schema.admit(object)
+	for _, path := range unknown {
+		problems = append(problems, d.problem("", path, "there is no such field"))
+	}
+	for _, e := range invalid {
+		problems = append(problems, d.problem("", pathOf(e), describe(e)))
+	}
+	wfe := &wfev1.WorkflowExecution{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, wfe); err != nil {
+		if len(problems) == 0 {
+			problems = append(problems, d.problem("", "", err.Error()))
+		}
+		return nil, nil, problems
+	}
+	plan, err := translate.NewPlan(wfe, c.catalog)
+	var found *translate.InvalidError
+	if errors.As(err, &found) {
+		for _, p := range found.Problems {
+			problems = d.addUnlessTold(problems, p)
+		}
+	}
+	return wfe, plan, problems
+}
+
+// addUnlessTold adds a problem that the translator found, unless the schema tells of the same field: it knows what the
+// API server will say. A rule of the schema that says the same of the whole step gives way to it.
+func (d *document) addUnlessTold(problems []Problem, p translate.Problem) []Problem {
+	path := p.Field
+	if p.Step == "" && !strings.HasPrefix(path, "metadata.") {
+		path = "spec." + path
+	}
+	for i, told := range problems {
+		switch {
+		case told.Step == p.Step && told.Message == p.Message:
+			problems[i] = d.problem(p.Step, path, p.Message)
+			return problems
+		case told.Step == p.Step && told.Field == path:
+			return problems
+		}
+	}
+	return append(problems, d.problem(p.Step, path, p.Message))
+}
+
+var stepPath = regexp.MustCompile(`^spec\.steps\[(\d+)\]\.?`)
+
+// problem puts a message to a field. A path that leads into a step is told by the step's name.
+func (d *document) problem(step, path, message string) Problem {
+	return d.problemAt(d.lineOf(step, path), d.inStep(step, path), message)
+}
+
+type place struct{ step, path string }
+
+func (d *document) inStep(step, path string) place {
+	match := stepPath.FindStringSubmatch(path)
+	if step != "" || match == nil {
+		return place{step, path}
+	}
+	i, _ := strconv.Atoi(match[1]) // digits only
+	spec, _ := d.object["spec"].(map[string]any)
+	steps, _ := spec["steps"].([]any)
+	if i >= len(steps) {
+		return place{"", path}
+	}
+	fields, _ := steps[i].(map[string]any)
+	name, _ := fields["name"].(string)
+	if name == "" {
+		return place{"", path}
+	}
+	return place{name, strings.TrimPrefix(path, match[0])}
+}
+
+func (d *document) problemAt(line int, at place, message string) Problem {
+	return Problem{File: d.file, Line: line, Execution: d.name(), Step: at.step, Field: at.path, Message: message}
+}

@@ -1,0 +1,43 @@
+package paint
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+func TestPainter(t *testing.T) {
+	t.Parallel()
+	if got := On.Phase("Failed", "x"); got != "\x1b[31mx\x1b[0m" {
+		t.Errorf("coloured: %q", got)
+	}
+	if got := (Painter{}).Phase("Failed", "x") + (Painter{}).Bold("y") + On.Faint(""); got != "xy" {
+		t.Errorf("plain: %q", got)
+	}
+	for _, phase := range wfev1.Phases {
+		if On.Phase(string(phase), "x") == "x" {
+			t.Errorf("%s has no colour", phase)
+		}
+	}
+}
+
+func TestOnlyATerminalIsColoured(t *testing.T) {
+	t.Parallel()
+	xterm := func(name string) string { return map[string]string{"TERM": "xterm"}[name] }
+	if got := For(&bytes.Buffer{}, xterm); got != (Painter{}) {
+		t.Errorf("a buffer is coloured: %+v", got)
+	}
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	if got := For(file, xterm); got != (Painter{}) {
+		t.Errorf("a file is coloured: %+v", got)
+	}
+	if width, height := Size(file); width != 0 || height != 0 {
+		t.Errorf("a file has the size %dx%d", width, height)
+	}
+}

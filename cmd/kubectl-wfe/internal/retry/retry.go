@@ -1,0 +1,144 @@
+package retry
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+// maxName is the longest name of an execution.
+const maxName = 54
+
+// Retry is a new execution and what whoever starts it should know.
+type Retry struct {
+	Execution *wfev1.WorkflowExecution
+	// Done are the steps that are left out because they are done, Skipped those whose condition does not hold.
+	Done, Skipped []string
+	// NotUndone are the steps among them that have a rollback, which the new execution knows nothing of.
+	NotUndone []string
+}
+
+// New makes the new execution; an empty name lets it find one. Only the actions whose outputs are replaced need to be
+// in the catalog.
+func New(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, name string) (*Retry, error) {
+	switch wfe.Status.Phase {
+	case wfev1.PhaseFailed, wfev1.PhaseCancelled:
+	case wfev1.PhaseCompleted:
+		return nil, fmt.Errorf("%q completed: there is nothing to retry", wfe.Name)
+	case wfev1.PhasePending, wfev1.PhaseRunning, wfev1.PhaseAwaitingApproval, wfev1.PhaseSuspended, wfev1.PhaseRollingBack:
+		return nil, fmt.Errorf("%q has not ended: it is %s", wfe.Name, wfe.Status.Phase)
+	default:
+		return nil, fmt.Errorf("%q was not seen by the controller yet", wfe.Name)
+	}
+	graph, problems := translate.NewGraph(wfe.Spec.Steps)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("it can never run as it is: %w", &translate.InvalidError{Problems: problems})
+	}
+	s := newState(wfe, catalog)
+	for _, i := range graph.Order() {
+		if err := s.decide(i, graph); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.kept) == 0 {
+		return nil, fmt.Errorf("every step of %q is done: there is nothing to retry", wfe.Name)
+	}
+	steps, err := s.steps()
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		name = nextName(wfe.Name)
+	}
+	made := &wfev1.WorkflowExecution{
+		TypeMeta:   metav1.TypeMeta{APIVersion: wfev1.GroupVersion.String(), Kind: wfev1.Kind},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: wfe.Namespace, Labels: labels(wfe)},
+		Spec:       *wfe.Spec.DeepCopy(),
+	}
+	made.Spec.Cancel, made.Spec.Suspended, made.Spec.Approvals = wfev1.CancelNone, false, nil
+	made.Spec.Steps = steps
+	r := &Retry{Execution: made}
+	for i := range wfe.Spec.Steps {
+		step := &wfe.Spec.Steps[i]
+		phase, removed := s.removed[step.Name]
+		switch {
+		case !removed:
+			continue
+		case phase == wfev1.StepSkipped:
+			r.Skipped = append(r.Skipped, step.Name)
+			continue
+		}
+		r.Done = append(r.Done, step.Name)
+		if step.Rollback != nil && wfe.Spec.RollbackPolicy != wfev1.RollbackNone {
+			r.NotUndone = append(r.NotUndone, step.Name)
+		}
+	}
+	return r, nil
+}
+
+// labels are the execution's own, and the name of what is retried.
+func labels(wfe *wfev1.WorkflowExecution) map[string]string {
+	all := make(map[string]string, len(wfe.Labels)+1)
+	for key, value := range wfe.Labels {
+		all[key] = value
+	}
+	all[wfev1.LabelRetryOf] = wfe.Name
+	return all
+}
+
+var numbered = regexp.MustCompile(`^(.+)-retry-(\d{1,4})$`)
+
+// nextName counts: a-retry-2 comes after a-retry-1, and that after a.
+func nextName(name string) string {
+	base, n := name, 0
+	if match := numbered.FindStringSubmatch(name); match != nil {
+		base = match[1]
+		n, _ = strconv.Atoi(match[2]) // digits only
+	}
+	suffix := fmt.Sprintf("-retry-%d", n+1)
+	if len(base) > maxName-len(suffix) {
+		base = base[:maxName-len(suffix)]
+	}
+	return strings.TrimRight(base, "-") + suffix
+}
+
+// isDone reports whether a step need not run again by what was recorded of it alone: it completed or its condition did
+// not hold, and its undo did not begin.
+func isDone(step *wfev1.StepStatus, undo *wfev1.StepStatus) bool {
+	if step == nil || undo != nil && undo.StartTime != nil {
+		return false
+	}
+	return step.Phase == wfev1.StepCompleted || wasSkipped(step)
+}
+
+// wasSkipped tells a step whose condition did not hold from one that never got its turn.
+func wasSkipped(step *wfev1.StepStatus) bool {
+	return step.Phase == wfev1.StepSkipped && step.ArgoPhase == "Skipped"
+}
+
+func index(steps []wfev1.StepStatus) map[string]*wfev1.StepStatus {
+	byName := make(map[string]*wfev1.StepStatus, len(steps))
+	for i := range steps {
+		byName[steps[i].Name] = &steps[i]
+	}
+	return byName
+}
+
+// dropRemoved is the dependencies without those that are left out.
+func dropRemoved(names []string, removed map[string]wfev1.StepPhase) []string {
+	kept := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, gone := removed[name]
+		return gone
+	})
+	if len(kept) == 0 {
+		return nil
+	}
+	return kept
+}

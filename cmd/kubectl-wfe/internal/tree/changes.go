@@ -1,0 +1,66 @@
+package tree
+
+import (
+	"strings"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// Changes are the lines that tell what happened between two looks at an execution; before is nil at the first one.
+func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
+	var lines []string
+	stamp := o.Now.Format("15:04:05") + "  "
+	tell := func(parts ...string) {
+		line := stamp
+		for _, part := range parts {
+			if part != "" {
+				line += part + "  "
+			}
+		}
+		lines = append(lines, strings.TrimRight(line, " "))
+	}
+	if before == nil {
+		before = &wfev1.WorkflowExecution{}
+		before.Status.Phase = "none"
+	}
+	isNew := PhaseOf(before) != PhaseOf(after)
+	if isNew && !PhaseOf(after).IsTerminal() {
+		tell(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress}, reasons(after)...)...)
+	}
+	changed := func(was, is []wfev1.StepStatus, what string) {
+		known := make(map[string]string, len(was))
+		for i := range was {
+			known[was[i].Name] = told(&was[i], o)
+		}
+		for i := range is {
+			text := told(&is[i], o)
+			if text != "" && known[is[i].Name] != text {
+				tell(what+is[i].Name, text)
+			}
+		}
+	}
+	changed(before.Status.Steps, after.Status.Steps, "")
+	changed(before.Status.RollbackSteps, after.Status.RollbackSteps, "rollback of ")
+	if isNew && PhaseOf(after).IsTerminal() {
+		took := Took(after.Status.StartTime, after.Status.CompletionTime, o.Now)
+		tell(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress, took}, reasons(after)...)...)
+	}
+	return lines
+}
+
+// told is what a line says of a step: nothing before it has started, and how long it took when it has ended.
+func told(step *wfev1.StepStatus, o Options) string {
+	if phaseOf(step) == wfev1.StepPending && step.Reason == "" {
+		return ""
+	}
+	parts := []string{string(phaseOf(step))}
+	if step.Phase.IsTerminal() {
+		if took := Took(step.StartTime, step.CompletionTime, o.Now); took != "" {
+			parts = append(parts, took)
+		}
+	}
+	if notes := newRow(step, nil, o).notes; len(notes) > 0 {
+		parts = append(parts, flatten(strings.Join(notes, ", ")))
+	}
+	return strings.Join(parts, "  ")
+}
