@@ -16,12 +16,15 @@ export CGO_ENABLED := 0
 BIN        := $(CURDIR)/bin
 # The local cluster's, whatever the shell has: nobody's own cluster is touched by mistake. To use another cluster, say so:
 # make test-e2e KUBECONFIG=… (then it must have Argo, and be able to pull the images).
-KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
-export KUBECONFIG
-is_local   := $(filter $(CURDIR)/.cluster/kubeconfig,$(KUBECONFIG))
+# CLUSTER=kind means the one of kind instead, everywhere.
+CLUSTER    ?= local
+KUBECONFIG := $(CURDIR)/.cluster/$(if $(filter kind,$(CLUSTER)),kind-)kubeconfig
+export CLUSTER KUBECONFIG
+is_ours    := $(filter $(CURDIR)/.cluster/%kubeconfig,$(KUBECONFIG))
 
 cluster    = go run -C test/cluster .
 KUBECTL    ?= $$($(cluster) kubectl-path)
+run_e2e    = go test -count=1 -timeout 40m ./test/e2e/ $(E2E_FLAGS)
 tool       = go tool -modfile=$(CURDIR)/test/tools/go.mod
 LDFLAGS    := -s -w -X main.version=$(VERSION)
 
@@ -57,11 +60,11 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 
 .PHONY: test-e2e
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
-	go test -count=1 -timeout 40m ./test/e2e/ $(E2E_FLAGS)
+	$(run_e2e)
 
 .PHONY: e2e-deploy
-e2e-deploy: $(if $(is_local),cluster-up) deploy
-	$(if $(is_local),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar)
+e2e-deploy: $(if $(is_ours),cluster-up) deploy
+	$(if $(is_ours),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar)
 
 .PHONY: bench
 bench: ## Run the Go benchmarks.
@@ -88,7 +91,7 @@ lint: ## Run the linters.
 ##@ Local cluster
 
 .PHONY: cluster-up
-cluster-up: ## Start a cluster from Go modules, with Argo; CLUSTER=kind uses kind.
+cluster-up: ## Start a cluster from Go modules, with Argo.
 	$(cluster) up
 
 .PHONY: cluster-down
@@ -98,6 +101,39 @@ cluster-down: ## Stop it and remove all that it made.
 .PHONY: cluster-status
 cluster-status: ## Show what runs.
 	$(cluster) status
+
+##@ kind
+
+in_kind = $(MAKE) --no-print-directory CLUSTER=kind
+
+.PHONY: kind-up
+kind-up: ## Start a cluster of kind with Argo, on the container engine that runs.
+	$(in_kind) cluster-up
+
+.PHONY: deploy-kind
+deploy-kind: ## Do there what deploy does, and load the images of the samples.
+	$(in_kind) e2e-deploy
+
+.PHONY: test-e2e-kind
+test-e2e-kind: KUBECONFIG := $(CURDIR)/.cluster/kind-kubeconfig
+test-e2e-kind: ## Run the end-to-end suite there.
+	$(run_e2e)
+
+.PHONY: kind-down
+kind-down: ## Delete the cluster of kind.
+	$(in_kind) cluster-down
+
+.PHONY: kind-node-image
+kind-node-image: ## Make kind's node image from Go modules and Debian packages, where no registry is reachable.
+	$(cluster) kind-node-image
+
+.PHONY: kind-engine-up
+kind-engine-up: ## Start a private container engine, where none runs and we are root on Debian.
+	$(cluster) kind-engine-up
+
+.PHONY: kind-engine-down
+kind-engine-down: ## Stop the private engine and remove all that it made.
+	$(cluster) kind-engine-down
 
 ##@ Build and install
 
@@ -118,7 +154,7 @@ install: ## Apply the CRD to the cluster of KUBECONFIG.
 
 .PHONY: deploy
 deploy: images ## Load the images and apply everything in config/default.
-	$(if $(is_local),$(cluster) load $(BIN)/manager.tar $(BIN)/action.tar)
+	$(if $(is_ours),$(cluster) load $(BIN)/manager.tar $(BIN)/action.tar)
 	$(KUBECTL) apply --server-side --force-conflicts -k config/default
 	$(KUBECTL) -n workflowexecution-system rollout restart deployment/controller
 	$(KUBECTL) -n workflowexecution-system rollout status deployment/controller --timeout=120s

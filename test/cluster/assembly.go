@@ -29,14 +29,18 @@ func (s *settings) clusters() string {
 	return filepath.Join(s.cache, "clusters")
 }
 
-// packImages packs the images that every cluster starts with. Their archives are cached next to the binaries that they hold.
-func (s *settings) packImages(built binaries.Set) ([]string, error) {
-	var archives []string
-	for _, request := range []images.Request{
-		{Binary: built.Path(binaries.Pause), Name: pauseImage, Entrypoint: "pause", User: "65535"},
+// argoImages are what Argo Workflows runs as pods, under the names that it looks for.
+func (s *settings) argoImages(built binaries.Set) []images.Request {
+	return []images.Request{
 		{Binary: built["workflow-controller"].Path, Name: argo.ControllerImage(s.argoVersion), Entrypoint: "bin/workflow-controller", User: argoUser},
 		{Binary: built["argoexec"].Path, Name: argo.ExecutorImage(s.argoVersion), Entrypoint: "bin/argoexec", User: argoUser},
-	} {
+	}
+}
+
+// packImages packs images that a cluster starts with. Their archives are cached next to the binaries that they hold.
+func packImages(requests []images.Request) ([]string, error) {
+	var archives []string
+	for _, request := range requests {
 		archive := filepath.Join(filepath.Dir(request.Binary), "image-"+images.FormatVersion+".tar")
 		if _, err := os.Stat(archive); errors.Is(err, fs.ErrNotExist) {
 			err = images.WriteArchive(request, archive)
@@ -93,11 +97,11 @@ func (s *settings) status(ctx context.Context) ([]local.Component, error) {
 }
 
 func (s *settings) clusterStatus(ctx context.Context) (table []local.Component, credentials string, err error) {
-	if s.mode != "kind" {
+	if s.mode != modeKind {
 		table, err = local.Status(ctx, s.clusters(), s.name)
 		return table, local.Credentials(s.clusters(), s.name), err
 	}
-	cluster, err := s.kindCluster(ctx)
+	cluster, _, err := s.kindCluster(ctx)
 	if err != nil {
 		return nil, "", err
 	}

@@ -19,6 +19,9 @@ var argoLines = []struct{ version, line string }{
 	{"v4.0.5", "v4"},
 }
 
+// modeKind selects kind instead of the local cluster.
+const modeKind = "kind"
+
 // settings are the values of the flags that all commands share, once they are resolved.
 type settings struct {
 	root        string
@@ -44,12 +47,13 @@ func newRootCommand() *cobra.Command {
 	flags.StringVar(&shared.root, "root", "", "root of the repository (default: found from the working folder upwards)")
 	flags.StringVar(&shared.mode, "mode", environment("CLUSTER", "local"), "local or kind; also the variable CLUSTER")
 	flags.StringVar(&shared.name, "name", os.Getenv("CLUSTER_NAME"), "name of the cluster (default: derived from the checkout's path)")
-	flags.StringVar(&shared.kubeconfig, "kubeconfig", "", "file to write the kubeconfig to (default: <root>/.cluster/kubeconfig)")
+	flags.StringVar(&shared.kubeconfig, "kubeconfig", "", "file to write the kubeconfig to (default: .cluster/kubeconfig, or .cluster/kind-kubeconfig)")
 	flags.StringVar(&shared.argoVersion, "argo-version", environment("ARGO_VERSION", argoLines[0].version),
 		"version of Argo Workflows: "+strings.Join(argoVersions(), " or "))
 	root.AddCommand(
 		newUpCommand(shared), newDownCommand(shared), newStatusCommand(shared), newLoadCommand(shared),
 		newBinariesCommand(shared), newEnvtestCommand(shared), newKubectlCommand(shared), newImageCommand(shared),
+		newNodeImageCommand(shared), newEngineUpCommand(shared), newEngineDownCommand(shared), newRuntimeCommand(),
 	)
 	return root
 }
@@ -89,16 +93,25 @@ func (s *settings) resolve() error {
 		return err
 	}
 	if s.kubeconfig == "" {
-		s.kubeconfig = filepath.Join(".cluster", "kubeconfig")
+		s.kubeconfig = defaultKubeconfig(s.mode)
 	}
 	s.kubeconfig = s.path(s.kubeconfig)
-	if s.mode != "local" && s.mode != "kind" {
+	if s.mode != "local" && s.mode != modeKind {
 		return fmt.Errorf("cluster mode %q: use local or kind", s.mode)
 	}
 	if !slices.Contains(argoVersions(), s.argoVersion) {
 		return fmt.Errorf("version %q of Argo Workflows is not pinned: use %s", s.argoVersion, strings.Join(argoVersions(), " or "))
 	}
 	return nil
+}
+
+// defaultKubeconfig keeps the two modes apart, because both clusters of a checkout may run at once.
+func defaultKubeconfig(mode string) string {
+	file := "kubeconfig"
+	if mode == modeKind {
+		file = "kind-kubeconfig"
+	}
+	return filepath.Join(".cluster", file)
 }
 
 // path resolves a relative path against the repository's root, because "go run -C" changes the working folder.

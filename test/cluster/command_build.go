@@ -16,7 +16,7 @@ func newBinariesCommand(shared *settings) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			programs := append(binaries.ControlPlane(), shared.argoPrograms()...)
-			if shared.mode == "kind" {
+			if shared.mode == modeKind {
 				programs = []binaries.Program{binaries.Kind, binaries.Kubectl}
 			}
 			set, err := shared.binaryCache().Ensure(command.Context(), programs)

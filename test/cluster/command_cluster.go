@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/binaries"
-	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/kind"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/images"
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/local"
 )
 
@@ -33,7 +33,7 @@ func newUpCommand(shared *settings) *cobra.Command {
 }
 
 func (s *settings) up(ctx context.Context, options local.Options) error {
-	if s.mode == "kind" {
+	if s.mode == modeKind {
 		return s.upKind(ctx)
 	}
 	if err := local.EnsureRequirements(ctx, os.Stderr); err != nil {
@@ -43,7 +43,9 @@ func (s *settings) up(ctx context.Context, options local.Options) error {
 	if err != nil {
 		return err
 	}
-	archives, err := s.packImages(built)
+	archives, err := packImages(append(s.argoImages(built), images.Request{
+		Binary: built.Path(binaries.Pause), Name: pauseImage, Entrypoint: "pause", User: "65535",
+	}))
 	if err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func newDownCommand(shared *settings) *cobra.Command {
 		Short: "Remove the cluster and all that belongs to it",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if shared.mode == "kind" {
+			if shared.mode == modeKind {
 				return shared.downKind(command.Context())
 			}
 			return local.Down(command.Context(), local.Options{
@@ -133,8 +135,8 @@ func newLoadCommand(shared *settings) *cobra.Command {
 			for i := range files {
 				files[i] = shared.path(files[i])
 			}
-			if shared.mode == "kind" {
-				cluster, err := shared.kindCluster(command.Context())
+			if shared.mode == modeKind {
+				cluster, _, err := shared.kindCluster(command.Context())
 				if err != nil {
 					return err
 				}
@@ -147,40 +149,4 @@ func newLoadCommand(shared *settings) *cobra.Command {
 			return err
 		},
 	}
-}
-
-func (s *settings) upKind(ctx context.Context) error {
-	cluster, err := s.kindCluster(ctx)
-	if err != nil {
-		return err
-	}
-	if err := cluster.Create(ctx); err != nil {
-		return err
-	}
-	built, err := s.binaryCache().Ensure(ctx, []binaries.Program{binaries.Kubectl})
-	if err != nil {
-		return err
-	}
-	installation, err := s.argoInstallation(ctx)
-	if err != nil {
-		return err
-	}
-	installation.Kubectl = built.Path(binaries.Kubectl)
-	return installation.Install(ctx, s.kubeconfig)
-}
-
-func (s *settings) downKind(ctx context.Context) error {
-	cluster, err := s.kindCluster(ctx)
-	if err != nil {
-		return err
-	}
-	return cluster.Delete(ctx)
-}
-
-func (s *settings) kindCluster(ctx context.Context) (kind.Cluster, error) {
-	built, err := s.binaryCache().Ensure(ctx, []binaries.Program{binaries.Kind})
-	if err != nil {
-		return kind.Cluster{}, err
-	}
-	return kind.Cluster{Name: s.name, Kind: built.Path(binaries.Kind), Kubeconfig: s.kubeconfig, Progress: os.Stderr}, nil
 }

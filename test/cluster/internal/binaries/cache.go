@@ -67,6 +67,12 @@ func (c *Cache) Ensure(ctx context.Context, programs []Program) (Set, error) {
 	return asSet(wanted), nil
 }
 
+// Locate returns the given programs without building them: their files may be missing.
+func (c *Cache) Locate(ctx context.Context, programs []Program) (Set, error) {
+	located, err := c.locate(ctx, programs)
+	return asSet(located), err
+}
+
 // locate says where each program is, or would be once it is built.
 func (c *Cache) locate(ctx context.Context, programs []Program) ([]Built, error) {
 	toolchain, err := findToolchain(ctx, c.Pins)

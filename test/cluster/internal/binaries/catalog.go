@@ -71,6 +71,7 @@ var (
 	KubeAPIServer         = kubernetesProgram("kube-apiserver")
 	KubeControllerManager = kubernetesProgram("kube-controller-manager")
 	KubeScheduler         = kubernetesProgram("kube-scheduler")
+	KubeProxy             = kubernetesProgram("kube-proxy")
 	Kubelet               = kubernetesProgram("kubelet")
 	Kubeadm               = kubernetesProgram("kubeadm")
 	Kubectl               = kubernetesProgram("kubectl")
@@ -83,10 +84,12 @@ var (
 	ContainerdShim = Program{
 		Name: "containerd-shim-runc-v2", Package: containerdModule + "/cmd/containerd-shim-runc-v2", Module: containerd,
 	}
-	Bridge    = Program{Name: "bridge", Package: cniModule + "/plugins/main/bridge", Module: cni}
-	Loopback  = Program{Name: "loopback", Package: cniModule + "/plugins/main/loopback", Module: cni}
-	HostLocal = Program{Name: "host-local", Package: cniModule + "/plugins/ipam/host-local", Module: cni}
-	Pause     = Program{
+	Ctr          = Program{Name: "ctr", Package: containerdModule + "/cmd/ctr", Module: containerd}
+	Bridge       = Program{Name: "bridge", Package: cniModule + "/plugins/main/bridge", Module: cni}
+	PointToPoint = Program{Name: "ptp", Package: cniModule + "/plugins/main/ptp", Module: cni}
+	Loopback     = Program{Name: "loopback", Package: cniModule + "/plugins/main/loopback", Module: cni}
+	HostLocal    = Program{Name: "host-local", Package: cniModule + "/plugins/ipam/host-local", Module: cni}
+	Pause        = Program{
 		Name: "pause", Package: "github.com/kubernaut-io/workflowexecution/test/cluster/pins/pause", Module: pause,
 	}
 	// Kind is used where a container engine runs.
@@ -102,6 +105,14 @@ func ControlPlane() []Program {
 	return []Program{
 		KubeAPIServer, KubeControllerManager, KubeScheduler, Kubelet, Kubeadm, Kubectl,
 		Etcd, Containerd, ContainerdShim, Bridge, Loopback, HostLocal, Pause,
+	}
+}
+
+// KindNode lists what the image of kind's nodes is made of, besides kind itself.
+func KindNode() []Program {
+	return []Program{
+		KubeAPIServer, KubeControllerManager, KubeScheduler, KubeProxy, Kubelet, Kubeadm, Kubectl,
+		Etcd, Containerd, ContainerdShim, Ctr, PointToPoint, Loopback, HostLocal, Pause,
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package images packs a static executable as an image of one layer, without a container engine. The same input yields the same bytes.
-// An image holds the executable and an empty /tmp and nothing else: no shell, no certificates, no user database.
+// Package images writes images as archives, without a container engine. It packs a static executable as an image of one layer, which
+// holds it and an empty /tmp and nothing else: no shell, no certificates, no user database. The same input yields the same bytes.
 package images
 
 import (
@@ -46,18 +46,23 @@ var epoch = time.Unix(0, 0).UTC()
 
 // WriteArchive writes an image as an archive that "docker load", containerd and kind read.
 func WriteArchive(request Request, file string) error {
-	if err := writeArchive(request, file); err != nil {
+	image, err := build(request)
+	if err != nil {
 		return fmt.Errorf("pack %s as image %s: %w", request.Binary, request.Name, err)
+	}
+	return Write(request.Name, image, file)
+}
+
+// Write writes an image as such an archive. The file appears only once it is complete.
+func Write(imageName string, image v1.Image, file string) error {
+	if err := writeArchive(imageName, image, file); err != nil {
+		return fmt.Errorf("write image %s: %w", imageName, err)
 	}
 	return nil
 }
 
-func writeArchive(request Request, file string) (err error) {
-	tag, err := name.NewTag(request.Name, name.StrictValidation)
-	if err != nil {
-		return err
-	}
-	image, err := build(request)
+func writeArchive(imageName string, image v1.Image, file string) (err error) {
+	tag, err := name.NewTag(imageName, name.StrictValidation)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
@@ -133,5 +136,49 @@ func TestRefused(t *testing.T) {
 		if _, err := os.Stat(file); err == nil {
 			t.Errorf("WriteArchive(%+v) leaves a file behind", request)
 		}
+	}
+}
+
+func TestLayerFromFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "layer.tar")
+	want := []byte("the bytes of a layer")
+	if err := os.WriteFile(file, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := LayerFromFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	if err := Write("localhost/layered:v1", image, archive); err != nil {
+		t.Fatal(err)
+	}
+	// The library checks digests and sizes against the bytes.
+	read, err := tarball.ImageFromPath(archive, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := read.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("the image has %d layers, %v", len(layers), err)
+	}
+	content, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(content)
+	if err := errors.Join(err, content.Close()); err != nil || !bytes.Equal(want, got) {
+		t.Errorf("the layer holds %q, %v", got, err)
+	}
+	id, err := layers[0].DiffID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digest, _, err := v1.SHA256(bytes.NewReader(want)); err != nil || id != digest {
+		t.Errorf("the layer is called %s, %v, want %s", id, err, digest)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
 const (
@@ -44,8 +46,8 @@ func (r record) find(component string) (recordedProcess, error) {
 }
 
 func (r record) isRunning(known recordedProcess) bool {
-	boot, err := bootIdentifier()
-	current, alive := readProcess(known.PID)
+	boot, err := process.BootIdentifier()
+	current, alive := process.Read(known.PID)
 	return err == nil && boot == r.Boot && alive && current.Started == known.Started
 }
 

@@ -9,40 +9,42 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
 func TestBelongs(t *testing.T) {
 	cluster := newLayout("/cache/clusters", "wfe-1")
 	recorded := record{Boot: "this", Processes: []recordedProcess{{Name: "etcd", PID: 10, Started: 100}}}
 	for name, test := range map[string]struct {
-		candidate process
+		candidate process.Process
 		boot      string
 		want      bool
 		reason    string
 	}{
-		"recorded":               {process{PID: 10, Started: 100}, "this", true, "identifier and start time are those of the record"},
-		"identifier used again":  {process{PID: 10, Started: 101}, "this", false, "another process has the identifier now"},
-		"recorded before a boot": {process{PID: 10, Started: 100}, "another", false, "start times begin anew with each boot"},
+		"recorded":               {process.Process{PID: 10, Started: 100}, "this", true, "identifier and start time are those of the record"},
+		"identifier used again":  {process.Process{PID: 10, Started: 101}, "this", false, "another process has the identifier now"},
+		"recorded before a boot": {process.Process{PID: 10, Started: 100}, "another", false, "start times begin anew with each boot"},
 		"our executable": {
-			process{PID: 11, Executable: "/cache/clusters/wfe-1/bin/containerd-shim-runc-v2"}, "this", true, "nobody else runs these files",
+			process.Process{PID: 11, Executable: "/cache/clusters/wfe-1/bin/containerd-shim-runc-v2"}, "this", true, "nobody else runs these files",
 		},
 		"our executable by its name": {
-			process{PID: 11, Argument0: "/cache/clusters/wfe-1/bin/etcd"}, "this", true, "the file itself may be gone",
+			process.Process{PID: 11, Argument0: "/cache/clusters/wfe-1/bin/etcd"}, "this", true, "the file itself may be gone",
 		},
 		"a pod's process": {
-			process{PID: 12, Executable: "/program", Cgroups: []string{"/", "/wfe-1/kubepods/pod1/x"}}, "this", true, "it runs in our cgroup",
+			process.Process{PID: 12, Executable: "/program", Cgroups: []string{"/", "/wfe-1/kubepods/pod1/x"}}, "this", true, "it runs in our cgroup",
 		},
 		"the cache's executable": {
-			process{PID: 13, Executable: "/cache/bin/etcd/v3/etcd"}, "this", false, "an envtest may run it",
+			process.Process{PID: 13, Executable: "/cache/bin/etcd/v3/etcd"}, "this", false, "an envtest may run it",
 		},
 		"another cluster's executable": {
-			process{PID: 14, Executable: "/cache/clusters/wfe-10/bin/etcd"}, "this", false, "its name merely starts with ours",
+			process.Process{PID: 14, Executable: "/cache/clusters/wfe-10/bin/etcd"}, "this", false, "its name merely starts with ours",
 		},
 		"another cluster's pod": {
-			process{PID: 15, Cgroups: []string{"/wfe-10/kubepods/pod1/x"}}, "this", false, "its name merely starts with ours",
+			process.Process{PID: 15, Cgroups: []string{"/wfe-10/kubepods/pod1/x"}}, "this", false, "its name merely starts with ours",
 		},
 		"a pager that shows a log": {
-			process{PID: 16, Executable: "/usr/bin/less", Argument0: "less"}, "this", false, "it only mentions the folder",
+			process.Process{PID: 16, Executable: "/usr/bin/less", Argument0: "less"}, "this", false, "it only mentions the folder",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,41 +70,6 @@ func TestIsAbandoned(t *testing.T) {
 		if got := isAbandoned(record{Checkout: test.checkout}, exists); got != test.want {
 			t.Errorf("%s: isAbandoned() = %t, want %t: %s", name, got, test.want, test.reason)
 		}
-	}
-}
-
-func TestParseStat(t *testing.T) {
-	const rest = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20"
-	for name, test := range map[string]struct {
-		stat    string
-		state   string
-		started uint64
-		ok      bool
-	}{
-		"plain":                  {"12 (etcd)" + rest, "S", 4242, true},
-		"parentheses in a name":  {"12 (a) R (b)" + rest, "S", 4242, true},
-		"cut off":                {"12 (etcd) S 1 2", "", 0, false},
-		"something else":         {"", "", 0, false},
-		"a newline in the name ": {"12 (a\nb)" + rest, "S", 4242, true},
-	} {
-		state, started, ok := parseStat(test.stat)
-		if state != test.state || started != test.started || ok != test.ok {
-			t.Errorf("%s: parseStat() = %q, %d, %t", name, state, started, ok)
-		}
-	}
-}
-
-func TestReadProcess(t *testing.T) {
-	self, alive := readProcess(os.Getpid())
-	if !alive || self.Started == 0 || self.Executable == "" || len(self.Cgroups) == 0 {
-		t.Errorf("readProcess() of this very process = %+v, %t", self, alive)
-	}
-}
-
-func TestParseCgroups(t *testing.T) {
-	got := parseCgroups("3:cpu,cpuacct:/wfe-1/a:b\n0::/unified\n")
-	if diff := cmp.Diff([]string{"/wfe-1/a:b", "/unified"}, got); diff != "" {
-		t.Errorf("parseCgroups() (-want +got):\n%s", diff)
 	}
 }
 

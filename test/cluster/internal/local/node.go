@@ -12,6 +12,8 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/cgroup"
 )
 
 const containerdSocket = "/run/containerd/containerd.sock"
@@ -22,7 +24,8 @@ func startRuntime(starter *starter, options Options) error {
 	if err := writeNodeConfig(cluster, options); err != nil {
 		return err
 	}
-	if err := makeCgroups(cluster); err != nil {
+	// The kubelet expects the parent of the pods' cgroups to exist.
+	if err := cgroup.Make(cluster.cgroup()); err != nil {
 		return err
 	}
 	return onOwnThread(func() error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 )
 
 // record is what a cluster's folder says about it: enough to find its processes again, and to know whether it is still wanted.
@@ -67,13 +66,4 @@ func writeFile(file string, content []byte, mode fs.FileMode) error {
 		return fmt.Errorf("write %s: %w", file, err)
 	}
 	return nil
-}
-
-// bootIdentifier changes with every boot of the machine.
-func bootIdentifier() (string, error) {
-	content, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("read the boot's identifier: %w", err)
-	}
-	return strings.TrimSpace(string(content)), nil
 }

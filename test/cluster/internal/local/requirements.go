@@ -10,6 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/apt"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/cgroup"
 )
 
 // EnsureRequirements checks what the cluster needs from the machine, and installs runc where the distribution is Debian's or Ubuntu's
@@ -24,8 +27,8 @@ func EnsureRequirements(ctx context.Context, progress io.Writer) error {
 		return err
 	}
 	runc := missingRunc(ctx)
-	if runc != nil && len(missing) == 0 && canInstall() {
-		if err := installRunc(ctx, progress); err != nil {
+	if runc != nil && len(missing) == 0 && apt.IsAvailable() {
+		if err := apt.Install(ctx, progress, "runc"); err != nil {
 			return err
 		}
 		runc = missingRunc(ctx)
@@ -49,7 +52,7 @@ func missingFromKernel() ([]string, error) {
 	if !strings.Contains(string(filesystems), "\toverlay\n") && exec.Command("modprobe", "overlay").Run() != nil {
 		missing = append(missing, "the overlay file system (kernel module overlay)")
 	}
-	hierarchies, err := cgroupHierarchies()
+	hierarchies, err := cgroup.Hierarchies()
 	if err != nil {
 		return nil, err
 	}
@@ -80,33 +83,6 @@ func missingRunc(ctx context.Context) error {
 	}
 	if !strings.Contains(string(output), "libseccomp") {
 		return errors.New("a runc that was built with seccomp")
-	}
-	return nil
-}
-
-func canInstall() bool {
-	_, debian := os.Stat("/etc/debian_version")
-	_, apt := exec.LookPath("apt-get")
-	return debian == nil && apt == nil
-}
-
-// installRunc refreshes the list of packages only if it has to.
-func installRunc(ctx context.Context, progress io.Writer) error {
-	fmt.Fprintln(progress, "runc is missing: installing it with apt-get install runc")
-	if err := apt(ctx, "install", "-y", "--no-install-recommends", "runc"); err == nil {
-		return nil
-	}
-	if err := apt(ctx, "update"); err != nil {
-		return err
-	}
-	return apt(ctx, "install", "-y", "--no-install-recommends", "runc")
-}
-
-func apt(ctx context.Context, arguments ...string) error {
-	command := exec.CommandContext(ctx, "apt-get", arguments...)
-	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("apt-get %s: %w\n%s", strings.Join(arguments, " "), err, lastLines(string(output), 10))
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
 // starter starts the cluster's processes and records them.
@@ -58,7 +60,7 @@ func (s *starter) start(component string, arguments ...string) error {
 	}()
 	s.running = append(s.running, running{name: component, ended: ended})
 
-	started, ok := readProcess(command.Process.Pid)
+	started, ok := process.Read(command.Process.Pid)
 	if !ok {
 		return &endedError{component: component}
 	}

@@ -17,7 +17,9 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/cgroup"
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
 const (
@@ -41,7 +43,7 @@ func remove(cluster layout) error {
 	if err := removeLink(cluster); err != nil {
 		return err
 	}
-	if err := removeCgroups(cluster); err != nil {
+	if err := cgroup.Remove(cluster.cgroup()); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(cluster.folder); err != nil {
@@ -52,7 +54,7 @@ func remove(cluster layout) error {
 
 // killProcesses kills until nothing is left: a process that is about to start another may be seen before it does so.
 func killProcesses(cluster layout, recorded record) error {
-	boot, err := bootIdentifier()
+	boot, err := process.BootIdentifier()
 	if err != nil {
 		return err
 	}
@@ -68,40 +70,21 @@ func killProcesses(cluster layout, recorded record) error {
 			return fmt.Errorf("process %d (%s) of the cluster does not end", targets[0].PID, targets[0].Executable)
 		}
 		for _, target := range targets {
-			if err := kill(target); err != nil {
+			if err := process.Signal(target, unix.SIGKILL); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func findProcesses(cluster layout, recorded record, boot string) ([]process, error) {
-	all, err := listProcesses()
+func findProcesses(cluster layout, recorded record, boot string) ([]process.Process, error) {
+	all, err := process.List()
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(candidate process) bool {
+	return slices.DeleteFunc(all, func(candidate process.Process) bool {
 		return candidate.PID == os.Getpid() || !belongs(candidate, cluster, recorded, boot)
 	}), nil
-}
-
-// kill goes through a descriptor of the process, so that it can't hit another one that got the same identifier meanwhile.
-func kill(target process) error {
-	descriptor, err := unix.PidfdOpen(target.PID, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("kill process %d: %w", target.PID, err)
-	}
-	defer func() { _ = unix.Close(descriptor) }()
-	if current, alive := readProcess(target.PID); !alive || current.Started != target.Started {
-		return nil
-	}
-	if err := unix.PidfdSendSignal(descriptor, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill process %d: %w", target.PID, err)
-	}
-	return nil
 }
 
 // unmountAll removes the mounts in the cluster's folder, and makes sure that none is left: removing the folder must not reach

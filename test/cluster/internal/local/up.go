@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
 // Up makes sure that the cluster runs and that install has succeeded on it. It leaves a running, healthy cluster of the same fingerprint
@@ -161,7 +162,7 @@ func (s *starter) prepare(options Options) error {
 	if err := s.cluster.makeFolders(); err != nil {
 		return err
 	}
-	boot, err := bootIdentifier()
+	boot, err := process.BootIdentifier()
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 //go:build linux
 
-package local
+// Package cgroup makes and removes cgroups in every hierarchy of the machine.
+package cgroup
 
 import (
 	"errors"
@@ -14,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupHierarchies returns where the machine's cgroup hierarchies are mounted. On machines with version 1 there are many of them, and
+// Hierarchies returns where the machine's cgroup hierarchies are mounted. On machines with version 1 there are many of them, and
 // often the one of version 2 besides, which the container runtime uses as well.
-func cgroupHierarchies() ([]string, error) {
+func Hierarchies() ([]string, error) {
 	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
 	if err != nil {
 		return nil, fmt.Errorf("find the cgroup hierarchies: %w", err)
@@ -28,28 +29,28 @@ func cgroupHierarchies() ([]string, error) {
 	return places, nil
 }
 
-// makeCgroups makes the parent of the pods' cgroups, which the kubelet expects to exist.
-func makeCgroups(cluster layout) error {
-	hierarchies, err := cgroupHierarchies()
+// Make makes a cgroup in every hierarchy.
+func Make(name string) error {
+	hierarchies, err := Hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, hierarchy := range hierarchies {
-		if err := os.MkdirAll(filepath.Join(hierarchy, cluster.cgroup()), 0o755); err != nil {
-			return fmt.Errorf("make the pods' cgroup: %w", err)
+		if err := os.MkdirAll(filepath.Join(hierarchy, name), 0o755); err != nil {
+			return fmt.Errorf("make cgroup %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// removeCgroups removes the cluster's cgroups, innermost first. They must not hold processes any more.
-func removeCgroups(cluster layout) error {
-	hierarchies, err := cgroupHierarchies()
+// Remove removes a cgroup and those in it, innermost first. They must not hold processes any more.
+func Remove(name string) error {
+	hierarchies, err := Hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, hierarchy := range hierarchies {
-		top := filepath.Join(hierarchy, cluster.cgroup())
+		top := filepath.Join(hierarchy, name)
 		var folders []string
 		err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
@@ -61,7 +62,7 @@ func removeCgroups(cluster layout) error {
 			return nil
 		})
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("list the cluster's cgroups: %w", err)
+			return fmt.Errorf("list cgroups below %s: %w", top, err)
 		}
 		for _, folder := range slices.Backward(folders) {
 			if err := unix.Rmdir(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,18 +1,23 @@
 //go:build linux
 
-package local
+// Package process reads and signals processes of the machine without mistaking one for another: an identifier may be used again, but
+// not with the same start time in the same boot.
+package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-// process is what the sweep needs to know of a running process.
-type process struct {
+// Process is what is known of a running process.
+type Process struct {
 	PID        int
 	Started    uint64
 	Executable string
@@ -20,42 +25,42 @@ type process struct {
 	Cgroups    []string
 }
 
-// listProcesses reads all processes of the machine. Those that end meanwhile are left out.
-func listProcesses() ([]process, error) {
+// List reads all processes of the machine. Those that end meanwhile are left out.
+func List() ([]Process, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
-	var all []process
+	var all []Process
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil {
 			continue
 		}
-		if read, ok := readProcess(pid); ok {
+		if read, ok := Read(pid); ok {
 			all = append(all, read)
 		}
 	}
 	return all, nil
 }
 
-// readProcess is false for processes that have ended, those that nobody has waited for yet included.
-func readProcess(pid int) (process, bool) {
+// Read is false for processes that have ended, those that nobody has waited for yet included.
+func Read(pid int) (Process, bool) {
 	folder := filepath.Join("/proc", strconv.Itoa(pid))
 	stat, err := os.ReadFile(filepath.Join(folder, "stat"))
 	if err != nil {
-		return process{}, false
+		return Process{}, false
 	}
 	state, started, ok := parseStat(string(stat))
 	if !ok || state == "Z" || state == "X" {
-		return process{}, false
+		return Process{}, false
 	}
 	// What can't be read is left empty: kernel threads have no executable, for example.
 	executable, _ := os.Readlink(filepath.Join(folder, "exe"))
 	commandLine, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
 	argument0, _, _ := bytes.Cut(commandLine, []byte{0})
 	cgroups, _ := os.ReadFile(filepath.Join(folder, "cgroup"))
-	return process{
+	return Process{
 		PID: pid, Started: started,
 		Executable: strings.TrimSuffix(executable, " (deleted)"),
 		Argument0:  string(argument0),
@@ -90,24 +95,30 @@ func parseCgroups(content string) []string {
 	return paths
 }
 
-// belongs decides whether a process is part of the cluster: by its record, by an executable in the cluster's folder, or by a cgroup
-// below the cluster's. A process that merely mentions the folder, such as a pager that shows a log, does not belong to it.
-func belongs(candidate process, cluster layout, recorded record, boot string) bool {
-	if recorded.Boot == boot {
-		for _, known := range recorded.Processes {
-			if known.PID == candidate.PID && known.Started == candidate.Started {
-				return true
-			}
-		}
+// Signal goes through a descriptor of the process, so that it can't hit another one that got the same identifier meanwhile.
+func Signal(target Process, signal unix.Signal) error {
+	descriptor, err := unix.PidfdOpen(target.PID, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
 	}
-	binaries := cluster.path("bin") + "/"
-	if strings.HasPrefix(candidate.Executable, binaries) || strings.HasPrefix(candidate.Argument0, binaries) {
-		return true
+	if err != nil {
+		return fmt.Errorf("signal process %d: %w", target.PID, err)
 	}
-	for _, cgroup := range candidate.Cgroups {
-		if strings.HasPrefix(cgroup, "/"+cluster.cgroup()+"/") {
-			return true
-		}
+	defer func() { _ = unix.Close(descriptor) }()
+	if current, alive := Read(target.PID); !alive || current.Started != target.Started {
+		return nil
 	}
-	return false
+	if err := unix.PidfdSendSignal(descriptor, signal, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("signal process %d: %w", target.PID, err)
+	}
+	return nil
+}
+
+// BootIdentifier changes with every boot of the machine.
+func BootIdentifier() (string, error) {
+	content, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read the boot's identifier: %w", err)
+	}
+	return strings.TrimSpace(string(content)), nil
 }

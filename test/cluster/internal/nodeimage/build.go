@@ -1,0 +1,173 @@
+package nodeimage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/binaries"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/images"
+)
+
+// archive is an image that the node starts with.
+type archive struct{ name, file string }
+
+// controlPlane is what kubeadm runs as pods, and the image of their sandboxes. kube-proxy is a service of the node instead, because it
+// needs the node's nft.
+var controlPlane = []binaries.Program{
+	binaries.KubeAPIServer, binaries.KubeControllerManager, binaries.KubeScheduler, binaries.Etcd, binaries.Pause,
+}
+
+// Build makes the image from built programs and the folder of kind's module, or does nothing if it is there.
+func (r Recipe) Build(ctx context.Context, kindModule string, progress io.Writer) error {
+	if err := Requirements(); err != nil {
+		return err
+	}
+	release, err := filelock.Acquire(ctx, filepath.Join(r.Folder, "lock"), func() {
+		fmt.Fprintln(progress, "waiting for another build of the node image …")
+	})
+	if err != nil {
+		return err
+	}
+	defer release()
+	if built, err := r.IsBuilt(); err != nil || built {
+		return err
+	}
+	scratch := filepath.Join(r.Folder, "unfinished")
+	if err := os.RemoveAll(scratch); err != nil {
+		return fmt.Errorf("remove an unfinished node image: %w", err)
+	}
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		return fmt.Errorf("make the node image: %w", err)
+	}
+	return errors.Join(r.build(ctx, kindModule, scratch, progress), os.RemoveAll(scratch))
+}
+
+func (r Recipe) build(ctx context.Context, kindModule, scratch string, progress io.Writer) error {
+	if err := r.makeBase(ctx, scratch, progress); err != nil {
+		return fmt.Errorf("make the node image's base: %w", err)
+	}
+	fmt.Fprintln(progress, "packing the node image …")
+	archives, err := r.packImages(ctx, scratch)
+	if err != nil {
+		return err
+	}
+	nodes, err := contents(ctx, kindFilesFolder(kindModule), r.Programs, archives)
+	if err != nil {
+		return fmt.Errorf("collect the node image's files: %w", err)
+	}
+	top := filepath.Join(scratch, "node.tar")
+	if err := writeLayer(top, nodes); err != nil {
+		return fmt.Errorf("write the node image's files: %w", err)
+	}
+	image, err := assemble(r.baseArchive(), top)
+	if err != nil {
+		return fmt.Errorf("assemble the node image: %w", err)
+	}
+	name, err := r.Name()
+	if err != nil {
+		return err
+	}
+	file, err := r.Archive()
+	if err != nil {
+		return err
+	}
+	return images.Write(name, image, file)
+}
+
+func writeLayer(file string, nodes []node) (err error) {
+	handle, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, handle.Close()) }()
+	return writeTree(handle, nodes)
+}
+
+// assemble lays the layers on each other and says how an engine starts the node, as kind's own image does.
+func assemble(layers ...string) (v1.Image, error) {
+	image := empty.Image
+	for _, file := range layers {
+		layer, err := images.LayerFromFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if image, err = mutate.AppendLayers(image, layer); err != nil {
+			return nil, err
+		}
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", runtime.GOARCH
+	config.Config = v1.Config{
+		Env:        []string{"container=docker", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Entrypoint: []string{"/usr/local/bin/entrypoint", "/sbin/init"},
+		StopSignal: "SIGRTMIN+3",
+	}
+	return mutate.ConfigFile(image, config)
+}
+
+// packImages packs the control plane under the names that kubeadm will look for.
+func (r Recipe) packImages(ctx context.Context, folder string) ([]archive, error) {
+	output, err := exec.CommandContext(ctx, r.Programs.Path(binaries.Kubeadm),
+		"config", "images", "list", "--kubernetes-version", r.kubernetesVersion()).Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask kubeadm for its images: %w", err)
+	}
+	requests, err := imageRequests(strings.Fields(string(output)), r.Programs)
+	if err != nil {
+		return nil, err
+	}
+	var archives []archive
+	for _, request := range requests {
+		file := filepath.Join(folder, filepath.Base(request.Binary)+".tar")
+		if err := images.WriteArchive(request, file); err != nil {
+			return nil, err
+		}
+		archives = append(archives, archive{name: request.Name, file: file})
+	}
+	return archives, nil
+}
+
+// imageRequests finds the names of the control plane's images in what kubeadm lists. It runs them as root, because the keys are root's.
+func imageRequests(names []string, programs binaries.Set) ([]images.Request, error) {
+	var requests []images.Request
+	for _, program := range controlPlane {
+		var found string
+		for _, name := range names {
+			if path.Base(repositoryOf(name)) == program.Name {
+				found = name
+			}
+		}
+		if found == "" {
+			return nil, fmt.Errorf("kubeadm lists no image of %s among %s", program.Name, strings.Join(names, ", "))
+		}
+		requests = append(requests, images.Request{
+			Binary: programs.Path(program), Name: found, Entrypoint: "usr/local/bin/" + program.Name, User: "0",
+		})
+	}
+	return requests, nil
+}
+
+// repositoryOf cuts off the tag of an image's name.
+func repositoryOf(name string) string {
+	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
+		return name[:colon]
+	}
+	return name
+}
