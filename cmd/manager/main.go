@@ -152,13 +152,6 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 
 func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 	recorder := metrics.NewRecorder()
-	source := controllers.Source{Cache: mgr.GetClient(), Now: time.Now}
-	collector := metrics.NewCollector(source, time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
-	for _, c := range []prometheus.Collector{recorder, collector} {
-		if err := ctrlmetrics.Registry.Register(c); err != nil {
-			return fmt.Errorf("register the metrics: %w", err)
-		}
-	}
 	reconciler := &controllers.Reconciler{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
@@ -166,6 +159,13 @@ func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 		Events:   mgr.GetEventRecorder("workflowexecution-controller"),
 		Metrics:  recorder,
 		Settings: o.settings,
+	}
+	source := controllers.Source{Cache: mgr.GetClient(), Now: time.Now, Broken: reconciler.CountBrokenTemplates}
+	collector := metrics.NewCollector(source, time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
+	for _, c := range []prometheus.Collector{recorder, collector} {
+		if err := ctrlmetrics.Registry.Register(c); err != nil {
+			return fmt.Errorf("register the metrics: %w", err)
+		}
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
