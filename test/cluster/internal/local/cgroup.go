@@ -29,13 +29,13 @@ func cgroupHierarchies() ([]string, error) {
 }
 
 // makeCgroups makes the parent of the pods' cgroups, which the kubelet expects to exist.
-func makeCgroups(cluster layout) error {
+func makeCgroups(name string) error {
 	hierarchies, err := cgroupHierarchies()
 	if err != nil {
 		return err
 	}
 	for _, hierarchy := range hierarchies {
-		if err := os.MkdirAll(filepath.Join(hierarchy, cluster.cgroup()), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(hierarchy, name), 0o755); err != nil {
 			return fmt.Errorf("make the pods' cgroup: %w", err)
 		}
 	}
@@ -43,13 +43,13 @@ func makeCgroups(cluster layout) error {
 }
 
 // removeCgroups removes the cluster's cgroups, innermost first. They must not hold processes any more.
-func removeCgroups(cluster layout) error {
+func removeCgroups(name string) error {
 	hierarchies, err := cgroupHierarchies()
 	if err != nil {
 		return err
 	}
 	for _, hierarchy := range hierarchies {
-		top := filepath.Join(hierarchy, cluster.cgroup())
+		top := filepath.Join(hierarchy, name)
 		var folders []string
 		err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {

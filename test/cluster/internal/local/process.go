@@ -105,8 +105,10 @@ func belongs(candidate process, cluster layout, recorded record, boot string) bo
 		return true
 	}
 	for _, cgroup := range candidate.Cgroups {
-		if strings.HasPrefix(cgroup, "/"+cluster.cgroup()+"/") {
-			return true
+		for _, n := range nodes {
+			if strings.HasPrefix(cgroup, "/"+n.cgroup(cluster)+"/") {
+				return true
+			}
 		}
 	}
 	return false

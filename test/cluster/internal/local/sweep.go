@@ -41,8 +41,10 @@ func remove(cluster layout) error {
 	if err := removeLink(cluster); err != nil {
 		return err
 	}
-	if err := removeCgroups(cluster); err != nil {
-		return err
+	for _, n := range nodes {
+		if err := removeCgroups(n.cgroup(cluster)); err != nil {
+			return err
+		}
 	}
 	if err := os.RemoveAll(cluster.folder); err != nil {
 		return fmt.Errorf("remove the cluster's folder: %w", err)
