@@ -80,7 +80,12 @@ type Source struct {
 	Cache client.Reader
 	// Now tells the time.
 	Now func() time.Time
+	// Broken counts the broken templates of the catalog.
+	Broken func(ctx context.Context) (int, error)
 }
+
+// CountBrokenTemplates counts the templates that carry the label of an action and are none.
+func (s Source) CountBrokenTemplates(ctx context.Context) (int, error) { return s.Broken(ctx) }
 
 // VisitUnended visits every execution that has not ended.
 func (s Source) VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error {

@@ -2,11 +2,10 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
@@ -15,8 +14,7 @@ import (
 )
 
 // catalog reads the named actions from the cache, or from the API server where the cache may be behind. An action that
-// does not exist is simply not in it; one whose template is broken, or that two templates of the same kind claim, is not
-// in it either, and the log says why.
+// does not exist is simply not in it, and neither is one whose templates are broken.
 func (r *Reconciler) catalog(ctx context.Context, namespace string, names []string) (translate.Catalog, error) {
 	catalog := make(translate.Catalog, len(names))
 	for _, name := range names {
@@ -36,38 +34,42 @@ func (r *Reconciler) catalog(ctx context.Context, namespace string, names []stri
 }
 
 func (r *Reconciler) lookUpAction(ctx context.Context, reader client.Reader, namespace, name string) (*translate.Action, error) {
-	if r.Settings.NamespacedActions {
-		templates := &wfv1.WorkflowTemplateList{}
-		err := reader.List(ctx, templates, client.InNamespace(namespace), client.MatchingLabels{wfev1.LabelAction: name})
-		if err != nil {
-			return nil, fmt.Errorf("list WorkflowTemplates: %w", err)
-		}
-		if n := len(templates.Items); n > 0 {
-			t := &templates.Items[0]
-			return readAction(ctx, "WorkflowTemplate", n, t.ObjectMeta, &t.Spec), nil
-		}
+	claims, err := r.claims(ctx, reader, namespace, client.MatchingLabels{wfev1.LabelAction: name})
+	if err != nil {
+		return nil, err
 	}
-	templates := &wfv1.ClusterWorkflowTemplateList{}
-	if err := reader.List(ctx, templates, client.MatchingLabels{wfev1.LabelAction: name}); err != nil {
-		return nil, fmt.Errorf("list ClusterWorkflowTemplates: %w", err)
-	}
-	if len(templates.Items) == 0 {
-		return nil, nil
-	}
-	t := &templates.Items[0]
-	return readAction(ctx, "ClusterWorkflowTemplate", len(templates.Items), t.ObjectMeta, &t.Spec), nil
+	return translate.NewCatalog(claims)[name], nil
 }
 
-// readAction is nil for a template that is not an action; the log says why.
-func readAction(ctx context.Context, kind string, claims int, meta metav1.ObjectMeta, spec *wfv1.WorkflowSpec) *translate.Action {
-	if claims > 1 {
-		log.FromContext(ctx).Info("more than one template claims an action", "action", meta.Labels[wfev1.LabelAction], "kind", kind, "templates", claims)
-		return nil
+// claims judges the cluster's templates and, if they count here, those of the namespace, or of all where none is named.
+func (r *Reconciler) claims(ctx context.Context, reader client.Reader, namespace string, which client.ListOption) ([]translate.Claim, error) {
+	var found []translate.Template
+	cluster := &wfv1.ClusterWorkflowTemplateList{}
+	// The templates are only read, and what is kept of them is copied.
+	if err := reader.List(ctx, cluster, which, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list ClusterWorkflowTemplates: %w", err)
 	}
-	action, err := translate.NewAction(kind, meta, spec)
-	if err != nil {
-		log.FromContext(ctx).Info("a template of the catalog is broken", "action", meta.Labels[wfev1.LabelAction], "problem", err.Error())
-		return nil
+	for i := range cluster.Items {
+		found = append(found, &cluster.Items[i])
 	}
-	return action
+	if r.Settings.NamespacedActions {
+		namespaced := &wfv1.WorkflowTemplateList{}
+		if err := reader.List(ctx, namespaced, client.InNamespace(namespace), which, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("list WorkflowTemplates: %w", err)
+		}
+		for i := range namespaced.Items {
+			found = append(found, &namespaced.Items[i])
+		}
+	}
+	return translate.NewClaims(found), nil
+}
+
+// CountBrokenTemplates counts the templates that carry the label of an action and are none. While Argo is not installed
+// nobody knows.
+func (r *Reconciler) CountBrokenTemplates(ctx context.Context) (int, error) {
+	if !r.engine.isAvailable() {
+		return 0, errors.New("Argo Workflows is not installed") //nolint:staticcheck // a name
+	}
+	claims, err := r.claims(ctx, r.Client, "", client.HasLabels{wfev1.LabelAction})
+	return len(translate.Broken(claims)), err
 }

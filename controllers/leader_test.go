@@ -49,11 +49,6 @@ func lead() {
 	Expect(err).NotTo(HaveOccurred())
 
 	recorder := metrics.NewRecorder(metrics.WithClock(moment.Now))
-	source := controllers.Source{Cache: mgr.GetClient(), Now: moment.Now}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(recorder, metrics.NewCollector(source, moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
-	registries = append(registries, registry)
-
 	reconciler := &controllers.Reconciler{
 		Client:     mgr.GetClient(),
 		Live:       calls.tap(live, true),
@@ -67,6 +62,10 @@ func lead() {
 			Workflow:       translate.Options{ServiceAccountName: serviceAccount, InstanceID: "blue"},
 		},
 	}
+	source := controllers.Source{Cache: mgr.GetClient(), Now: moment.Now, Broken: reconciler.CountBrokenTemplates}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(recorder, metrics.NewCollector(source, moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
+	registries = append(registries, registry)
 	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)

@@ -55,6 +55,7 @@ type Reconciler struct {
 	locks      locks
 	written    written
 	preflights preflights
+	told       told
 }
 
 // Reconcile brings one execution a step further. Errors are those of the API server and are retried with a backoff;

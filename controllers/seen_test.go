@@ -69,16 +69,18 @@ func eventsOf(wfe *wfev1.WorkflowExecution) func() []string {
 	return func() []string {
 		list := &eventsv1.EventList{}
 		Expect(admin.List(ctx, list, client.InNamespace(wfe.Namespace))).To(Succeed())
-		slices.SortStableFunc(list.Items, func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
 		var events []string
-		for i := range list.Items {
-			e := &list.Items[i]
+		for _, e := range inOrder(list.Items) {
 			if e.Regarding.Kind == wfev1.Kind && e.Regarding.UID == wfe.UID {
 				events = append(events, e.Type+" "+e.Reason+": "+e.Note)
 			}
 		}
 		return events
 	}
+}
+
+func inOrder(events []eventsv1.Event) []eventsv1.Event {
+	return slices.SortedStableFunc(slices.Values(events), func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
 }
 
 // kstatus is what kubectl wait, Argo CD and Flux make of an execution (sigs.k8s.io/cli-utils, pkg/kstatus).

@@ -67,11 +67,3 @@ func givesWay(before, after *wfev1.WorkflowExecution) bool {
 	return after.Status.Phase.IsTerminal() && !before.Status.Phase.IsTerminal() ||
 		after.Spec.Suspended && !before.Spec.Suspended && after.Status.WorkflowRef == nil
 }
-
-// learnActions tells the metrics which actions there are, so that their series exist before the first step runs.
-func (r *Reconciler) learnActions() handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
-		r.Metrics.SetActions([]string{object.GetLabels()[wfev1.LabelAction]})
-		return nil
-	})
-}

@@ -33,9 +33,11 @@ type Action struct {
 	Name string
 	// Source names the object that the action was read from, as Kind/name.
 	Source string
+	// Summary is what the template's description says; empty if it has none.
+	Summary string
 	// Parameters are the inputs, in the template's order.
 	Parameters []ActionParameter
-	// Outputs are the names of the outputs, in the template's order.
+	// Outputs are the outputs, in the template's order.
 	Outputs []ActionOutput
 
 	template wfv1.Template
@@ -72,7 +74,7 @@ type Catalog map[string]*Action
 // template breaks the catalog's contract: the entrypoint is a container, script or resource template, everything that
 // counts is inside it, each output has a default, and no input is spliced into a command or a script.
 func NewAction(kind string, meta metav1.ObjectMeta, spec *wfv1.WorkflowSpec) (*Action, error) {
-	a := &Action{Name: meta.Labels[wfev1.LabelAction], Source: kind + "/" + meta.Name}
+	a := &Action{Name: meta.Labels[wfev1.LabelAction], Source: kind + "/" + meta.Name, Summary: meta.Annotations[descriptionAnnotation]}
 	if !isName(a.Name, 63) {
 		return nil, fmt.Errorf("%s: label %s: %q is not a name of lower-case letters, digits and hyphens", a.Source, wfev1.LabelAction, a.Name)
 	}

@@ -41,13 +41,14 @@ func TestNewAction(t *testing.T) {
 	template := newTemplate()
 	template.Annotations[wfev1.AnnotationBase64Parameters] = " path ,"
 	template.Annotations[wfev1.AnnotationBase64Outputs] = "freed"
+	template.Annotations["workflows.argoproj.io/description"] = "Tidies up."
 	before := template.DeepCopy()
 	got, err := NewAction("ClusterWorkflowTemplate", template.ObjectMeta, &template.Spec)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &Action{
-		Name: "tidy-up", Source: "ClusterWorkflowTemplate/tidy",
+		Name: "tidy-up", Source: "ClusterWorkflowTemplate/tidy", Summary: "Tidies up.",
 		Parameters: []ActionParameter{
 			{Name: "path", Description: "What to tidy.", Base64: true},
 			{Name: "mode", Default: ptr.To("soft"), Enum: []string{"soft", "hard"}},

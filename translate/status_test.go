@@ -259,7 +259,7 @@ func TestStepsOfApprovals(t *testing.T) {
 		},
 		"Expired": {
 			reason: "Nobody's decision is no rejection.",
-			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, ran(10, 40), says(Expire(newWorkflow(""), "a", 30).message)),
+			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, ran(10, 40), says(Expire(newWorkflow(""), "a", 30).Message)),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(10), CompletionTime: atPtr(40),
 				Reason: wfev1.ReasonApprovalTimeout, Message: "nobody decided within 30 s",

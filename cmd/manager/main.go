@@ -157,13 +157,6 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 
 func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 	recorder := metrics.NewRecorder()
-	source := controllers.Source{Cache: mgr.GetClient(), Now: time.Now}
-	collector := metrics.NewCollector(source, time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
-	for _, c := range []prometheus.Collector{recorder, collector} {
-		if err := ctrlmetrics.Registry.Register(c); err != nil {
-			return fmt.Errorf("register the metrics: %w", err)
-		}
-	}
 	argoServer, err := newArgoServer(mgr.GetConfig(), o)
 	if err != nil {
 		return err
@@ -176,6 +169,13 @@ func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 		Metrics:    recorder,
 		Settings:   o.settings,
 		ArgoServer: argoServer,
+	}
+	source := controllers.Source{Cache: mgr.GetClient(), Now: time.Now, Broken: reconciler.CountBrokenTemplates}
+	collector := metrics.NewCollector(source, time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
+	for _, c := range []prometheus.Collector{recorder, collector} {
+		if err := ctrlmetrics.Registry.Register(c); err != nil {
+			return fmt.Errorf("register the metrics: %w", err)
+		}
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)

@@ -32,6 +32,8 @@ type Source interface {
 	// VisitEndedSince visits every execution with a terminal phase and a completionTime of since or later; it may visit
 	// others too.
 	VisitEndedSince(ctx context.Context, since time.Time, visit func(*wfev1.WorkflowExecution)) error
+	// CountBrokenTemplates counts the templates of the catalog that are broken.
+	CountBrokenTemplates(ctx context.Context) (int, error)
 }
 
 // Collector computes the gauges of the present at scrape time. It is a prometheus.Collector, to be registered once.
@@ -49,6 +51,7 @@ type Collector struct {
 	workflows      *prometheus.Desc
 	startTimestamp *prometheus.Desc
 	efficiency     *prometheus.Desc
+	broken         *prometheus.Desc
 }
 
 // NewCollector returns a Collector that reads from source, tells the time by now, has samples only while isLeader
@@ -64,12 +67,13 @@ func NewCollector(source Source, now func() time.Time, isLeader func() bool, max
 		workflows:          table[nameWorkflows].desc(),
 		startTimestamp:     table[nameStartTimestamp].desc(),
 		efficiency:         table[nameParallelEfficiency].desc(),
+		broken:             table[nameBrokenTemplates].desc(),
 	}
 }
 
 // Describe sends the descriptions of all metrics of the Collector.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{c.active, c.workflows, c.startTimestamp, c.efficiency} {
+	for _, desc := range []*prometheus.Desc{c.active, c.workflows, c.startTimestamp, c.efficiency, c.broken} {
 		descs <- desc
 	}
 }
@@ -84,6 +88,9 @@ func (c *Collector) Collect(samples chan<- prometheus.Metric) {
 	now := c.now()
 	c.collectUnended(ctx, now, samples)
 	c.collectEfficiency(ctx, now, samples)
+	if broken, err := c.source.CountBrokenTemplates(ctx); err == nil {
+		samples <- gauge(c.broken, float64(broken))
+	}
 }
 
 // started is a running execution and its effective start.

@@ -22,8 +22,18 @@ import (
 type fakeSource struct {
 	unended, ended       []*wfev1.WorkflowExecution
 	unendedErr, endedErr error
+	broken               int
+	brokenErr            error
 	since                time.Time
 	reads                int
+}
+
+func (s *fakeSource) CountBrokenTemplates(ctx context.Context) (int, error) {
+	s.reads++
+	if _, bounded := ctx.Deadline(); !bounded {
+		return 0, errors.New("a scrape must not wait for ever")
+	}
+	return s.broken, s.brokenErr
 }
 
 func (s *fakeSource) VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error {
@@ -79,12 +89,17 @@ func dryRun(wfe *wfev1.WorkflowExecution) { wfe.Spec.DryRun = true }
 func gauges(changes map[string]float64) map[string]float64 {
 	want := map[string]float64{
 		"active_total": 0, "workflows{Pending}": 0, "workflows{Running}": 0, "workflows{AwaitingApproval}": 0,
-		"workflows{Suspended}": 0, "workflows{RollingBack}": 0,
+		"workflows{Suspended}": 0, "workflows{RollingBack}": 0, "catalog_broken_templates": 0,
 	}
 	for name, value := range changes {
 		want[name] = value
 	}
 	return want
+}
+
+func without(series map[string]float64, name string) map[string]float64 {
+	delete(series, name)
+	return series
 }
 
 func TestCollector(t *testing.T) {
@@ -257,6 +272,13 @@ func TestCollectorFollowsLeadership(t *testing.T) {
 	}
 }
 
+func TestCollectorCountsBrokenTemplates(t *testing.T) {
+	collector := NewCollector(&fakeSource{broken: 3}, atPresent, func() bool { return true }, 1)
+	if diff := cmp.Diff(gauges(map[string]float64{"catalog_broken_templates": 3}), samples(t, registryOf(t, collector))); diff != "" {
+		t.Errorf("samples (-want +got):\n%s", diff)
+	}
+}
+
 func TestCollectorSourceErrors(t *testing.T) {
 	failure := errors.New("the cache is not started")
 	unended := []*wfev1.WorkflowExecution{live("a", "running", wfev1.PhaseRunning, epoch)}
@@ -269,7 +291,12 @@ func TestCollectorSourceErrors(t *testing.T) {
 		"unended": {
 			reason: "a part of a number is no number",
 			source: &fakeSource{unended: unended, ended: ended, unendedErr: failure},
-			want:   map[string]float64{"parallel_execution_efficiency": 0.5},
+			want:   map[string]float64{"parallel_execution_efficiency": 0.5, "catalog_broken_templates": 0},
+		},
+		"catalog": {
+			reason: "nobody knows whether templates are broken while Argo is not there",
+			source: &fakeSource{brokenErr: failure},
+			want:   without(gauges(nil), "catalog_broken_templates"),
 		},
 		"ended": {
 			reason: "the other gauges are not to blame",

@@ -32,6 +32,7 @@ const (
 	nameRollbackStepTotal    = "workflowexecution_rollback_step_execution_total"
 	nameApprovalWaitDuration = "workflowexecution_approval_wait_duration_seconds"
 	nameStepQueueDuration    = "workflowexecution_step_queue_duration_seconds"
+	nameBrokenTemplates      = "workflowexecution_catalog_broken_templates"
 )
 
 // The values of the label status.
@@ -188,6 +189,10 @@ func Table() []Metric {
 			Name: nameStepQueueDuration, Type: Histogram, Labels: []Label{action},
 			Help:    "Time from the creation of a step's node to the start of its container, in seconds",
 			Buckets: []float64{0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
+		},
+		{
+			Name: nameBrokenTemplates, Type: Gauge,
+			Help: "Templates that carry the label of an action and are none now, because they break the catalog's contract or claim the same action",
 		},
 	}
 }

@@ -67,6 +67,7 @@ func TestTableMatchesContract(t *testing.T) {
 		"workflowexecution_step_queue_duration_seconds": {
 			Type: Histogram, Labels: "action", Buckets: bounds(prometheus.ExponentialBuckets(0.5, 2, 10), 512),
 		},
+		"workflowexecution_catalog_broken_templates": {Type: Gauge},
 	}
 	got := map[string]contract{}
 	for _, metric := range Table() {

@@ -80,24 +80,10 @@ func configMapSnapshots(s *contract.Step) snapshots[*corev1.ConfigMap, *corev1.C
 }
 
 func runUpdateConfigMap(ctx context.Context, s *contract.Step) error {
-	name, key, kept := s.String("configmap"), s.String("key"), configMapSnapshots(s)
-	result, err := change(ctx, s, kept.store, kept.kind, name, func(found *corev1.ConfigMap, again bool) (edit, error) {
-		patch := editData(found, key, s.String("value"), s.Bool("remove"))
-		if patch == nil || again {
-			return edit{patch: patch, message: "restored the change", attributes: []any{"key", key}}, nil
-		}
-		snapshot, err := kept.take(ctx, s, found)
-		return edit{
-			previous: map[string]string{"snapshot": snapshot}, patch: patch, message: "changed", attributes: []any{"key", key},
-		}, err
-	})
-	if err != nil {
-		return err
-	}
-	if result.changed {
-		kept.prune(ctx, s, name)
-	}
-	return nil
+	key := s.String("key")
+	return configMapSnapshots(s).change(ctx, s, s.String("configmap"), func(found *corev1.ConfigMap) map[string]any {
+		return editData(found, key, s.String("value"), s.Bool("remove"))
+	}, "key", key)
 }
 
 // editData is the patch that gives a key a value, nil if it has it. Text goes to data, anything else to binaryData; a key

@@ -47,7 +47,6 @@ func secretSnapshots(s *contract.Step) snapshots[*corev1.Secret, *corev1.SecretL
 }
 
 func runUpdateSecret(ctx context.Context, s *contract.Step) error {
-	name, key, kept := s.String("secret"), s.String("key"), secretSnapshots(s)
 	if s.String("from-secret") == "" {
 		if s.String("when-missing") != "remove" {
 			return contract.Invalid("parameter from-secret is required unless when-missing is remove")
@@ -59,24 +58,10 @@ func runUpdateSecret(ctx context.Context, s *contract.Step) error {
 	if err != nil {
 		return err
 	}
-	result, err := change(ctx, s, kept.store, kept.kind, name, func(found *corev1.Secret, again bool) (edit, error) {
-		patch := editSecret(found, key, value, present)
-		if patch == nil || again {
-			return edit{patch: patch, message: "restored the change", attributes: []any{"key", key}}, nil
-		}
-		snapshot, err := kept.take(ctx, s, found)
-		return edit{
-			previous: map[string]string{"snapshot": snapshot}, patch: patch, message: "changed",
-			attributes: []any{"key", key, "from", s.String("from-secret")},
-		}, err
-	})
-	if err != nil {
-		return err
-	}
-	if result.changed {
-		kept.prune(ctx, s, name)
-	}
-	return nil
+	key := s.String("key")
+	return secretSnapshots(s).change(ctx, s, s.String("secret"), func(found *corev1.Secret) map[string]any {
+		return editSecret(found, key, value, present)
+	}, "key", key, "from", s.String("from-secret"))
 }
 
 func readSecretValue(ctx context.Context, s *contract.Step) (value []byte, present bool, err error) {

@@ -43,6 +43,26 @@ type snapshots[T object, L runtime.Object] struct {
 	copyOf func(T) T
 }
 
+// change makes the change that plan finds missing, under a snapshot, and keeps only the newest snapshots.
+func (x snapshots[T, L]) change(ctx context.Context, s *contract.Step, name string, plan func(T) map[string]any, attributes ...any) error {
+	result, err := change(ctx, s, x.store, x.kind, name, func(found T, again bool) (edit, error) {
+		e := edit{patch: plan(found), message: "changed", attributes: attributes}
+		if e.patch == nil || again {
+			return e, nil
+		}
+		snapshot, err := x.take(ctx, s, found)
+		e.previous = map[string]string{"snapshot": snapshot}
+		return e, err
+	})
+	if err != nil {
+		return err
+	}
+	if result.changed {
+		x.prune(ctx, s, name)
+	}
+	return nil
+}
+
 // take makes the snapshot of this step and returns its name. A snapshot of an attempt that did not get further is
 // replaced: what it holds may be older than what the step is about to change.
 func (x snapshots[T, L]) take(ctx context.Context, s *contract.Step, found T) (string, error) {

@@ -8,7 +8,7 @@ import (
 
 // The networks inside the cluster's namespace are the same for all clusters, because nothing outside can see them.
 const (
-	podSubnet         = "10.244.0.0/24"
+	podSubnet         = "10.244.0.0/16"
 	serviceSubnet     = "10.96.0.0/16"
 	kubernetesService = "10.96.0.1"
 )
@@ -42,6 +42,6 @@ func overlapsAny(candidate netip.Prefix, used []netip.Prefix) bool {
 	return false
 }
 
-// hostAddress and nodeAddress are the two ends of the link.
-func hostAddress(subnet netip.Prefix) netip.Addr { return subnet.Addr().Next() }
-func nodeAddress(subnet netip.Prefix) netip.Addr { return subnet.Addr().Next().Next() }
+// hostAddress and serverAddress are the two ends of the link.
+func hostAddress(subnet netip.Prefix) netip.Addr   { return subnet.Addr().Next() }
+func serverAddress(subnet netip.Prefix) netip.Addr { return nodes[0].address(subnet) }

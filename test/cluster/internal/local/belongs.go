@@ -23,8 +23,10 @@ func belongs(candidate process.Process, cluster layout, recorded record, boot st
 		return true
 	}
 	for _, cgroup := range candidate.Cgroups {
-		if strings.HasPrefix(cgroup, "/"+cluster.cgroup()+"/") {
-			return true
+		for _, n := range nodes {
+			if strings.HasPrefix(cgroup, "/"+n.cgroup(cluster)+"/") {
+				return true
+			}
 		}
 	}
 	return false

@@ -20,7 +20,7 @@ func startServer(starter *starter, options Options, subnet netip.Prefix) error {
 		if err := starter.start("etcd", etcdArguments(cluster, options.Fsync)...); err != nil {
 			return err
 		}
-		return starter.start("kube-apiserver", apiServerArguments(cluster, nodeAddress(subnet), options.AuditPolicy)...)
+		return starter.start("kube-apiserver", apiServerArguments(cluster, serverAddress(subnet), options.AuditPolicy)...)
 	})
 }
 
@@ -41,13 +41,13 @@ func startControllers(starter *starter) error {
 
 func etcdArguments(cluster layout, fsync bool) []string {
 	arguments := []string{
-		"--name=" + nodeName,
+		"--name=" + nodes[0].name,
 		"--data-dir=" + cluster.path("etcd"),
 		"--listen-client-urls=" + etcdURL,
 		"--advertise-client-urls=" + etcdURL,
 		"--listen-peer-urls=https://127.0.0.1:2380",
 		"--initial-advertise-peer-urls=https://127.0.0.1:2380",
-		"--initial-cluster=" + nodeName + "=https://127.0.0.1:2380",
+		"--initial-cluster=" + nodes[0].name + "=https://127.0.0.1:2380",
 		"--client-cert-auth=true",
 		"--trusted-ca-file=" + cluster.pki("etcd/ca.crt"),
 		"--cert-file=" + cluster.pki("etcd/server.crt"),

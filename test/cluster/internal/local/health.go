@@ -80,22 +80,24 @@ func failedChecks(answer string) []string {
 	return failed
 }
 
-// checkNode asks whether the node is ready for pods, and whether pods may be made in the first namespace.
-func checkNode(client kubernetes.Interface) func(context.Context) error {
+// checkNodes asks whether the nodes are ready for pods, and whether pods may be made in the first namespace.
+func checkNodes(client kubernetes.Interface) func(context.Context) error {
 	return func(ctx context.Context) error {
-		node, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-				return fmt.Errorf("node %s is not ready: %s", nodeName, condition.Message)
+		for _, n := range nodes {
+			node, err := client.CoreV1().Nodes().Get(ctx, n.name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			for _, condition := range node.Status.Conditions {
+				if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+					return fmt.Errorf("node %s is not ready: %s", n.name, condition.Message)
+				}
+			}
+			if len(node.Spec.Taints) > 0 {
+				return fmt.Errorf("node %s has taint %s", n.name, node.Spec.Taints[0].Key)
 			}
 		}
-		if len(node.Spec.Taints) > 0 {
-			return fmt.Errorf("node %s has taint %s", nodeName, node.Spec.Taints[0].Key)
-		}
-		_, err = client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+		_, err := client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 		return err
 	}
 }

@@ -34,20 +34,18 @@ func (l layout) networkNamespace() string      { return l.path("netns") }
 // hostLink and probeLink are names of network links, which may have 15 characters.
 func (l layout) hostLink() string { return l.name + "-h" }
 
-// cgroup is the parent of the pods' cgroups, in every hierarchy.
-func (l layout) cgroup() string { return l.name }
-
-// masks are the folders that the node's mount namespace replaces by parts of the cluster's folder.
-var masks = map[string]string{"/run": "run", "/var/lib": "var-lib", "/var/log": "var-log"}
-
 // makeFolders makes all folders that the components expect.
 func (l layout) makeFolders() error {
 	for _, folder := range []string{
-		"bin", "logs", "pki", "credentials", "config", "config/cni", "etcd", "scratch",
-		"run", "var-lib", "var-log", "var-lib/kubelet", "var-lib/containerd", "run/containerd",
+		"bin", "logs", "pki", "credentials", "config", "etcd", "scratch",
 	} {
 		if err := os.MkdirAll(l.path(folder), 0o700); err != nil {
 			return fmt.Errorf("make the cluster's folders: %w", err)
+		}
+	}
+	for _, n := range nodes {
+		if err := n.makeFolders(l); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
@@ -28,11 +29,31 @@ func Load(ctx context.Context, parent, name string, archives []string) ([]string
 	if err != nil {
 		return nil, err
 	}
-	runtime, err := recorded.find("containerd")
+	names, err := importEverywhere(ctx, recorded, archives)
 	if err != nil {
-		return nil, fmt.Errorf("load images into cluster %s: %w", name, err)
+		return names, fmt.Errorf("load images into cluster %s: %w", name, err)
 	}
-	return importImages(ctx, runtime, archives)
+	return names, nil
+}
+
+// importEverywhere imports archives of images into the container runtimes of all nodes, and returns the names of the images.
+func importEverywhere(ctx context.Context, recorded record, archives []string) (names []string, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	for i, n := range nodes {
+		runtime, err := recorded.find(n.component("containerd"))
+		if err != nil {
+			return nil, err
+		}
+		group.Go(func() error {
+			imported, err := importImages(ctx, runtime, archives)
+			if i == 0 {
+				names = imported
+			}
+			return err
+		})
+	}
+	err = group.Wait()
+	return names, err
 }
 
 // find returns a recorded component that is running.

@@ -34,6 +34,9 @@ func TestBelongs(t *testing.T) {
 		"a pod's process": {
 			process.Process{PID: 12, Executable: "/program", Cgroups: []string{"/", "/wfe-1/kubepods/pod1/x"}}, "this", true, "it runs in our cgroup",
 		},
+		"a pod's process on the second node": {
+			process.Process{PID: 12, Executable: "/program", Cgroups: []string{"/wfe-1.local-2/kubepods/pod1/x"}}, "this", true, "it runs in that node's cgroup",
+		},
 		"the cache's executable": {
 			process.Process{PID: 13, Executable: "/cache/bin/etcd/v3/etcd"}, "this", false, "an envtest may run it",
 		},
@@ -102,15 +105,22 @@ func TestChooseSubnet(t *testing.T) {
 	if err != nil || again != first {
 		t.Errorf("chooseSubnet() = %s, %v, want %s again: nothing overlaps", again, err, first)
 	}
-	next, err := chooseSubnet("wfe-1", []netip.Prefix{netip.PrefixFrom(nodeAddress(first), 32)})
+	next, err := chooseSubnet("wfe-1", []netip.Prefix{netip.PrefixFrom(serverAddress(first), 32)})
 	if err != nil || next == first || next.Overlaps(first) {
 		t.Errorf("chooseSubnet() = %s, %v although the host uses an address of it", next, err)
 	}
 	if got, err := chooseSubnet("wfe-1", []netip.Prefix{netip.MustParsePrefix("198.16.0.0/13")}); err == nil {
 		t.Errorf("chooseSubnet() = %s although all is in use, want an error", got)
 	}
-	if hostAddress(first) == nodeAddress(first) || !first.Contains(hostAddress(first)) || !first.Contains(nodeAddress(first)) {
-		t.Errorf("the ends of %s are %s and %s", first, hostAddress(first), nodeAddress(first))
+	ends := map[netip.Addr]string{hostAddress(first): "host"}
+	for _, n := range nodes {
+		if taken, is := ends[n.address(first)]; is || !first.Contains(n.address(first)) {
+			t.Errorf("%s is the address of node %s, in %s and with %q", n.address(first), n.name, first, taken)
+		}
+		ends[n.address(first)] = n.name
+	}
+	if len(ends) != 3 || !first.Contains(hostAddress(first)) {
+		t.Errorf("the ends of %s are %v", first, ends)
 	}
 }
 

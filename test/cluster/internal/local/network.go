@@ -110,8 +110,10 @@ func setUpInside(cluster layout, subnet netip.Prefix) error {
 	if err := enterNetwork(cluster); err != nil {
 		return err
 	}
-	if err := bringUp("eth0", netip.PrefixFrom(nodeAddress(subnet), subnet.Bits())); err != nil {
-		return err
+	for _, n := range nodes {
+		if err := bringUp("eth0", netip.PrefixFrom(n.address(subnet), subnet.Bits())); err != nil {
+			return err
+		}
 	}
 	// There is no service proxy. The one service that every pod needs has its address right where the API server listens.
 	if err := bringUp("lo", netip.PrefixFrom(netip.MustParseAddr(kubernetesService), 32)); err != nil {

@@ -19,30 +19,30 @@ import (
 const containerdSocket = "/run/containerd/containerd.sock"
 
 // startRuntime starts the container runtime in a mount namespace of its own.
-func startRuntime(starter *starter, options Options) error {
+func (n node) startRuntime(starter *starter, options Options, subnet netip.Prefix) error {
 	cluster := starter.cluster
-	if err := writeNodeConfig(cluster, options); err != nil {
+	if err := n.writeConfig(cluster, options, subnet); err != nil {
 		return err
 	}
 	// The kubelet expects the parent of the pods' cgroups to exist.
-	if err := cgroup.Make(cluster.cgroup()); err != nil {
+	if err := cgroup.Make(n.cgroup(cluster)); err != nil {
 		return err
 	}
 	return onOwnThread(func() error {
 		if err := enterNetwork(cluster); err != nil {
 			return err
 		}
-		if err := enterNodeMounts(cluster); err != nil {
+		if err := n.enterMounts(cluster); err != nil {
 			return fmt.Errorf("set up the node's mounts: %w", err)
 		}
-		return starter.start("containerd", "--config", cluster.config("containerd.toml"))
+		return starter.startAs(n.component("containerd"), "containerd", "--config", n.config(cluster, "containerd.toml"))
 	})
 }
 
 // startKubelet starts the kubelet in the namespaces of the container runtime, because the two share mounts.
-func startKubelet(starter *starter, subnet netip.Prefix) error {
+func (n node) startKubelet(starter *starter, subnet netip.Prefix) error {
 	cluster := starter.cluster
-	runtime, err := starter.record.find("containerd")
+	runtime, err := starter.record.find(n.component("containerd"))
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,11 @@ func startKubelet(starter *starter, subnet netip.Prefix) error {
 		if err := joinMounts(runtime.PID); err != nil {
 			return fmt.Errorf("enter the node's mounts: %w", err)
 		}
-		return starter.start("kubelet",
-			"--config="+cluster.config("kubelet.yaml"),
-			"--kubeconfig="+cluster.credentials("kubelet"),
-			"--hostname-override="+nodeName,
-			"--node-ip="+nodeAddress(subnet).String(),
+		return starter.startAs(n.component("kubelet"), "kubelet",
+			"--config="+n.config(cluster, "kubelet.yaml"),
+			"--kubeconfig="+n.credentials(cluster),
+			"--hostname-override="+n.name,
+			"--node-ip="+n.address(subnet).String(),
 		)
 	})
 }
@@ -76,8 +76,8 @@ func joinMounts(pid int) error {
 	return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNS)
 }
 
-// enterNodeMounts moves the thread into a new mount namespace, from which no mount gets to the machine's.
-func enterNodeMounts(cluster layout) error {
+// enterMounts moves the thread into a new mount namespace, from which no mount gets to the machine's.
+func (n node) enterMounts(cluster layout) error {
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("unshare: %w", err)
 	}
@@ -92,11 +92,11 @@ func enterNodeMounts(cluster layout) error {
 		return fmt.Errorf("share mounts: %w", err)
 	}
 	for place, folder := range masks {
-		if err := unix.Mount(cluster.path(folder), place, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		if err := unix.Mount(n.path(cluster, folder), place, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", place, err)
 		}
 	}
-	return fakeTunables(cluster)
+	return n.fakeTunables(cluster)
 }
 
 // forgetNamespaces drops the copies of mounts that keep network namespaces alive: those of other clusters would not end with them.
@@ -124,9 +124,9 @@ var tunables = map[string]string{
 }
 
 // fakeTunables shows the node the values that the kubelet wants, so that it leaves the real ones alone.
-func fakeTunables(cluster layout) error {
+func (n node) fakeTunables(cluster layout) error {
 	for name, value := range tunables {
-		fake := cluster.config("tunable-" + strings.ReplaceAll(name, "/", "-"))
+		fake := n.config(cluster, "tunable-"+strings.ReplaceAll(name, "/", "-"))
 		if err := os.WriteFile(fake, []byte(value+"\n"), 0o600); err != nil {
 			return fmt.Errorf("write %s: %w", fake, err)
 		}
@@ -137,20 +137,21 @@ func fakeTunables(cluster layout) error {
 	return nil
 }
 
-func writeNodeConfig(cluster layout, options Options) error {
+func (n node) writeConfig(cluster layout, options Options, subnet netip.Prefix) error {
 	runc, err := exec.LookPath("runc")
 	if err != nil {
 		return fmt.Errorf("find runc: %w", err)
 	}
 	values := map[string]any{
-		"Binaries": cluster.path("bin"), "NetworkConfig": cluster.config("cni"), "PauseImage": options.PauseImage, "Runc": runc,
-		"Cgroup": "/" + cluster.cgroup(), "ClientCA": cluster.pki("ca.crt"), "Socket": containerdSocket,
-		"NameService": kubernetesService, "Resolver": cluster.config("resolv.conf"), "PodSubnet": podSubnet,
+		"Binaries": cluster.path("bin"), "NetworkConfig": n.config(cluster, "cni"), "PauseImage": options.PauseImage, "Runc": runc,
+		"Cgroup": "/" + n.cgroup(cluster), "ClientCA": cluster.pki("ca.crt"), "Socket": containerdSocket,
+		"NameService": kubernetesService, "Resolver": n.config(cluster, "resolv.conf"), "PodSubnet": n.podSubnet(),
+		"Bridge": n.bridge(), "Address": n.address(subnet),
 	}
 	for file, source := range map[string]*template.Template{
 		"containerd.toml": containerdConfig, "kubelet.yaml": kubeletConfig, "cni/10-bridge.conflist": networkConfig, "resolv.conf": resolverConfig,
 	} {
-		if err := writeTemplate(cluster.config(file), source, values); err != nil {
+		if err := writeTemplate(n.config(cluster, file), source, values); err != nil {
 			return err
 		}
 	}
@@ -187,10 +188,12 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
 `))
 
 // The thresholds of eviction and of the collection of images are low, because a nearly full disk of a development machine is no
-// reason to end a test's pods or to delete its images, which could not be pulled again. No name service runs: the kubernetes service's
+// reason to end a test's pods or to delete its images, which could not be pulled again. The nodes share a network, and with it the
+// loopback address that the kubelet's own health would be served at. No name service runs: the kubernetes service's
 // address refuses such questions at once, where an unused address would let them time out.
 var kubeletConfig = template.Must(template.New("kubelet").Parse(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
+address: {{ .Address }}
 authentication:
   anonymous: {enabled: false}
   webhook: {enabled: true}
@@ -209,6 +212,7 @@ evictionHard:
   imagefs.inodesFree: 1%
 failCgroupV1: false
 failSwapOn: false
+healthzPort: 0
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 makeIPTablesUtilChains: false
@@ -223,7 +227,7 @@ var networkConfig = template.Must(template.New("network").Parse(`{
   "name": "pods",
   "plugins": [{
     "type": "bridge",
-    "bridge": "pods0",
+    "bridge": "{{ .Bridge }}",
     "isGateway": true,
     "hairpinMode": true,
     "ipam": {

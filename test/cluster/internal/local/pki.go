@@ -7,31 +7,35 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"text/template"
 )
-
-// nodeName is the name of the cluster's node. It does not have to resolve.
-const nodeName = "local"
 
 // securePort is the port of the API server: the one of the kubernetes service, because nothing translates ports.
 const securePort = 443
 
 // makeCredentials lets kubeadm make the certificates and the kubeconfigs of all components.
 func makeCredentials(ctx context.Context, cluster layout, version string, subnet netip.Prefix) error {
-	config := cluster.config("kubeadm.yaml")
-	err := writeTemplate(config, kubeadmConfig, map[string]any{
-		"Address": nodeAddress(subnet), "Port": securePort, "Node": nodeName, "Version": version, "Cluster": cluster.name,
-		"Certificates": cluster.path("pki"), "PodSubnet": podSubnet, "ServiceSubnet": serviceSubnet, "Etcd": cluster.path("etcd"),
-	})
-	if err != nil {
-		return err
-	}
-	if err := cluster.run(ctx, "kubeadm", "init", "phase", "certs", "all", "--config", config); err != nil {
-		return fmt.Errorf("make certificates: %w", err)
-	}
-	err = cluster.run(ctx, "kubeadm", "init", "phase", "kubeconfig", "all", "--config", config, "--kubeconfig-dir", cluster.path("credentials"))
-	if err != nil {
-		return fmt.Errorf("make kubeconfigs: %w", err)
+	for i, n := range nodes {
+		config := cluster.config("kubeadm-" + n.name + ".yaml")
+		err := writeTemplate(config, kubeadmConfig, map[string]any{
+			"Address": serverAddress(subnet), "Port": securePort, "Node": n.name, "Version": version, "Cluster": cluster.name,
+			"Certificates": cluster.path("pki"), "PodSubnet": podSubnet, "ServiceSubnet": serviceSubnet, "Etcd": cluster.path("etcd"),
+		})
+		if err != nil {
+			return err
+		}
+		credentials := "kubelet"
+		if i == 0 {
+			credentials = "all"
+			if err := cluster.run(ctx, "kubeadm", "init", "phase", "certs", "all", "--config", config); err != nil {
+				return fmt.Errorf("make certificates: %w", err)
+			}
+		}
+		folder := filepath.Dir(n.credentials(cluster))
+		if err := cluster.run(ctx, "kubeadm", "init", "phase", "kubeconfig", credentials, "--config", config, "--kubeconfig-dir", folder); err != nil {
+			return fmt.Errorf("make kubeconfigs: %w", err)
+		}
 	}
 	return nil
 }

@@ -32,21 +32,26 @@ type running struct {
 // its time while it starts: it may use some memory instead.
 var environments = map[string][]string{"kube-apiserver": {"GOGC=200"}}
 
-// start starts a component in a session of its own, so that it outlives this program, and records it. It must be called on a thread
-// that is in the component's namespaces.
+// start starts a component that there is one of.
 func (s *starter) start(component string, arguments ...string) error {
+	return s.startAs(component, component, arguments...)
+}
+
+// startAs starts a program as a component, in a session of its own, so that it outlives this program, and records it. It must be
+// called on a thread that is in the component's namespaces.
+func (s *starter) startAs(component, program string, arguments ...string) error {
 	log, err := os.OpenFile(s.cluster.log(component), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", component, err)
 	}
 	defer func() { _ = log.Close() }()
-	command := exec.Command(s.cluster.executable(component), arguments...)
+	command := exec.Command(s.cluster.executable(program), arguments...)
 	command.Dir = s.cluster.folder
 	command.Env = []string{
 		"PATH=" + strings.Join([]string{s.cluster.path("bin"), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}, ":"),
 		"HOME=" + s.cluster.folder,
 	}
-	command.Env = append(command.Env, environments[component]...)
+	command.Env = append(command.Env, environments[program]...)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
@@ -65,7 +70,7 @@ func (s *starter) start(component string, arguments ...string) error {
 		return &endedError{component: component}
 	}
 	s.record.Processes = append(s.record.Processes, recordedProcess{
-		Name: component, PID: started.PID, Started: started.Started, Version: s.versions[component].Version,
+		Name: component, PID: started.PID, Started: started.Started, Version: s.versions[program].Version,
 	})
 	return s.record.write(s.cluster.record())
 }

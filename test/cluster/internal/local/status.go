@@ -26,7 +26,7 @@ func Status(ctx context.Context, parent, name string) ([]Component, error) {
 	}
 	return append(table,
 		describe("API", "ready, network "+recorded.Subnet, checkServer(client)(ctx)),
-		describe("node", nodeName+" is ready", checkNode(client)(ctx)),
+		describe("nodes", "all are ready", checkNodes(client)(ctx)),
 	), nil
 }
 

@@ -43,8 +43,10 @@ func remove(cluster layout) error {
 	if err := removeLink(cluster); err != nil {
 		return err
 	}
-	if err := cgroup.Remove(cluster.cgroup()); err != nil {
-		return err
+	for _, n := range nodes {
+		if err := cgroup.Remove(n.cgroup(cluster)); err != nil {
+			return err
+		}
 	}
 	if err := os.RemoveAll(cluster.folder); err != nil {
 		return fmt.Errorf("remove the cluster's folder: %w", err)

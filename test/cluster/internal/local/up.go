@@ -109,7 +109,7 @@ func checkSettled(ctx context.Context, cluster layout) error {
 	}
 	const patience = 15 * time.Second
 	for deadline := time.Now().Add(patience); ; {
-		err := errors.Join(checkServer(client)(ctx), checkNode(client)(ctx))
+		err := errors.Join(checkServer(client)(ctx), checkNodes(client)(ctx))
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}
@@ -138,8 +138,10 @@ func (s *starter) bringUp(ctx context.Context, options Options, install Install)
 		return err
 	}
 	say("certificates")
-	if err := startRuntime(s, options); err != nil {
-		return err
+	for _, n := range nodes {
+		if err := n.startRuntime(s, options, subnet); err != nil {
+			return err
+		}
 	}
 	if err := startServer(s, options, subnet); err != nil {
 		return err
@@ -193,13 +195,15 @@ func (s *starter) settle(ctx context.Context, options Options, subnet netip.Pref
 	if err := startControllers(s); err != nil {
 		return err
 	}
-	if err := startKubelet(s, subnet); err != nil {
-		return err
+	for _, n := range nodes {
+		if err := n.startKubelet(s, subnet); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// finish installs while the node gets ready. Whichever fails ends the other.
+// finish installs while the nodes get ready. Whichever fails ends the other.
 func (s *starter) finish(ctx context.Context, install Install, say func(string, ...any)) error {
 	admin, err := newClient(s.cluster.credentials("admin"))
 	if err != nil {
@@ -207,10 +211,10 @@ func (s *starter) finish(ctx context.Context, install Install, say func(string, 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := s.waitUntil(ctx, "the node is ready", checkNode(admin)); err != nil {
+		if err := s.waitUntil(ctx, "the nodes are ready", checkNodes(admin)); err != nil {
 			return err
 		}
-		say("node ready")
+		say("nodes ready")
 		return nil
 	})
 	group.Go(func() error {
@@ -222,11 +226,7 @@ func (s *starter) finish(ctx context.Context, install Install, say func(string, 
 }
 
 func (s *starter) importImages(ctx context.Context, archives []string, say func(string, ...any)) error {
-	runtime, err := s.record.find("containerd")
-	if err != nil {
-		return &endedError{component: "containerd"}
-	}
-	names, err := importImages(ctx, runtime, archives)
+	names, err := importEverywhere(ctx, *s.record, archives)
 	if err != nil {
 		if ended := s.checkRunning(); ended != nil {
 			return ended
