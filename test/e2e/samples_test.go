@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	. "github.com/onsi/gomega/gstruct"
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
@@ -69,5 +72,51 @@ var _ = Describe("The samples", func() {
 		Expect(target(ctx, namespace).ResourceVersion).To(Equal(before))
 		Expect(stepOf(wfe, "scale-up").Outputs).To(ContainElement(wfev1.Output{Name: "changed", Value: "true"}))
 		Expect(testutil.Moved(series, scrape(ctx))).To(Equal(testutil.Samples{`workflowexecution_dry_runs_total{status="completed"}`: 1}))
+	})
+
+	It("run a step only when its condition holds, and go on after one that is not critical", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		newTarget(ctx, namespace)
+
+		apply(ctx, namespace, "config/samples/conditions.yaml")
+		wfe := waitEnd(ctx, execution(namespace, "payment-api-conditions"))
+
+		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", wfe.Status.Failure)
+		Expect(stepOf(wfe, "restart").Phase).To(Equal(wfev1.StepSkipped))
+		Expect(stepOf(wfe, "look-at-canary").Phase).To(Equal(wfev1.StepFailed))
+		Expect(stepOf(wfe, "verify").Phase).To(Equal(wfev1.StepCompleted))
+	})
+
+	It("wait until they may start, and undo what they did when they are stopped", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		newTarget(ctx, namespace)
+
+		apply(ctx, namespace, "config/samples/pause-and-cancel.yaml")
+		wfe := execution(namespace, "payment-api-paused")
+		Consistently(func(g Gomega) {
+			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), wfe)).To(Succeed())
+			g.Expect(wfe.Status.WorkflowRef).To(BeNil())
+		}).WithContext(ctx).WithTimeout(2 * time.Second).WithPolling(pollEvery).Should(Succeed())
+		change(ctx, wfe, func(spec *wfev1.WorkflowExecutionSpec) { spec.Suspended = false })
+		waitPhase(ctx, wfe, wfev1.PhaseAwaitingApproval)
+		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(3)))
+		change(ctx, wfe, func(spec *wfev1.WorkflowExecutionSpec) { spec.Cancel = wfev1.CancelStop })
+
+		Expect(waitEnd(ctx, wfe).Status.Phase).To(Equal(wfev1.PhaseCancelled))
+		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)))
+	})
+
+	It("work on a target one at a time", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		newTarget(ctx, namespace)
+
+		apply(ctx, namespace, "config/samples/one-at-a-time.yaml")
+		first := waitEnd(ctx, execution(namespace, "payment-api-first"))
+		second := waitEnd(ctx, execution(namespace, "payment-api-second"))
+
+		Expect(first.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", first.Status.Failure)
+		Expect(second.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", second.Status.Failure)
+		Expect(second.Status.StartTime.Before(first.Status.CompletionTime)).To(BeFalse())
+		Expect(first.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(60)))
 	})
 })
