@@ -46,6 +46,9 @@ func (e Engine) remove(ctx context.Context) error {
 	if !ended {
 		return errors.New("its process does not end")
 	}
+	if err := restoreTunables(kernelSettings, e.tunables()); err != nil {
+		return err
+	}
 	if err := removeLink(); err != nil {
 		return err
 	}

@@ -34,9 +34,10 @@ func (e Engine) path(parts ...string) string {
 	return filepath.Join(append([]string{e.Folder}, parts...)...)
 }
 
-func (e Engine) lock() string   { return e.Folder + ".lock" }
-func (e Engine) socket() string { return e.path("docker.sock") }
-func (e Engine) log() string    { return e.path("log") }
+func (e Engine) lock() string     { return e.Folder + ".lock" }
+func (e Engine) socket() string   { return e.path("docker.sock") }
+func (e Engine) log() string      { return e.path("log") }
+func (e Engine) tunables() string { return e.path("tunables.json") }
 
 // Host is the value of DOCKER_HOST for the private engine.
 func (e Engine) Host() string { return "unix://" + e.socket() }

@@ -73,6 +73,9 @@ func (e Engine) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := saveTunables(kernelSettings, e.tunables()); err != nil {
+		return err
+	}
 	if err := e.configure(); err != nil {
 		return err
 	}
