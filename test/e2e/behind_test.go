@@ -69,6 +69,11 @@ var _ = Describe("Behind the controller's back", func() {
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
 		sleeping := waitStep(ctx, wfe, "sleep", wfev1.StepRunning)
 
+		Eventually(func(g Gomega) { // the program listens to SIGTERM
+			logs, err := cluster.Clientset.CoreV1().Pods(namespace).GetLogs(sleeping.PodName, &corev1.PodLogOptions{Container: "main"}).DoRaw(ctx)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(string(logs)).To(ContainSubstring("sleeping"))
+		}).WithContext(ctx).WithTimeout(30 * time.Second).WithPolling(pollEvery).Should(Succeed())
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: sleeping.PodName}}
 		Expect(cluster.Delete(ctx, pod)).To(Succeed())
 		ended := waitEnd(ctx, wfe)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -53,8 +54,8 @@ func configureArgo(ctx SpecContext, data map[string]string) {
 		Expect(cluster.Update(ctx, config)).To(Succeed())
 		scale(ctx, argoNamespace, "workflow-controller", 1)
 	}
-	set(ctx, data)
 	DeferCleanup(func(ctx SpecContext) { set(ctx, was) })
+	set(ctx, data)
 }
 
 // configureController starts the controller with one more flag, and without it after the spec.
@@ -69,10 +70,10 @@ func configureController(ctx SpecContext, flag string) {
 		Expect(cluster.Update(ctx, deployment)).To(Succeed())
 		scale(ctx, deployment.Namespace, deployment.Name, 1)
 	}
-	set(ctx, func(args []string) []string { return append(args, flag) })
 	DeferCleanup(func(ctx SpecContext) {
-		set(ctx, func(args []string) []string { return args[:len(args)-1] })
+		set(ctx, func(args []string) []string { return slices.DeleteFunc(args, func(arg string) bool { return arg == flag }) })
 	})
+	set(ctx, func(args []string) []string { return append(args, flag) })
 }
 
 var _ = Describe("Argo as people run it", Serial, func() {
@@ -98,7 +99,7 @@ var _ = Describe("Argo as people run it", Serial, func() {
 	})
 
 	It("may refuse Workflows that are not made from a template, which is told", func(ctx SpecContext) {
-		configureArgo(ctx, map[string]string{"workflowRestrictions": "templateReferencing: Strict"})
+		configureArgo(ctx, map[string]string{"workflowRestrictions": "{templateReferencing: Strict}"})
 		namespace := newNamespace(ctx)
 
 		wfe := run(ctx, newExecution(namespace, "strict", step("one", "test-ok")))

@@ -65,6 +65,7 @@ func sleep(seconds string) {
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	fmt.Println("sleeping")
 	select {
 	case <-time.After(time.Duration(n) * time.Second):
 		say("did", "slept")
