@@ -54,7 +54,7 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 }
 
 // workflow reads a Workflow that the status names. The cache may not show yet what we created ourselves, so only the
-// API server's word counts when it is missing. It is nil when it is gone, and an unpacked copy otherwise.
+// API server's word counts when it is missing. It is nil when it is gone.
 func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution, ref *wfev1.WorkflowReference) (*wfv1.Workflow, error) {
 	key := types.NamespacedName{Namespace: wfe.Namespace, Name: ref.Name}
 	wf := &wfv1.Workflow{}
@@ -67,9 +67,6 @@ func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution,
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get Workflow: %w", err)
-	}
-	if err := translate.Decompress(wf); err != nil {
-		return nil, fmt.Errorf("unpack the nodes of Workflow %s: %w", key, err)
 	}
 	return wf, nil
 }

@@ -29,6 +29,8 @@ var (
 	registries []*prometheus.Registry
 	// argoServer is what the next controller asks for offloaded nodes; nil for nobody.
 	argoServer *controllers.ArgoServer
+	// namespacedActions is a setting of the next controller.
+	namespacedActions bool
 )
 
 // lead starts a controller with the wiring of cmd/manager and waits until it knows the catalog.
@@ -57,9 +59,10 @@ func lead() {
 		Metrics:    recorder,
 		ArgoServer: argoServer,
 		Settings: controllers.Settings{
-			DefaultTimeout: defaultTimeout,
-			ArgoURL:        "https://argo.example",
-			Workflow:       translate.Options{ServiceAccountName: serviceAccount, InstanceID: "blue"},
+			DefaultTimeout:    defaultTimeout,
+			ArgoURL:           "https://argo.example",
+			NamespacedActions: namespacedActions,
+			Workflow:          translate.Options{ServiceAccountName: serviceAccount, InstanceID: "blue"},
 		},
 	}
 	source := controllers.Source{Cache: mgr.GetClient(), Now: moment.Now, Broken: reconciler.CountBrokenTemplates}
