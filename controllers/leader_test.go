@@ -38,7 +38,7 @@ func lead() {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(controllerConfig, ctrl.Options{
 		Scheme:     scheme,
-		Cache:      controllers.CacheOptions(),
+		NewCache:   controllers.NewCache,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
 		NewClient: func(config *rest.Config, options client.Options) (client.Client, error) {
