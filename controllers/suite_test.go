@@ -31,9 +31,9 @@ var (
 	ctx = context.Background()
 	// admin is everybody but the controller: users, Argo and the garbage collector. It has no cache.
 	admin client.WithWatch
-	// controllerConfig connects the controller.
-	controllerConfig *rest.Config
-	scheme           *runtime.Scheme
+	// adminConfig connects admin, controllerConfig the controller.
+	adminConfig, controllerConfig *rest.Config
+	scheme                        *runtime.Scheme
 	// moment is the clock of the controller and of Argo's double.
 	moment = &shiftedClock{}
 	// calls is what the controller asks of the API server, and where a spec makes it fail.
@@ -73,7 +73,7 @@ func startEnvironment() {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(environment.Stop)
 	Expect(environment.InstallArgo()).To(Succeed())
-	admin, controllerConfig, scheme = environment.Admin, environment.Controller, environment.Admin.Scheme()
+	admin, adminConfig, controllerConfig, scheme = environment.Admin, environment.Config, environment.Controller, environment.Admin.Scheme()
 	stageClient, err = client.NewWithWatch(controllerConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 }

@@ -27,6 +27,8 @@ const (
 	AssetsVariable = "KUBEBUILDER_ASSETS"
 	// ControllerUser is who the controller is to the API server.
 	ControllerUser = "workflowexecution-controller"
+	// startTimeout is generous for a machine that has other things to do.
+	startTimeout = 2 * time.Minute
 	// systemNamespace is where the lease is.
 	systemNamespace = "workflowexecution-system"
 )
@@ -61,6 +63,7 @@ func Start(ctx context.Context) (c *ControlPlane, err error) {
 	}
 	c = &ControlPlane{environment: &envtest.Environment{
 		Scheme: scheme, BinaryAssetsDirectory: os.Getenv(AssetsVariable), ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: startTimeout,
 		CRDDirectoryPaths: []string{filepath.Join(root, "config", "crd")},
 	}}
 	defer func() {

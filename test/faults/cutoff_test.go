@@ -26,14 +26,15 @@ var _ = Describe("A manager that is cut off", func() {
 		w.apply(executions, steps)
 		Eventually(w.argo.Started).Should(BeNumerically(">", executions))
 	})
-	AfterEach(func() {
+	expectConvergence := func() {
+		GinkgoHelper()
 		w.expectAllDone(executions, steps)
 		Expect(m.isRunning()).To(BeTrue(), "it was restarted")
 		// The answer to a write may have been lost with the connection, and its count with it; none counts twice.
 		counted := m.scrape()[`workflowexecution_total{status="completed"}`]
 		Expect(counted).To(BeNumerically("<=", executions))
 		AddReportEntry("counted", counted)
-	})
+	}
 
 	It("from the API server, for a minute", func() {
 		Expect(w.StopAPIServer()).To(Succeed())
@@ -41,12 +42,14 @@ var _ = Describe("A manager that is cut off", func() {
 		Eventually(func() time.Duration { return time.Since(away) }).WithTimeout(wait).Should(BeNumerically(">", time.Minute))
 		Expect(m.isRunning()).To(BeTrue())
 		Expect(w.StartAPIServer()).To(Succeed())
+		expectConvergence()
 	})
 
 	It("from etcd, which is started again", func() {
 		Expect(w.StopEtcd()).To(Succeed())
 		Eventually(func() error { return w.Admin.List(ctx, &wfev1.WorkflowExecutionList{}) }).ShouldNot(Succeed())
 		Expect(w.StartEtcd()).To(Succeed())
+		expectConvergence()
 	})
 
 	It("from what happened, since its watches are too old", func() {
@@ -60,6 +63,7 @@ var _ = Describe("A manager that is cut off", func() {
 		Eventually(func() error { return w.Admin.List(ctx, &wfev1.WorkflowExecutionList{}) }).Should(Succeed())
 		Expect(w.revision()).To(BeNumerically(">", before))
 		m.signal(syscall.SIGCONT)
+		expectConvergence()
 	})
 })
 
