@@ -51,7 +51,7 @@ test-unit: ## Run the unit tests with the race detector.
 
 .PHONY: test-envtest
 test-envtest: ## Run the controller's suite against a real API server and etcd, with a selection of the faults.
-	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 go test -race ./controllers/ -ginkgo.label-filter='!whole'
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 go test -race ./controllers/ -ginkgo.label-filter='!whole' -rapid.checks=30
 
 .PHONY: test-faults
 test-faults: ## Run every case of every fault: test/faults/README.md lists them.

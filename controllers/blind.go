@@ -12,6 +12,7 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
 const (
@@ -23,32 +24,47 @@ const (
 	offloaded = "Argo keeps the nodes of this Workflow in a database"
 )
 
-// see fills in the nodes that Argo keeps in a database, and reports whether the Workflow's nodes are all there now.
+// see unpacks the nodes or fills in those that Argo keeps in a database, and reports whether the Workflow's nodes are all
+// there now.
 func (r *Reconciler) see(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) bool {
-	if wf.Status.OffloadNodeStatusVersion == "" {
-		return true
-	}
-	if r.ArgoServer == nil {
-		setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionTrue, "Offloaded", offloaded+", and the controller has no --argo-server-url; look at the steps in the Argo UI")
+	if err := translate.Decompress(wf); err != nil {
+		setUnseen(wfe, "Garbled", "the compressed nodes of the Workflow cannot be read")
 		return false
 	}
-	nodes, err := r.ArgoServer.nodes(ctx, wf)
-	if err != nil { // its text differs from one attempt to the next, and would cost a write each time
-		log.FromContext(ctx).Error(err, "Cannot read offloaded nodes", "Workflow", wf.Name)
-		setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionTrue, "ArgoServer", offloaded+", and the Argo server does not tell them; the controller's log says why")
-		return false
+	if wf.Status.OffloadNodeStatusVersion != "" {
+		if r.ArgoServer == nil {
+			setUnseen(wfe, "Offloaded", offloaded+", and the controller has no --argo-server-url; look at the steps in the Argo UI")
+			return false
+		}
+		nodes, err := r.ArgoServer.nodes(ctx, wf)
+		if err != nil { // its text differs from one attempt to the next, and would cost a write each time
+			log.FromContext(ctx).Error(err, "Cannot read offloaded nodes", "Workflow", wf.Name)
+			setUnseen(wfe, "ArgoServer", offloaded+", and the Argo server does not tell them; the controller's log says why")
+			return false
+		}
+		wf.Status.Nodes = nodes
 	}
-	wf.Status.Nodes = nodes
 	if meta.IsStatusConditionTrue(wfe.Status.Conditions, wfev1.ConditionNodeStatusUnavailable) {
-		setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionFalse, "Available", "the Argo server tells the nodes")
+		setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionFalse, "Available", "the nodes can be seen")
 	}
 	return true
+}
+
+func setUnseen(wfe *wfev1.WorkflowExecution, reason, message string) {
+	setCondition(wfe, wfev1.ConditionNodeStatusUnavailable, metav1.ConditionTrue, reason, message)
+}
+
+// unseen says why the nodes cannot be seen.
+func unseen(wfe *wfev1.WorkflowExecution) string {
+	return meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionNodeStatusUnavailable).Message
 }
 
 // followBlind follows a Workflow whose nodes cannot be seen: the steps stay as they were last seen, and nothing is
 // rolled back. The execution ends as the Workflow does, but not before the Argo server had time to come back.
 func (r *Reconciler) followBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, action, error) {
 	switch {
+	case !wf.Status.Fulfilled() && wf.DeletionTimestamp != nil:
+		r.endVanished(wfe, "the Workflow was deleted by somebody else")
 	case !wf.Status.Fulfilled():
 		r.setCause(wfe)
 		r.setLivePhase(wfe, wf)
@@ -60,11 +76,11 @@ func (r *Reconciler) followBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow
 	case r.mayYetSee(wf):
 		return ctrl.Result{RequeueAfter: nodesRetry}, nil, nil
 	case wf.Status.Phase == wfv1.WorkflowSucceeded:
-		r.finish(wfe, wfev1.PhaseCompleted, "Completed", "the Workflow succeeded; "+offloaded)
+		r.finish(wfe, wfev1.PhaseCompleted, "Completed", "the Workflow succeeded; "+unseen(wfe))
 	case isCancelled(wfe) || wfe.Status.Failure != nil:
 		r.endAsCaused(wfe)
 	default:
-		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonNodeStatusUnavailable, Message: "the Workflow failed: " + wf.Status.Message + ". " + offloaded})
+		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonNodeStatusUnavailable, Message: "the Workflow failed: " + wf.Status.Message + "; " + unseen(wfe)})
 	}
 	return ctrl.Result{}, nil, nil
 }
@@ -80,6 +96,6 @@ func (r *Reconciler) followRollbackBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.
 		return ctrl.Result{RequeueAfter: nodesRetry}
 	}
 	r.stopRollbackSteps(wfe)
-	r.endRollback(wfe, offloaded+": what it undid cannot be seen; it ended as "+string(wf.Status.Phase))
+	r.endRollback(wfe, unseen(wfe)+": what it undid is not known; it ended as "+string(wf.Status.Phase))
 	return ctrl.Result{}
 }

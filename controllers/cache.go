@@ -6,8 +6,10 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,16 +29,21 @@ const (
 	endSpan = 10 * time.Minute
 )
 
-// CacheOptions keeps out of memory what is nobody's business of ours: other people's Workflows, and templates that are
-// not actions.
-func CacheOptions() cache.Options {
-	return cache.Options{
-		ByObject: map[client.Object]cache.ByObject{
-			&wfv1.Workflow{}:                {Label: hasLabel(wfev1.LabelRole)},
-			&wfv1.WorkflowTemplate{}:        {Label: hasLabel(wfev1.LabelAction)},
-			&wfv1.ClusterWorkflowTemplate{}: {Label: hasLabel(wfev1.LabelAction)},
-		},
+// NewCache makes a manager's cache. It keeps out of memory what is nobody's business of ours: other people's Workflows,
+// and templates that are not actions. It knows Argo's kinds also where they are not installed, since a cache asks about
+// all its kinds when it is made; nothing reads them before they are.
+func NewCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
+	options.ByObject = map[client.Object]cache.ByObject{
+		&wfv1.Workflow{}:                {Label: hasLabel(wfev1.LabelRole)},
+		&wfv1.WorkflowTemplate{}:        {Label: hasLabel(wfev1.LabelAction)},
+		&wfv1.ClusterWorkflowTemplate{}: {Label: hasLabel(wfev1.LabelAction)},
 	}
+	argo := meta.NewDefaultRESTMapper(nil)
+	argo.Add(wfv1.SchemeGroupVersion.WithKind("Workflow"), meta.RESTScopeNamespace)
+	argo.Add(wfv1.SchemeGroupVersion.WithKind("WorkflowTemplate"), meta.RESTScopeNamespace)
+	argo.Add(wfv1.SchemeGroupVersion.WithKind("ClusterWorkflowTemplate"), meta.RESTScopeRoot)
+	options.Mapper = meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{argo, options.Mapper}}
+	return cache.New(config, options)
 }
 
 func hasLabel(key string) labels.Selector {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,14 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
+const (
+	// catalogGrace is how long after Argo's kinds appeared the actions of waiting executions may be missing.
+	catalogGrace = time.Minute
+	// servedAttempts is how often, servedRetry apart, it is tried whether a changed definition is served.
+	servedAttempts = 30
+	servedRetry    = time.Second
+)
+
 // engine waits for Argo's kinds and then watches them: a watch on a kind that is not there would end the manager. It is
 // a Runnable of the manager, and does nothing when the kinds are there from the start.
 type engine struct {
@@ -30,6 +39,7 @@ type engine struct {
 
 	mu        sync.Mutex
 	available bool
+	appeared  time.Time // unset where the kinds were there from the start
 }
 
 // isAvailable reports whether Argo's kinds are there and watched; a reconciler that no manager set up takes them to be.
@@ -40,6 +50,17 @@ func (e *engine) isAvailable() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.available
+}
+
+// isNew reports whether Argo was installed just now. Its catalog cannot have been there before, and an action that is
+// missing may yet come.
+func (e *engine) isNew(now time.Time) bool {
+	if e == nil {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return now.Sub(e.appeared) < catalogGrace
 }
 
 // open watches Argo's kinds if they are there now.
@@ -69,6 +90,19 @@ func (e *engine) open() error {
 	return nil
 }
 
+// appear opens an engine that was not there when the manager started.
+func (e *engine) appear() error {
+	if err := e.open(); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.available && e.appeared.IsZero() {
+		e.appeared = e.reconciler.now()
+	}
+	return nil
+}
+
 func (e *engine) hasKinds() bool {
 	for _, kind := range []string{"Workflow", "ClusterWorkflowTemplate", "WorkflowTemplate"} {
 		_, err := e.mgr.GetRESTMapper().RESTMapping(schema.GroupKind{Group: wfv1.SchemeGroupVersion.Group, Kind: kind}, wfv1.SchemeGroupVersion.Version)
@@ -91,21 +125,45 @@ func (e *engine) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
 	}
-	changed := func(object any) {
+	changed := make(chan struct{}, 1)
+	note := func(object any) {
 		definition, err := meta.Accessor(object)
 		if err != nil || !strings.HasSuffix(definition.GetName(), "."+wfv1.SchemeGroupVersion.Group) {
 			return
 		}
-		if err := e.open(); err != nil {
-			ctrl.Log.Error(err, "cannot watch Argo's kinds")
+		select {
+		case changed <- struct{}{}:
+		default: // it will be looked anyway
 		}
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    changed,
-		UpdateFunc: func(_, object any) { changed(object) },
+		AddFunc:    note,
+		UpdateFunc: func(_, object any) { note(object) },
 	})
 	if err != nil {
 		return fmt.Errorf("watch CustomResourceDefinitions: %w", err)
+	}
+	return e.await(ctx, changed)
+}
+
+// await tries after each change, and some times more: a kind is served a little later than its definition says.
+func (e *engine) await(ctx context.Context, changed <-chan struct{}) error {
+	for attempts := 0; !e.isAvailable(); {
+		var again <-chan time.Time
+		if attempts > 0 {
+			again = time.After(servedRetry)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+			attempts = servedAttempts
+		case <-again:
+			attempts--
+		}
+		if err := e.appear(); err != nil {
+			ctrl.Log.Error(err, "cannot watch Argo's kinds")
+		}
 	}
 	return nil
 }

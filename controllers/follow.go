@@ -19,6 +19,16 @@ import (
 // stepsAreRunning is the message from the start to the end of an ordinary run, so that neither costs a write of its own.
 const stepsAreRunning = "steps are running"
 
+const (
+	// ignoredGrace is how long after its deadline a Workflow that is to end may still be picked up by Argo.
+	ignoredGrace = 30 * time.Second
+	ignored      = "Argo never picked up the Workflow: is its controller running, and is --argo-instance-id its own?"
+)
+
+// isIgnored reports whether Argo never looked at a Workflow that it has been asked to end. Nothing ran, and if Argo comes
+// after all, it ends it at once.
+func isIgnored(wf *wfv1.Workflow) bool { return wf.Status.Phase == "" && wf.Spec.Shutdown != "" }
+
 // follow mirrors a Workflow that exists, and decides what the execution needs next.
 func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
 	wf, err := r.workflow(ctx, wfe, wfe.Status.WorkflowRef)
@@ -42,6 +52,13 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 		r.endVanished(wfe, "the Workflow was deleted by somebody else")
 		return ctrl.Result{}, nil, nil
 	}
+	if isIgnored(wf) {
+		wait := r.untilDeadline(wfe) + ignoredGrace
+		if wait <= 0 {
+			r.endIgnored(wfe)
+		}
+		return ctrl.Result{RequeueAfter: wait}, nil, nil
+	}
 	r.setCause(wfe)
 	r.setLivePhase(wfe, wf)
 	late := r.overdueSteps(wfe.Status.Steps, stepTimeouts(&wfe.Spec), wf)
@@ -54,7 +71,7 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 }
 
 // workflow reads a Workflow that the status names. The cache may not show yet what we created ourselves, so only the
-// API server's word counts when it is missing. It is nil when it is gone, and an unpacked copy otherwise.
+// API server's word counts when it is missing. It is nil when it is gone.
 func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution, ref *wfev1.WorkflowReference) (*wfv1.Workflow, error) {
 	key := types.NamespacedName{Namespace: wfe.Namespace, Name: ref.Name}
 	wf := &wfv1.Workflow{}
@@ -68,10 +85,22 @@ func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution,
 	if err != nil {
 		return nil, fmt.Errorf("get Workflow: %w", err)
 	}
-	if err := translate.Decompress(wf); err != nil {
-		return nil, fmt.Errorf("unpack the nodes of Workflow %s: %w", key, err)
+	if wf.Labels[wfev1.LabelRole] == "" {
+		return wf, r.relabel(ctx, wfe, wf)
 	}
 	return wf, nil
+}
+
+// relabel puts back the labels that somebody took off a Workflow: without them we would see nothing of it any more, and
+// hold it back for ever.
+func (r *Reconciler) relabel(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) error {
+	role := wfev1.RoleMain
+	if wf.Name != wfe.Name {
+		role = wfev1.RoleRollback
+	}
+	return r.patchWorkflow(ctx, wf, map[string]any{
+		"metadata": map[string]any{"labels": map[string]any{wfev1.LabelName: wfe.Name, wfev1.LabelRole: role}},
+	})
 }
 
 // endVanished ends an execution whose Workflow is no longer there to tell. What had ended stays as it was recorded.
@@ -91,6 +120,17 @@ func (r *Reconciler) endVanished(wfe *wfev1.WorkflowExecution, message string) {
 	default:
 		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonWorkflowDeleted, Message: message})
 	}
+}
+
+// endIgnored ends an execution whose Workflow Argo never picked up.
+func (r *Reconciler) endIgnored(wfe *wfev1.WorkflowExecution) {
+	switch failure := wfe.Status.Failure; {
+	case failure != nil:
+		failure.Message += "; " + ignored
+	case !isCancelled(wfe):
+		wfe.Status.Failure = &wfev1.Failure{Reason: wfev1.ReasonEngineUnavailable, Message: ignored}
+	}
+	r.endVanished(wfe, ignored)
 }
 
 func isCancelled(wfe *wfev1.WorkflowExecution) bool {

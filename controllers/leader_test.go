@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -29,6 +30,10 @@ var (
 	registries []*prometheus.Registry
 	// argoServer is what the next controller asks for offloaded nodes; nil for nobody.
 	argoServer *controllers.ArgoServer
+	// namespacedActions is a setting of the next controller.
+	namespacedActions bool
+	// resync is how often the next controller's cache tells again what it knows; zero for the default.
+	resync time.Duration
 )
 
 // lead starts a controller with the wiring of cmd/manager and waits until it knows the catalog.
@@ -36,7 +41,8 @@ func lead() {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(controllerConfig, ctrl.Options{
 		Scheme:     scheme,
-		Cache:      controllers.CacheOptions(),
+		NewCache:   controllers.NewCache,
+		Cache:      cacheOptions(),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
 		NewClient: func(config *rest.Config, options client.Options) (client.Client, error) {
@@ -57,9 +63,10 @@ func lead() {
 		Metrics:    recorder,
 		ArgoServer: argoServer,
 		Settings: controllers.Settings{
-			DefaultTimeout: defaultTimeout,
-			ArgoURL:        "https://argo.example",
-			Workflow:       translate.Options{ServiceAccountName: serviceAccount, InstanceID: "blue"},
+			DefaultTimeout:    defaultTimeout,
+			ArgoURL:           "https://argo.example",
+			NamespacedActions: namespacedActions,
+			Workflow:          translate.Options{ServiceAccountName: serviceAccount, InstanceID: "blue"},
 		},
 	}
 	source := controllers.Source{Cache: mgr.GetClient(), Now: moment.Now, Broken: reconciler.CountBrokenTemplates}
@@ -76,6 +83,13 @@ func lead() {
 	}
 	Expect(mgr.GetCache().WaitForCacheSync(running)).To(BeTrue())
 	Eventually(knownActions).Should(ContainElements(catalogNames()))
+}
+
+func cacheOptions() cache.Options {
+	if resync == 0 {
+		return cache.Options{}
+	}
+	return cache.Options{SyncPeriod: &resync}
 }
 
 // stepDown stops the controller that leads.

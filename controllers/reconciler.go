@@ -64,6 +64,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	wfe := &wfev1.WorkflowExecution{}
 	result, err := ctrl.Result{}, r.Get(ctx, req.NamespacedName, wfe)
 	switch {
+	case apierrors.IsNotFound(err) && !r.engine.isAvailable(): // nor are there Workflows
+		return ctrl.Result{}, nil
 	case apierrors.IsNotFound(err):
 		err = r.releaseAbandoned(ctx, req.NamespacedName, "")
 	case err == nil:

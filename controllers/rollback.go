@@ -136,6 +136,13 @@ func (r *Reconciler) followRollback(ctx context.Context, wfe *wfev1.WorkflowExec
 	if wait <= 0 {
 		setCondition(wfe, wfev1.ConditionRolledBack, metav1.ConditionUnknown, rollingBackTimedOut, "the rollback ran longer than its timeout")
 	}
+	if grace := wait + ignoredGrace; isIgnored(wf) && grace <= 0 {
+		r.stopRollbackSteps(wfe)
+		r.endRollback(wfe, ignored)
+		return ctrl.Result{}, nil, nil
+	} else if isIgnored(wf) {
+		return ctrl.Result{RequeueAfter: grace}, nil, nil
+	}
 	stop := wait <= 0 || wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil
 	if stop && wf.Spec.Shutdown == "" && !r.written.isBehind(wf) {
 		return ctrl.Result{}, func(ctx context.Context) error { return r.shutDown(ctx, wf) }, nil

@@ -21,7 +21,7 @@ import (
 // live is over.
 func (r *Reconciler) settle(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
 	for _, ref := range []*wfev1.WorkflowReference{wfe.Status.WorkflowRef, wfe.Status.RollbackRef} {
-		if ref == nil {
+		if ref == nil || !r.engine.isAvailable() { // to read kinds that are not there would wait for them for ever
 			continue
 		}
 		wf := &wfv1.Workflow{}

@@ -94,7 +94,7 @@ func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 	began := r.now()
 	plan, err := r.plan(ctx, wfe)
 	if err != nil {
-		return ctrl.Result{}, failInvalid(r, wfe, err)
+		return r.failInvalid(wfe, err)
 	}
 	setValid(wfe)
 	if len(wfe.Status.Steps) == 0 {
@@ -154,16 +154,20 @@ func (r *Reconciler) plan(ctx context.Context, wfe *wfev1.WorkflowExecution) (*t
 }
 
 // failInvalid ends an execution that can never run; any other error is returned, to be tried again.
-func failInvalid(r *Reconciler, wfe *wfev1.WorkflowExecution, err error) error {
+func (r *Reconciler) failInvalid(wfe *wfev1.WorkflowExecution, err error) (ctrl.Result, error) {
 	var invalid *translate.InvalidError
 	if !errors.As(err, &invalid) {
-		return err
+		return ctrl.Result{}, err
 	}
 	first := invalid.First()
 	message := shorten(invalid.Error())
+	if first.Reason == wfev1.ReasonUnknownAction && r.engine.isNew(r.now()) {
+		setReconciling(wfe, string(first.Reason), message)
+		return ctrl.Result{RequeueAfter: namespaceRetry}, nil
+	}
 	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionFalse, string(first.Reason), message)
 	r.fail(wfe, wfev1.Failure{Step: first.Step, Reason: first.Reason, Message: message})
-	return nil
+	return ctrl.Result{}, nil
 }
 
 // ensureWorkflow creates the Workflow, or adopts the one that an earlier attempt created.

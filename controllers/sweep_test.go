@@ -403,7 +403,7 @@ func sweep(oneIn int) {
 
 var _ = Describe("A controller that is stopped or refused at any call", func() {
 	It("does everything once, and all the same, in a selection of the cases", func() {
-		succession(func() { sweep(17) })
+		succession(func() { sweep(29) })
 	})
 
 	It("does everything once, and all the same", Label("whole"), func() {

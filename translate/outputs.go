@@ -12,8 +12,14 @@ import (
 const (
 	// maxMessageBytes bounds every message of a status.
 	maxMessageBytes = 1024
-	// maxOutputBytes bounds the outputs of all steps of an execution together, so that its status fits into etcd.
-	maxOutputBytes = 512 << 10
+	// maxMessagesBytes bounds the messages of all steps together: where there are many, each has less.
+	maxMessagesBytes = 128 << 10
+	// maxOutputBytes bounds the outputs of all steps of an execution together, so that its status fits into etcd; nobody
+	// reads the outputs of its rollback, but people.
+	maxOutputBytes     = 512 << 10
+	maxUndoOutputBytes = 64 << 10
+	// maxPhaseBytes bounds a phase that Argo reports; its own have at most nine.
+	maxPhaseBytes = 64
 )
 
 // outputsOf lists a node's output parameters in the template's order.

@@ -34,6 +34,10 @@ func InitialSteps(spec *wfev1.WorkflowExecutionSpec) []wfev1.StepStatus {
 func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
 	steps := make([]wfev1.StepStatus, len(previous))
 	budget := maxOutputBytes
+	if wf.Labels[wfev1.LabelRole] == wfev1.RoleRollback {
+		budget = maxUndoOutputBytes
+	}
+	mostOfMessage := min(maxMessageBytes, maxMessagesBytes/max(1, len(previous)))
 	for i := range previous { // what is recorded comes first: a step that ends later, earlier in the plan, must not push it out
 		if previous[i].Phase.IsTerminal() {
 			budget -= sizeOf(previous[i].Outputs)
@@ -43,6 +47,7 @@ func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
 		steps[i] = mapStep(&previous[i], wf)
 		if !previous[i].Phase.IsTerminal() {
 			steps[i].Outputs = boundOutputs(&steps[i], &budget)
+			steps[i].Message = Truncate(steps[i].Message, mostOfMessage)
 		}
 	}
 	return steps
@@ -69,7 +74,7 @@ func mapStep(previous *wfev1.StepStatus, wf *wfv1.Workflow) wfev1.StepStatus {
 		}
 		return *step
 	}
-	step.ArgoPhase = string(node.Phase)
+	step.ArgoPhase = Truncate(string(node.Phase), maxPhaseBytes)
 	attempts := attemptsOf(wf, node)
 	mapAttempts(step, wf, node, attempts)
 	if node.Fulfilled() || ended {

@@ -39,6 +39,7 @@ type options struct {
 	metricsInsecure  bool
 	probeAddress     string
 	leaderElect      bool
+	leaseNamespace   string
 	concurrency      int
 	maxStartSeries   int
 	qps              float64
@@ -92,6 +93,7 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "Serve /metrics by plain HTTP to everybody, for tests.")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")
 	f.BoolVar(&o.leaderElect, "leader-elect", true, "Let one replica lead; the others wait.")
+	f.StringVar(&o.leaseNamespace, "leader-elect-namespace", "", "Namespace of the lease; in a pod, its own unless another is named.")
 	f.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "How long a lease lasts that is not renewed.")
 	f.DurationVar(&o.renewDeadline, "leader-elect-renew-deadline", 10*time.Second, "How long a leader tries to renew before it gives up.")
 	f.DurationVar(&o.leaderRetry, "leader-elect-retry-period", 2*time.Second, "How often a replica tries for the lease.")
@@ -142,11 +144,12 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 	}
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		Cache:                         controllers.CacheOptions(),
+		NewCache:                      controllers.NewCache,
 		Metrics:                       served,
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaderElectionID,
+		LeaderElectionNamespace:       o.leaseNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		LeaseDuration:                 &o.leaseDuration,
 		RenewDeadline:                 &o.renewDeadline,

@@ -41,11 +41,9 @@ func Connect() (*Cluster, error) {
 	// Ending a port forwarding is logged as an error by client-go, and is none.
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, wfev1.AddToScheme, wfv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("build the scheme: %w", err)
-		}
+	scheme, err := NewScheme()
+	if err != nil {
+		return nil, err
 	}
 	c, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
@@ -56,6 +54,17 @@ func Connect() (*Cluster, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	return &Cluster{Client: c, Config: config, Clientset: clientset}, nil
+}
+
+// NewScheme knows the kinds of Kubernetes, of Argo and our own.
+func NewScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, wfev1.AddToScheme, wfv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("build the scheme: %w", err)
+		}
+	}
+	return scheme, nil
 }
 
 // ControllerPod is the pod of the controller that is Running, the youngest if there are several.

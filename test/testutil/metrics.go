@@ -124,10 +124,11 @@ func scrape(ctx context.Context, url, token string) (Samples, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the metrics: %w", err)
 	}
-	return flatten(families), nil
+	return Flatten(families), nil
 }
 
-func flatten(families map[string]*dto.MetricFamily) Samples {
+// Flatten takes the values out of what a scrape says.
+func Flatten(families map[string]*dto.MetricFamily) Samples {
 	samples := Samples{}
 	for name, family := range families {
 		for _, metric := range family.GetMetric() {

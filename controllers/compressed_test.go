@@ -1,0 +1,70 @@
+package controllers_test
+
+import (
+	"encoding/json"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+	"github.com/argoproj/argo-workflows/v3/util/file"
+	"github.com/argoproj/argo-workflows/v3/workflow/packer"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// pack puts the nodes into status.compressedNodes, as Argo does above about 1 MiB.
+func pack(wf *wfv1.Workflow) {
+	encoded, err := json.Marshal(wf.Status.Nodes)
+	Expect(err).NotTo(HaveOccurred())
+	wf.Status.CompressedNodes, wf.Status.Nodes = file.CompressEncodeString(string(encoded)), nil
+}
+
+func unpack(wf *wfv1.Workflow) { Expect(packer.DecompressWorkflow(wf)).To(Succeed()) }
+
+var _ = Describe("A Workflow whose nodes are compressed", func() {
+	It("is followed, and its approval decided, as any other", func() {
+		wfe := start(execution("packed", step("a"), approval("ask", 0, "a"), step("b", "ask")))
+		argo := argoOf(wfe)
+		argo.write(run("a"), pack)
+		Eventually(stepsOf(wfe)).Should(Equal("a=Running ask=Pending b=Pending"))
+		moment.pass(time.Second)
+		argo.write(unpack, succeed("a"), ask("ask"), pack)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
+		decide(wfe, true)
+		packedPhase := func() wfv1.NodePhase {
+			wf := workflowOf(wfe)
+			Expect(wf.Status.Nodes).To(BeEmpty(), "Argo ignores the packed nodes as soon as one plain node is there")
+			unpack(wf)
+			return wf.Status.Nodes[wf.NodeID("packed.ask")].Phase
+		}
+		Eventually(packedPhase).Should(Equal(wfv1.NodeSucceeded))
+		argo.write(unpack, run("b"), pack)
+		Eventually(stepsOf(wfe)).Should(Equal("a=Completed ask=Completed b=Running"))
+		argo.write(unpack, succeed("b"), finish(wfv1.WorkflowSucceeded), pack)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
+	})
+
+	It("whose packed nodes cannot be read ends by its timeout, and others go on", func() {
+		wfe := start(within(execution("garbled", step("a")), 600))
+		argo := argoOf(wfe)
+		argo.write(run("a"), func(wf *wfv1.Workflow) { wf.Status.CompressedNodes, wf.Status.Nodes = "bm90IHppcHBlZA==", nil })
+		complete(start(execution("healthy", step("a"))))
+		moment.pass(601 * time.Second)
+		poke(wfe)
+		Eventually(isShutDown(wfe)).Should(BeTrue())
+		argo.write(func(wf *wfv1.Workflow) { wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowFailed, second() })
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
+		Expect(statusOf(wfe).Failure.Reason).To(Equal(wfev1.ReasonTimedOut))
+	})
+
+	It("whose packed nodes cannot be read ends when somebody deletes it", func() {
+		wfe := start(execution("garbled", step("a")))
+		argoOf(wfe).write(run("a"), func(wf *wfv1.Workflow) { wf.Status.CompressedNodes, wf.Status.Nodes = "bm90IHppcHBlZA==", nil })
+		Eventually(conditionsOf).WithArguments(wfe).Should(HaveKeyWithValue("NodeStatusUnavailable", "True Garbled"))
+		deleteWorkflow(wfe)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
+		Expect(statusOf(wfe).Failure.Reason).To(Equal(wfev1.ReasonWorkflowDeleted))
+	})
+})

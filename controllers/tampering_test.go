@@ -1,0 +1,146 @@
+package controllers_test
+
+import (
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/utils/ptr"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// reopen does what `argo retry` does to a Workflow that has failed: the same object runs again, without the nodes that
+// failed.
+func reopen(wf *wfv1.Workflow) {
+	wf.Status.Phase, wf.Status.Message = wfv1.WorkflowRunning, ""
+	wf.Status.FinishedAt.Reset()
+	delete(wf.Labels, "workflows.argoproj.io/completed")
+	for id, node := range wf.Status.Nodes {
+		if node.Name == wf.Name {
+			node.Phase = wfv1.NodeRunning
+			node.FinishedAt.Reset()
+			wf.Status.Nodes[id] = node
+		} else if node.FailedOrError() {
+			delete(wf.Status.Nodes, id)
+		}
+	}
+}
+
+var _ = Describe("A Workflow that is re-opened in Argo", func() {
+	It("after its end was recorded changes nothing: an execution that has ended stays so", func() {
+		wfe := start(execution("late", step("a"), step("b", "a")))
+		argo := argoOf(wfe)
+		argo.write(run("a"), succeed("a"), run("b"), fail("b", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
+		Eventually(isHeld(wfe)).Should(BeFalse())
+		Eventually(busy).Should(BeFalse())
+		refresh(wfe)
+		version, counts, looks := wfe.ResourceVersion, moved(), calls.looks(wfe)
+		argo.write(reopen)
+		argo.write(run("b"))
+		argo.write(succeed("b"), finish(wfv1.WorkflowSucceeded))
+		Eventually(func() int { return calls.looks(wfe) }).Should(BeNumerically(">", looks))
+		Eventually(busy).Should(BeFalse())
+		refresh(wfe)
+		Expect(wfe.ResourceVersion).To(Equal(version))
+		Expect(moved()).To(Equal(counts))
+	})
+
+	It("before its end was seen is followed to its new end", func() {
+		wfe := start(execution("early", step("a"), step("b", "a")))
+		succession(func() {
+			argo := argoOf(wfe)
+			argo.write(run("a"), succeed("a"), run("b"), fail("b", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
+			argo.write(reopen)
+			argo.write(run("b"))
+		})
+		Eventually(stepsOf(wfe)).Should(Equal("a=Completed b=Running"))
+		argoOf(wfe).write(succeed("b"), finish(wfv1.WorkflowSucceeded))
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
+		Expect(stepsOf(wfe)()).To(Equal("a=Completed b=Completed"))
+	})
+})
+
+var _ = Describe("A Workflow that somebody edits", func() {
+	It("into a pause is paused, and is not resumed by us", func() {
+		wfe := start(execution("paused", step("a")))
+		argoOf(wfe).write(func(wf *wfv1.Workflow) { wf.Spec.Suspend = ptr.To(true) })
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseSuspended))
+		poke(wfe)
+		Consistently(isPaused(wfe)).Should(BeTrue())
+	})
+
+	It("so that its nodes vanish keeps what was recorded, and fails for what nobody can tell", func() {
+		wfe := start(execution("emptied", step("a"), step("b", "a"), step("c", "b")))
+		argo := argoOf(wfe)
+		argo.write(run("a"), succeed("a"), run("b"))
+		Eventually(stepsOf(wfe)).Should(Equal("a=Completed b=Running c=Pending"))
+		argo.write(func(wf *wfv1.Workflow) { wf.Status.Nodes = nil })
+		poke(wfe)
+		Expect(stepsOf(wfe)()).To(Equal("a=Completed b=Running c=Pending"))
+		argo.write(func(wf *wfv1.Workflow) { wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowSucceeded, second() })
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
+		Expect(stepsOf(wfe)()).To(Equal("a=Completed b=Failed c=Skipped"))
+		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(HaveField("Step", "b"), HaveField("Reason", wfev1.ReasonUnknown))))
+	})
+
+	It("so that we would not see it any more gets its labels back", func() {
+		wfe := start(execution("unlabelled", step("a")))
+		argo := argoOf(wfe)
+		argo.write(run("a"), func(wf *wfv1.Workflow) { wf.Labels = nil })
+		Eventually(func() map[string]string { return workflowOf(wfe).Labels }).Should(And(
+			HaveKeyWithValue(wfev1.LabelRole, wfev1.RoleMain), HaveKeyWithValue(wfev1.LabelName, "unlabelled")))
+		Eventually(stepsOf(wfe)).Should(Equal("a=Running"))
+		argo.write(succeed("a"), finish(wfv1.WorkflowSucceeded))
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
+		Eventually(isHeld(wfe)).Should(BeFalse())
+	})
+})
+
+var _ = Describe("A Workflow that Argo never picks up", func() {
+	It("ends by its timeout, and lets the next one have the target", func() {
+		wfe := start(within(execution("ignored", step("a")), 600))
+		next := create(on(wfe.Spec.Target, execution("next", step("a"))))
+		waitsFor(next, wfe)
+		moment.pass(601 * time.Second)
+		poke(wfe)
+		Eventually(isShutDown(wfe)).Should(BeTrue())
+		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseRunning), "Argo may yet come")
+		moment.pass(31 * time.Second)
+		poke(wfe)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
+		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(
+			HaveField("Reason", wfev1.ReasonTimedOut), HaveField("Message", ContainSubstring("never picked up")))))
+		Expect(stepsOf(wfe)()).To(Equal("a=Cancelled"))
+		Eventually(isHeld(wfe)).Should(BeFalse())
+		Expect(isShutDown(wfe)()).To(BeTrue(), "should Argo come, it must not run")
+		Eventually(phaseOf(next)).Should(Equal(wfev1.PhaseRunning))
+	})
+
+	It("ends as cancelled when it was", func() {
+		wfe := start(within(execution("ignored", step("a")), 600))
+		cancel(wfe, wfev1.CancelTerminate)
+		Eventually(isShutDown(wfe)).Should(BeTrue())
+		moment.pass(631 * time.Second)
+		poke(wfe)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCancelled))
+	})
+
+	It("as a rollback ends by the rollback's timeout", func() {
+		wfe := chain("ignored")
+		wfe.Spec.RollbackTimeoutSeconds = ptr.To[int32](60)
+		start(wfe)
+		failAfter(wfe)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRollingBack))
+		moment.pass(61 * time.Second)
+		poke(wfe)
+		moment.pass(31 * time.Second)
+		poke(wfe)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
+		Expect(statusOf(wfe).Failure.Reason).To(Equal(wfev1.ReasonRollbackFailed))
+		Expect(conditionMessage(wfe, "RolledBack")).To(ContainSubstring("left undone: b"))
+	})
+})

@@ -1,0 +1,161 @@
+package controllers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+)
+
+// faulty lets one call in twenty fail, in all the ways in which the API server can fail.
+func faulty(seed uint64) {
+	ways := []fault{
+		conflict, unavailable, unanswered,
+		func(call, func() error) error { return apierrors.NewTooManyRequests("slow down", 1) },
+		func(call, func() error) error { return errors.New("connection reset by peer") },
+	}
+	var mu sync.Mutex
+	dice := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a history that can be had again
+	draw := func() (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		return dice.IntN(len(ways)), dice.IntN(20) == 0
+	}
+	calls.breakAt(func(c call) bool { return c.live || !c.isRead() }, func(c call, through func() error) error {
+		if way, now := draw(); now {
+			return ways[way](c, through)
+		}
+		return through()
+	})
+}
+
+// wide has ten steps in four levels, some of which cannot fail the execution, and all of which can be undone.
+func wide(name string) *wfev1.WorkflowExecution {
+	wfe := execution(name, undone(step("a")))
+	for i := range 4 {
+		wfe.Spec.Steps = append(wfe.Spec.Steps, undone(step(fmt.Sprintf("b%d", i), "a")), uncritical(step(fmt.Sprintf("c%d", i), fmt.Sprintf("b%d", i))))
+	}
+	wfe.Spec.Steps = append(wfe.Spec.Steps, step("d", "c0", "c1", "c2", "c3"))
+	return wfe
+}
+
+// fly lets Argo's double take all Workflows to their end: every seventh execution fails at its last step, every fifth
+// has steps that fail and are not critical.
+func fly() *argodouble.Autopilot {
+	GinkgoHelper()
+	pilot := &argodouble.Autopilot{Double: double, Script: func(wf *wfv1.Workflow, task string) argodouble.Outcome {
+		var number int
+		_, err := fmt.Sscanf(wf.Name, "v%d", &number)
+		Expect(err).NotTo(HaveOccurred())
+		if wf.Labels[wfev1.LabelRole] == wfev1.RoleMain && (task == "d" && number%7 == 0 || task[0] == 'c' && number%5 == 0) {
+			return breaks
+		}
+		return argodouble.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
+	}}
+	flying, land := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- pilot.Run(flying, adminConfig, ctrl.Options{Scheme: scheme}) }()
+	DeferCleanup(func() {
+		land()
+		Eventually(ended).Should(Receive(BeNil()))
+	})
+	return pilot
+}
+
+// unended counts the executions of the spec that have not ended.
+func unended() int {
+	list := &wfev1.WorkflowExecutionList{}
+	Expect(admin.List(ctx, list, client.InNamespace(ns))).To(Succeed())
+	left := 0
+	for i := range list.Items {
+		if !list.Items[i].Status.Phase.IsTerminal() {
+			left++
+		}
+	}
+	return left
+}
+
+// versions are the resource versions of all that is in the spec's namespace.
+func versions() map[string]string {
+	all := map[string]string{}
+	executions, workflows := &wfev1.WorkflowExecutionList{}, &wfv1.WorkflowList{}
+	Expect(admin.List(ctx, executions, client.InNamespace(ns))).To(Succeed())
+	Expect(admin.List(ctx, workflows, client.InNamespace(ns))).To(Succeed())
+	for i := range executions.Items {
+		all["execution "+executions.Items[i].Name] = executions.Items[i].ResourceVersion
+	}
+	for i := range workflows.Items {
+		all["workflow "+workflows.Items[i].Name] = workflows.Items[i].ResourceVersion
+	}
+	return all
+}
+
+// expectAllCounted checks that the sum over the statuses is what was counted, but for what was in flight when an answer
+// got lost.
+func expectAllCounted(executions int) {
+	GinkgoHelper()
+	list := &wfev1.WorkflowExecutionList{}
+	Expect(admin.List(ctx, list, client.InNamespace(ns))).To(Succeed())
+	Expect(list.Items).To(HaveLen(executions))
+	recorded := tally{}
+	for i := range list.Items {
+		wfe := &list.Items[i]
+		recorded.with(recordedIn(wfe, false))
+		var number int
+		_, err := fmt.Sscanf(wfe.Name, "v%d", &number)
+		Expect(err).NotTo(HaveOccurred())
+		want := "Completed"
+		if number%7 == 0 {
+			want = "Failed ActionFailed RolledBack=True"
+		}
+		Expect(endOf(wfe, false)).To(Equal(want), wfe.Name)
+	}
+	counted := moved()
+	for series, value := range recorded {
+		Expect(counted[series]).To(And(BeNumerically("<=", value), BeNumerically(">=", value*0.9-3)), series)
+	}
+}
+
+// manyAtOnce applies executions, each of ten steps, under faults, and then, when all have ended, nothing.
+func manyAtOnce(executions int, rest time.Duration) {
+	pilot := fly()
+	faulty(uint64(GinkgoRandomSeed())) //nolint:gosec // any number will do
+	for i := range executions {
+		create(wide(fmt.Sprintf("v%d", i)))
+	}
+	Eventually(unended).WithTimeout(20 * time.Minute).WithPolling(time.Second).Should(BeZero())
+	calls.heal()
+	expectAllCounted(executions)
+	Expect(pilot.Twice()).To(BeEmpty())
+
+	// The next leader, whose cache is synchronized anew again and again, has nothing to do.
+	DeferCleanup(func() { succession(func() { resync = 0 }) })
+	succession(func() { resync = time.Second })
+	Eventually(busy).WithTimeout(time.Minute).Should(BeFalse())
+	before := versions()
+	calls.forget()
+	counts := moved()
+	Eventually(func() int { return calls.count(func(c call) bool { return c.String() == "get "+wfev1.Kind }) }).
+		WithTimeout(rest).Should(BeNumerically(">", 10*executions), "the cache is synchronized anew")
+	Expect(calls.count(func(c call) bool { return c.live || !c.isRead() })).To(BeZero(), "calls to the API server")
+	Expect(versions()).To(Equal(before))
+	Expect(moved()).To(Equal(counts))
+}
+
+var _ = Describe("Many executions at once, and an API server that fails at one call in twenty", func() {
+	It("all end, are counted, and then cost nothing; a few", func() { manyAtOnce(30, 2*time.Minute) })
+	It("all end, are counted, and then cost nothing; 1,000", Label("whole"), func() { manyAtOnce(1000, 20*time.Minute) })
+})
