@@ -98,7 +98,7 @@ cluster-status: ## Show what runs.
 
 .PHONY: build
 build: ## Build the static binaries into bin/.
-	go build -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./test/e2e/images/...
+	go build -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./cmd/kubectl-wfe ./test/e2e/images/...
 
 .PHONY: images
 images: build ## Make the images as tar archives in bin/, without a container engine.

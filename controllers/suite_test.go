@@ -3,9 +3,7 @@ package controllers_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -91,18 +89,13 @@ var _ = BeforeSuite(func() {
 
 // startEnvironment starts an API server and etcd with the CRDs of this repository and Argo's minimal ones.
 func startEnvironment() {
-	root, err := testutil.Root()
+	folders, err := testutil.DefinitionFolders()
 	Expect(err).NotTo(HaveOccurred())
-	argo, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-workflows/v3").Output()
-	Expect(err).NotTo(HaveOccurred(), "find Argo's module")
 	environment := &envtest.Environment{
 		Scheme:                scheme,
 		BinaryAssetsDirectory: os.Getenv(assetsVariable),
 		ErrorIfCRDPathMissing: true,
-		CRDDirectoryPaths: []string{
-			filepath.Join(root, "config", "crd"),
-			filepath.Join(strings.TrimSpace(string(argo)), "manifests", "base", "crds", "minimal"),
-		},
+		CRDDirectoryPaths:     folders,
 	}
 	config, err := environment.Start()
 	Expect(err).NotTo(HaveOccurred(), "start the API server and etcd of %s", environment.BinaryAssetsDirectory)
