@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // the ways to log in that kubeconfigs ask for
 
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/command"

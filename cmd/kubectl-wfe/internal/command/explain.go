@@ -19,13 +19,12 @@ const unconfigured = "http://localhost:8080"
 
 // explain says in one sentence what went wrong and, where it is known, what to do.
 func explain(err error) string {
-	var unknown *meta.NoKindMatchError
 	var unreachable *url.Error
-	switch {
-	case errors.As(err, &unknown) && unknown.GroupKind.Group == wfev1.GroupVersion.Group:
+	switch group := unknownGroup(err); {
+	case group == wfev1.GroupVersion.Group:
 		return "the cluster does not know WorkflowExecutions: install the controller, or use another --context"
-	case errors.As(err, &unknown):
-		return fmt.Sprintf("the cluster does not know the kind %s: install Argo Workflows, or use another --context", unknown.GroupKind.Kind)
+	case group != "":
+		return fmt.Sprintf("the cluster does not know the kinds of %s: install Argo Workflows, or use another --context", group)
 	case clientcmd.IsEmptyConfig(err), errors.As(err, &unreachable) && serverOf(unreachable.URL) == unconfigured:
 		return "no cluster is configured: set KUBECONFIG or --kubeconfig"
 	case errors.As(err, &unreachable):
@@ -34,6 +33,19 @@ func explain(err error) string {
 		return "the API server does not know you: check the credentials of the kubeconfig"
 	}
 	return oneLine(err.Error())
+}
+
+// unknownGroup is the API group whose kinds the cluster does not have, or empty.
+func unknownGroup(err error) string {
+	var kind *meta.NoKindMatchError
+	if errors.As(err, &kind) {
+		return kind.GroupKind.Group
+	}
+	var resource *meta.NoResourceMatchError
+	if errors.As(err, &resource) {
+		return resource.PartialResource.Group
+	}
+	return ""
 }
 
 func serverOf(address string) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -24,7 +25,8 @@ func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, l
 	if look(wfe, false) {
 		return nil
 	}
-	indexer, informer, events, stopped := watchtools.NewIndexerInformerWatcher(c.source(ctx, wfe), &wfev1.WorkflowExecution{})
+	// What goes wrong with a watch is put right by the next one, so nobody is told.
+	indexer, informer, events, stopped := watchtools.NewIndexerInformerWatcherWithLogger(logr.Discard(), c.source(ctx, wfe), &wfev1.WorkflowExecution{})
 	defer func() {
 		events.Stop()
 		<-stopped

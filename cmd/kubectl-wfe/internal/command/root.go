@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/klog/v2"
 
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/tree"
@@ -61,8 +59,6 @@ type session struct {
 
 // Main runs the command that args names, the program's own name first, and returns the exit code.
 func Main(ctx context.Context, env Environment, args []string) int {
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard) // what concerns the user is returned as an error
 	root := newRoot(env)
 	words := args[1:]
 	if filepath.Base(args[0]) == completer {

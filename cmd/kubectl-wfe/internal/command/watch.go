@@ -34,29 +34,34 @@ The exit code is the outcome: 0 Completed, 2 Failed, 3 Cancelled; 1 is an error 
 			defer cancel()
 			ctx = bounded
 		}
-		c, wfe, err := s.open(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		look := s.printChanges()
-		if paint.IsTerminal(s.Streams.Out, s.Lookup) {
-			look = s.redraw()
-		}
-		var last *wfev1.WorkflowExecution
-		err = c.follow(ctx, wfe, func(now *wfev1.WorkflowExecution, again bool) bool {
-			last = now
-			look(now, again)
-			return now.Status.Phase.IsTerminal()
-		})
-		if errors.Is(err, context.DeadlineExceeded) {
+		err := s.watch(ctx, args[0])
+		if errors.Is(err, context.DeadlineExceeded) && cmd.Context().Err() == nil {
 			return context.Cause(ctx)
 		}
-		if err != nil {
-			return err
-		}
-		return outcome(last)
+		return err
 	}
 	return cmd
+}
+
+func (s *session) watch(ctx context.Context, name string) error {
+	c, wfe, err := s.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	look := s.printChanges()
+	if paint.IsTerminal(s.Streams.Out, s.Lookup) {
+		look = s.redraw()
+	}
+	var last *wfev1.WorkflowExecution
+	err = c.follow(ctx, wfe, func(now *wfev1.WorkflowExecution, again bool) bool {
+		last = now
+		look(now, again)
+		return now.Status.Phase.IsTerminal()
+	})
+	if err != nil {
+		return err
+	}
+	return outcome(last)
 }
 
 // outcome turns how an execution ended into the exit code.
