@@ -33,7 +33,7 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: e2e-deploy ## Run the sample remediation on a local cluster and show what happened.
-	KUBECTL=$(KUBECTL) go run ./test/demo
+	PATH=$(BIN):$$PATH KUBECTL=$(KUBECTL) go run ./test/demo
 
 ##@ Test
 

@@ -26,7 +26,7 @@ func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, l
 		return nil
 	}
 	// What goes wrong with a watch is put right by the next one, so nobody is told.
-	indexer, informer, events, stopped := watchtools.NewIndexerInformerWatcherWithLogger(logr.Discard(), c.source(ctx, wfe), &wfev1.WorkflowExecution{})
+	indexer, informer, events, stopped := watchtools.NewIndexerInformerWatcherWithLogger(logr.Discard(), c.source(wfe), &wfev1.WorkflowExecution{})
 	defer func() {
 		events.Stop()
 		<-stopped
@@ -62,18 +62,18 @@ func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, l
 }
 
 // source lists and watches one execution.
-func (c *connection) source(ctx context.Context, wfe *wfev1.WorkflowExecution) cache.ListerWatcher {
+func (c *connection) source(wfe *wfev1.WorkflowExecution) cache.ListerWatcher {
 	options := func(raw metav1.ListOptions) *client.ListOptions {
 		raw.FieldSelector = "metadata.name=" + wfe.Name
 		return &client.ListOptions{Namespace: wfe.Namespace, Raw: &raw}
 	}
 	return &cache.ListWatch{
-		ListFunc: func(raw metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(ctx context.Context, raw metav1.ListOptions) (runtime.Object, error) {
 			list := &wfev1.WorkflowExecutionList{}
 			err := c.List(ctx, list, options(raw))
 			return list, err
 		},
-		WatchFunc: func(raw metav1.ListOptions) (watch.Interface, error) {
+		WatchFuncWithContext: func(ctx context.Context, raw metav1.ListOptions) (watch.Interface, error) {
 			return c.Watch(ctx, &wfev1.WorkflowExecutionList{}, options(raw))
 		},
 	}

@@ -6,11 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/lint"
 )
 
@@ -182,5 +186,27 @@ func TestPrefixLines(t *testing.T) {
 	}
 	if want := "[s] a\n[s] \n[s] " + long + "\n[s] last\n"; out.String() != want {
 		t.Errorf("%d bytes, want %d", out.Len(), len(want))
+	}
+}
+
+// TestRedraw draws over what was drawn before, as many lines as that were.
+func TestRedraw(t *testing.T) {
+	t.Parallel()
+	out := &buffer{}
+	s := &session{Environment: Environment{Streams: streamsTo(out), Lookup: func(string) string { return "" }, Now: time.Now}}
+	draw := s.redraw()
+	wfe := &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Name: "a"}}
+	wfe.Spec.Target = wfev1.Target{Kind: "Node", Name: "n"}
+	wfe.Spec.Steps = []wfev1.Step{{Name: "do", Action: "wait"}}
+	draw(wfe, false)
+	wfe.Status.Phase = wfev1.PhaseFailed
+	wfe.Status.Failure = &wfev1.Failure{Reason: wfev1.ReasonTimedOut}
+	draw(wfe, false)
+	draw(wfe, true)
+	want := "a  Pending  Node/n\n└─ ○ do  wait  Pending\n" +
+		"\x1b[2A\x1b[Ja  Failed  Node/n\n  TimedOut\n└─ ○ do  wait  Pending\n" +
+		"\x1b[3A\x1b[Ja  Failed  Node/n\n  TimedOut\n└─ ○ do  wait  Pending\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
