@@ -26,7 +26,7 @@ func testWatch(w *world) {
 		want string
 	}{
 		"good": {wfev1.PhaseCompleted, completed, 0, "good  Completed  4/4"},
-		"bad":  {wfev1.PhaseFailed, wfev1.StepFailed, 2, `bad  Failed  4/4  0s  OOMKilled in step "scale-back": main: OOMKilled (exit code 137)`},
+		"bad":  {wfev1.PhaseFailed, wfev1.StepFailed, 2, `bad  Failed  4/4  0s  OOMKilled in step "scale-back"`},
 		"over": {wfev1.PhaseCancelled, wfev1.StepCancelled, 3, "over  Cancelled  4/4"},
 	} {
 		wfe := w.sample(name)
