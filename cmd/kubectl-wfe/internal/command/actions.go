@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/catalog"
 	"github.com/kubernaut-io/workflowexecution/translate"
@@ -80,6 +81,18 @@ func (s *session) clusterCatalog(cmd *cobra.Command, namespaced bool) (*catalog.
 		s.warn("%s", problem)
 	}
 	return known, nil
+}
+
+// catalogOrBuiltIn is the cluster's catalog for commands that can do without. Who may work in a namespace need not be
+// allowed to read what the cluster has; then it is the built-in actions, and complete is false.
+func (s *session) catalogOrBuiltIn(cmd *cobra.Command, namespaced bool) (known *catalog.Catalog, complete bool, err error) {
+	known, err = s.clusterCatalog(cmd, namespaced)
+	if !apierrors.IsForbidden(err) {
+		return known, err == nil, err
+	}
+	s.warn("you may not read the cluster's catalog, so only the built-in actions are known")
+	known, err = catalog.BuiltIn()
+	return known, false, err
 }
 
 func (s *session) printActions(o *output, entries []catalog.Entry) error {

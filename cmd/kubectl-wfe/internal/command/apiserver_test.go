@@ -75,7 +75,7 @@ func TestAPIServer(t *testing.T) {
 	w.installCatalog()
 	for name, test := range map[string]func(*world){
 		"UnknownNames": testUnknownNames, "Look": testLook, "Completion": testCompletion, "Logs": testLogs, "Actions": testActions,
-		"Decide": testDecide, "DecideTogether": testDecideTogether, "Steer": testSteer, "Retry": testRetry,
+		"Decide": testDecide, "DecideTogether": testDecideTogether, "Steer": testSteer, "Retry": testRetry, "RetryByAnEditor": testRetryByAnEditor,
 		"Watch": testWatch, "WatchDeletion": testWatchDeletion, "Diff": testDiff, "DiffWithoutEnd": testDiffWithoutEnd,
 	} {
 		t.Run(name, func(t *testing.T) {

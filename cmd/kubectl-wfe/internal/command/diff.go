@@ -58,7 +58,7 @@ func (s *session) diff(cmd *cobra.Command, f *files, args []string, namespaced b
 	if err != nil {
 		return false, err
 	}
-	known, err := s.clusterCatalog(cmd, namespaced)
+	known, _, err := s.catalogOrBuiltIn(cmd, namespaced)
 	if err != nil {
 		return false, err
 	}
@@ -94,7 +94,7 @@ func (s *session) reportDiff(wfe, ended *wfev1.WorkflowExecution, known *catalog
 	for _, line := range report.Lines {
 		s.say("%s", line)
 	}
-	if failure := ended.Status.Failure; failure != nil {
+	if failure := ended.Status.Failure; failure != nil && failure.Step == "" {
 		s.say("%s", oneLine(tree.Because(failure)))
 	}
 	return report

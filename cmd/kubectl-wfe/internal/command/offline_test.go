@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -208,5 +209,63 @@ func TestRedraw(t *testing.T) {
 		"\x1b[3A\x1b[Ja  Failed  Node/n\n  TimedOut\n└─ ○ do  wait  Pending\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestReadme holds the README's table to the commands that there are, and its flags to theirs.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "## kubectl wfe\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	root := newRoot(Environment{Now: time.Now})
+	told := map[string]bool{}
+	for line := range strings.Lines(section) {
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		cells := strings.Split(line, "|")
+		var current *cobra.Command
+		for _, call := range codeSpans(cells[1]) {
+			words := strings.Fields(call)
+			if current, _, err = root.Find(words[:1]); err != nil || current == root {
+				t.Fatalf("there is no command %s", words[0])
+			}
+			told[current.Name()] = true
+			checkFlags(t, current, words[1:])
+		}
+		for _, call := range codeSpans(cells[2]) {
+			checkFlags(t, current, strings.Fields(call))
+		}
+	}
+	for _, cmd := range root.Commands() {
+		if !told[cmd.Name()] {
+			t.Errorf("the README does not tell of %s", cmd.Name())
+		}
+	}
+}
+
+func codeSpans(text string) []string {
+	var spans []string
+	for i, part := range strings.Split(text, "`") {
+		if i%2 == 1 {
+			spans = append(spans, part)
+		}
+	}
+	return spans
+}
+
+func checkFlags(t *testing.T, cmd *cobra.Command, words []string) {
+	t.Helper()
+	for _, word := range words {
+		name, isLong := strings.CutPrefix(word, "--")
+		switch {
+		case isLong && name != "help" && cmd.Flags().Lookup(name) == nil,
+			!isLong && strings.HasPrefix(word, "-") && cmd.Flags().ShorthandLookup(word[1:]) == nil:
+			t.Errorf("%s has no flag %s", cmd.Name(), word)
+		}
 	}
 }

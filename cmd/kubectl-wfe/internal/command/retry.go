@@ -49,7 +49,7 @@ func (s *session) newRetry() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		known, err := s.clusterCatalog(cmd, namespaced)
+		known, complete, err := s.catalogOrBuiltIn(cmd, namespaced)
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (s *session) newRetry() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if _, err := translate.NewPlan(made.Execution, known.Actions()); err != nil {
+		if _, err := translate.NewPlan(made.Execution, known.Actions()); err != nil && complete {
 			return fmt.Errorf("the new execution could not run: %w", err)
 		}
 		var options []client.CreateOption

@@ -5,9 +5,12 @@ import (
 	"sync"
 
 	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
 func testDecide(w *world) {
@@ -126,4 +129,28 @@ func testRetry(w *world) {
 	if described := w.run("describe", "again"); !strings.Contains(described.out, "Retry of:") {
 		w.t.Errorf("the description does not tell what is retried:\n%s", described.out)
 	}
+}
+
+// testRetryByAnEditor retries as somebody who may work in the namespace and read nothing of the cluster.
+func testRetryByAnEditor(w *world) {
+	w.mustReport(w.sample("mine"), wfev1.PhaseFailed, completed, completed, wfev1.StepFailed)
+	objects, err := testutil.ReadManifests("../../../../config/rbac/user_roles.yaml")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, object := range objects {
+		if err := w.admin.Create(w.t.Context(), object); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := w.admin.Create(w.t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "erin", Namespace: w.namespace},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "workflowexecution-editor"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "erin"}},
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.run("retry", "mine", "--as", "erin").check(w.t, 0, "note: you may not read the cluster's catalog", "workflowexecution/mine-retry-1 created with 2 of 4 steps")
+	w.run("actions", "--as", "erin").check(w.t, 1, `User "erin" cannot list resource "clusterworkflowtemplates"`)
+	w.run("get", "-A", "--as", "erin").check(w.t, 1, `User "erin" cannot list resource "workflowexecutions"`)
 }
