@@ -36,7 +36,7 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: e2e-deploy ## Run the sample remediation on a local cluster and show what happened.
-	KUBECTL=$(KUBECTL) go run ./test/demo
+	PATH=$(BIN):$$PATH KUBECTL=$(KUBECTL) go run ./test/demo
 
 ##@ Test
 
@@ -139,7 +139,7 @@ kind-engine-down: ## Stop the private engine and remove all that it made.
 
 .PHONY: build
 build: ## Build the static binaries into bin/.
-	go build -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./test/e2e/images/...
+	go build -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./cmd/kubectl-wfe ./test/e2e/images/...
 
 .PHONY: images
 images: build ## Make the images as tar archives in bin/, without a container engine.

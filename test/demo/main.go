@@ -1,6 +1,6 @@
 // Command demo runs the sample remediation on the cluster of KUBECONFIG, shows its steps live, and then what a user
-// would look at: the steps, the objects and the metrics that moved. The controller must be installed; make demo does
-// all of it.
+// would look at: the steps, the objects and the metrics that moved. The controller must be installed and kubectl-wfe be on
+// the PATH; make demo does all of it.
 package main
 
 import (
@@ -67,15 +67,17 @@ func run(ctx context.Context, out io.Writer) error {
 	if err := cluster.Apply(ctx, objects...); err != nil {
 		return err
 	}
-	wfe, err := follow(ctx, cluster, out)
-	if err != nil {
+	// Its exit code is the outcome, which is looked at below.
+	_ = kubectl(ctx, out, "wfe", "watch", name, "-n", namespace)
+	wfe := &wfev1.WorkflowExecution{}
+	if err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, wfe); err != nil {
 		return err
 	}
 	after, err := cluster.Scrape(ctx)
 	if err != nil {
 		return err
 	}
-	if err := show(ctx, out, wfe, before, after); err != nil {
+	if err := show(ctx, out, root, before, after); err != nil {
 		return err
 	}
 	if wfe.Status.Phase != wfev1.PhaseCompleted {
@@ -121,10 +123,9 @@ func prepare(ctx context.Context, cluster *testutil.Cluster, root string) error 
 }
 
 // show prints what a user would look at afterwards.
-func show(ctx context.Context, out io.Writer, wfe *wfev1.WorkflowExecution, before, after testutil.Samples) error {
-	say(out, "The steps")
-	printTable(out, wfe)
+func show(ctx context.Context, out io.Writer, root string, before, after testutil.Samples) error {
 	for _, args := range [][]string{
+		{"wfe", "tree", name, "-n", namespace, "-o", "wide"},
 		{"get", "wfe", "-n", namespace, "-o", "wide"},
 		{"get", "workflows", "-n", namespace},
 		{"get", "deployment", "payment-api", "-n", namespace},
@@ -140,11 +141,12 @@ func show(ctx context.Context, out io.Writer, wfe *wfev1.WorkflowExecution, befo
 	}
 	say(out, "To go on")
 	_, _ = fmt.Fprintf(out, `  export KUBECONFIG=%s
-  kubectl describe wfe %s -n %s     # conditions, steps and events
+  export PATH=%s:$PATH
+  kubectl wfe describe %s -n %s     # conditions, steps and events
   kubectl get wfe -A --watch
   make test-e2e                     # what can go wrong, on the same cluster
   make cluster-down                 # remove the cluster and all that it made
-`, os.Getenv("KUBECONFIG"), name, namespace)
+`, os.Getenv("KUBECONFIG"), filepath.Join(root, "bin"), name, namespace)
 	return nil
 }
 

@@ -6,7 +6,8 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// Changes are the lines that tell what happened between two looks at an execution; before is nil at the first one.
+// Changes are the lines that tell what happened between two looks at an execution, its own phase last; before is nil at
+// the first one, which begins with the phase of an execution that goes on.
 func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
 	var lines []string
 	stamp := o.Now.Format("15:04:05") + "  "
@@ -19,13 +20,19 @@ func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
 		}
 		lines = append(lines, strings.TrimRight(line, " "))
 	}
-	if before == nil {
+	isFirst := before == nil
+	if isFirst {
 		before = &wfev1.WorkflowExecution{}
-		before.Status.Phase = "none"
 	}
-	isNew := PhaseOf(before) != PhaseOf(after)
-	if isNew && !PhaseOf(after).IsTerminal() {
-		tell(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress}, reasons(after)...)...)
+	phase := func() {
+		took := ""
+		if PhaseOf(after).IsTerminal() {
+			took = Took(after.Status.StartTime, after.Status.CompletionTime, o.Now)
+		}
+		tell(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress, took}, reasons(after)...)...)
+	}
+	if isFirst && !PhaseOf(after).IsTerminal() {
+		phase()
 	}
 	changed := func(was, is []wfev1.StepStatus, what string) {
 		known := make(map[string]string, len(was))
@@ -41,9 +48,8 @@ func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
 	}
 	changed(before.Status.Steps, after.Status.Steps, "")
 	changed(before.Status.RollbackSteps, after.Status.RollbackSteps, "rollback of ")
-	if isNew && PhaseOf(after).IsTerminal() {
-		took := Took(after.Status.StartTime, after.Status.CompletionTime, o.Now)
-		tell(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress, took}, reasons(after)...)...)
+	if isFirst && PhaseOf(after).IsTerminal() || !isFirst && PhaseOf(before) != PhaseOf(after) {
+		phase()
 	}
 	return lines
 }

@@ -91,7 +91,11 @@ func PhaseOf(wfe *wfev1.WorkflowExecution) wfev1.Phase {
 func reasons(wfe *wfev1.WorkflowExecution) []string {
 	var all []string
 	if failure := wfe.Status.Failure; failure != nil {
-		all = append(all, Because(failure))
+		short := *failure
+		if saysItself(wfe, failure) {
+			short.Message = ""
+		}
+		all = append(all, Because(&short))
 	}
 	if PhaseOf(wfe) == wfev1.PhasePending {
 		for _, kind := range []string{wfev1.ConditionAdmitted, wfev1.ConditionNamespaceReady, wfev1.ConditionEngineAvailable} {
@@ -104,6 +108,13 @@ func reasons(wfe *wfev1.WorkflowExecution) []string {
 		all = append(all, c.Message)
 	}
 	return all
+}
+
+// saysItself reports whether the failed step's own line has the failure's message.
+func saysItself(wfe *wfev1.WorkflowExecution, failure *wfev1.Failure) bool {
+	return slices.ContainsFunc(wfe.Status.Steps, func(step wfev1.StepStatus) bool {
+		return step.Name == failure.Step && step.Message == failure.Message
+	})
 }
 
 // Because says in one line why an execution failed.

@@ -1,0 +1,197 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/catalog"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+const namespacedActionsHelp = "Use the templates of the namespace too, as the controller's flag says."
+
+func (s *session) newActions() *cobra.Command {
+	f := &files{session: s}
+	var offline, namespaced bool
+	cmd := &cobra.Command{
+		Use:     "actions [NAME]",
+		GroupID: groupLook,
+		Short:   "List the actions that steps can name, with their parameters",
+		Long: `Lists the actions of the cluster's catalog, or tells all of one. With --offline they are the built-in ones, with
+--catalog those of a folder too; then no cluster is needed.`,
+		Example: examples("kubectl wfe actions", "kubectl wfe actions scale-deployment", "kubectl wfe actions --offline -o wide"),
+		Args:    cobra.MaximumNArgs(1),
+	}
+	f.addCatalog(cmd)
+	cmd.Flags().BoolVar(&offline, "offline", false, "List the built-in actions.")
+	cmd.Flags().BoolVar(&namespaced, "namespaced-actions", false, namespacedActionsHelp)
+	o := newOutput(cmd, "", formatJSON, formatYAML, formatWide)
+	load := func(cmd *cobra.Command) (*catalog.Catalog, error) {
+		if offline || f.folder != "" {
+			return f.catalog()
+		}
+		return s.clusterCatalog(cmd, namespaced)
+	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		known, err := load(cmd)
+		if err != nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, entry := range known.Entries {
+			names = append(names, entry.Name)
+		}
+		return beginning(names, prefix), cobra.ShellCompDirectiveNoFileComp
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		known, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		if len(args) == 0 {
+			return s.printActions(o, known.Entries)
+		}
+		entry := known.Find(args[0])
+		if entry == nil {
+			return fmt.Errorf("there is no action %q in the catalog", args[0])
+		}
+		if o.isObject() {
+			return s.printValue(o, describeAction(entry))
+		}
+		return s.printAction(entry)
+	}
+	return cmd
+}
+
+// clusterCatalog is the cluster's catalog; what is broken in it is told.
+func (s *session) clusterCatalog(cmd *cobra.Command, namespaced bool) (*catalog.Catalog, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	known, err := catalog.FromCluster(cmd.Context(), c, c.namespace, namespaced)
+	if err != nil {
+		return nil, err
+	}
+	for _, problem := range known.Problems {
+		s.warn("%s", problem)
+	}
+	return known, nil
+}
+
+// catalogOrBuiltIn is the cluster's catalog for commands that can do without. Who may work in a namespace need not be
+// allowed to read what the cluster has; then it is the built-in actions, and complete is false.
+func (s *session) catalogOrBuiltIn(cmd *cobra.Command, namespaced bool) (known *catalog.Catalog, complete bool, err error) {
+	known, err = s.clusterCatalog(cmd, namespaced)
+	if !apierrors.IsForbidden(err) {
+		return known, err == nil, err
+	}
+	s.warn("you may not read the cluster's catalog, so only the built-in actions are known")
+	known, err = catalog.BuiltIn()
+	return known, false, err
+}
+
+func (s *session) printActions(o *output, entries []catalog.Entry) error {
+	if o.isObject() {
+		all := make([]action, len(entries))
+		for i := range entries {
+			all[i] = describeAction(&entries[i])
+		}
+		return s.printValue(o, all)
+	}
+	if len(entries) == 0 {
+		s.warn("the catalog is empty")
+		return nil
+	}
+	rows := make([][]any, 0, len(entries))
+	for i := range entries {
+		entry := &entries[i]
+		var required, optional, outputs []string
+		for j := range entry.Parameters {
+			p := &entry.Parameters[j]
+			switch {
+			case isFilledIn(p.Name):
+			case p.Default == nil:
+				required = append(required, p.Name)
+			default:
+				optional = append(optional, p.Name)
+			}
+		}
+		for j := range entry.Outputs {
+			outputs = append(outputs, entry.Outputs[j].Name)
+		}
+		rows = append(rows, []any{
+			entry.Name, strings.Join(required, ","), strings.Join(optional, ","),
+			strings.Join(outputs, ","), entry.Source, oneLine(entry.Summary),
+		})
+	}
+	columns := []column{
+		{name: "NAME"}, {name: "REQUIRED"}, {name: "OPTIONAL"},
+		{name: "OUTPUTS", wide: true}, {name: "SOURCE", wide: true}, {name: "DOES", wide: true},
+	}
+	return o.printTable(s.Streams.Out, columns, rows)
+}
+
+// isFilledIn reports whether the controller gives the parameter its value.
+func isFilledIn(parameter string) bool {
+	return parameter == translate.ParameterStep || parameter == translate.ParameterDryRun
+}
+
+// action is an action for programs.
+type action struct {
+	Name       string      `json:"name"`
+	Summary    string      `json:"summary,omitempty"`
+	Source     string      `json:"source"`
+	Parameters []parameter `json:"parameters"`
+	Outputs    []parameter `json:"outputs"`
+}
+
+type parameter struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Required    bool     `json:"required,omitempty"`
+	Default     *string  `json:"default,omitempty"`
+	Enum        []string `json:"enum,omitempty"`
+	Base64      bool     `json:"base64,omitempty"`
+}
+
+func describeAction(entry *catalog.Entry) action {
+	a := action{Name: entry.Name, Summary: entry.Summary, Source: entry.Source, Parameters: []parameter{}, Outputs: []parameter{}}
+	for i := range entry.Parameters {
+		p := &entry.Parameters[i]
+		if !isFilledIn(p.Name) {
+			a.Parameters = append(a.Parameters, parameter{p.Name, p.Description, p.Default == nil, p.Default, p.Enum, p.Base64})
+		}
+	}
+	for i := range entry.Outputs {
+		out := &entry.Outputs[i]
+		a.Outputs = append(a.Outputs, parameter{Name: out.Name, Description: out.Description, Base64: out.Base64})
+	}
+	return a
+}
+
+func (s *session) printAction(entry *catalog.Entry) error {
+	a := describeAction(entry)
+	w := tabwriter.NewWriter(s.Streams.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "Name:\t%s\nDoes:\t%s\nSource:\t%s\n", a.Name, oneLine(a.Summary), a.Source)
+	fmt.Fprintln(w, "Parameters:")
+	for _, p := range a.Parameters {
+		need := "required"
+		if p.Default != nil {
+			need = fmt.Sprintf("default %q", *p.Default)
+		}
+		if len(p.Enum) > 0 {
+			need += ", one of " + strings.Join(p.Enum, ", ")
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", p.Name, need, oneLine(p.Description))
+	}
+	fmt.Fprintln(w, "Outputs:")
+	for _, out := range a.Outputs {
+		fmt.Fprintf(w, "  %s\t\t%s\n", out.Name, oneLine(out.Description))
+	}
+	return w.Flush()
+}

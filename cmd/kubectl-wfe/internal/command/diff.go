@@ -1,0 +1,125 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/catalog"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/dryrun"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/tree"
+)
+
+// cleanupTimeout bounds the deletion of a dry run, which also happens when the user has had enough.
+const cleanupTimeout = 10 * time.Second
+
+func (s *session) newDiff() *cobra.Command {
+	var timeout time.Duration
+	var namespaced bool
+	cmd := &cobra.Command{
+		Use:     "diff NAME | -f FILE",
+		GroupID: groupLook,
+		Short:   "Show what an execution would change, by a dry run in the cluster",
+		Long: `Runs a copy of an execution dry: every action asks the API server what it would do, and changes nothing; approvals are
+given. It shows what each step would change and deletes the copy. As with kubectl diff the exit code is 0 when nothing would
+change, 1 when something would, and 2 when that could not be told, because of an error or a step that fails.`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: s.executions(nil),
+	}
+	f := s.newFiles(cmd)
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "How long to wait for each dry run.")
+	cmd.Flags().BoolVar(&namespaced, "namespaced-actions", false, namespacedActionsHelp)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		changes, err := s.diff(cmd, f, args, namespaced, timeout)
+		var told *codeError
+		switch {
+		case errors.As(err, &told):
+			return &codeError{code: exitDiffError, err: told.err}
+		case err != nil && cmd.Context().Err() != nil:
+			return err
+		case err != nil:
+			return &codeError{code: exitDiffError, err: err}
+		case changes:
+			return &codeError{code: exitChanges}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func (s *session) diff(cmd *cobra.Command, f *files, args []string, namespaced bool, timeout time.Duration) (changes bool, err error) {
+	c, err := s.connect()
+	if err != nil {
+		return false, err
+	}
+	known, _, err := s.catalogOrBuiltIn(cmd, namespaced)
+	if err != nil {
+		return false, err
+	}
+	executions, err := s.fromFilesOrCluster(cmd, f, args, func() (*catalog.Catalog, error) { return known, nil })
+	if err != nil {
+		return false, err
+	}
+	by, err := c.whoAmI(cmd.Context())
+	if err != nil {
+		return false, err
+	}
+	for _, wfe := range executions {
+		if wfe.Namespace == "" {
+			wfe.Namespace = c.namespace
+		}
+		ended, err := s.runDry(cmd.Context(), c, dryrun.New(wfe, by), timeout)
+		if err != nil {
+			return false, err
+		}
+		report := s.reportDiff(wfe, ended, known)
+		changes = changes || report.Changes
+		if ended.Status.Phase != wfev1.PhaseCompleted {
+			return false, fmt.Errorf("the dry run of %q ended in phase %s, so what it would change is not known in full", wfe.Name, ended.Status.Phase)
+		}
+	}
+	return changes, nil
+}
+
+func (s *session) reportDiff(wfe, ended *wfev1.WorkflowExecution, known *catalog.Catalog) dryrun.Report {
+	painter := paint.For(s.Streams.Out, s.Lookup)
+	report := dryrun.Read(ended, known.Actions(), painter)
+	s.say("%s", painter.Bold(fmt.Sprintf("%s: %s/%s", wfe.Name, wfe.Spec.Target.Kind, wfe.Spec.Target.Name)))
+	for _, line := range report.Lines {
+		s.say("%s", line)
+	}
+	if failure := ended.Status.Failure; failure != nil && failure.Step == "" {
+		s.say("%s", oneLine(tree.Because(failure)))
+	}
+	return report
+}
+
+// runDry creates a dry run, waits for its end and deletes it, whatever happens.
+func (s *session) runDry(ctx context.Context, c *connection, wfe *wfev1.WorkflowExecution, timeout time.Duration) (ended *wfev1.WorkflowExecution, err error) {
+	if err := c.Create(ctx, wfe); err != nil {
+		return nil, err
+	}
+	defer func() {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		defer cancel()
+		if failed := client.IgnoreNotFound(c.Delete(cleanup, wfe)); failed != nil {
+			err = errors.Join(err, fmt.Errorf("delete the dry run %q: %w", wfe.Name, failed))
+		}
+	}()
+	bounded, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the dry run %q has not ended within %s", wfe.Name, timeout))
+	defer cancel()
+	err = c.follow(bounded, wfe, func(now *wfev1.WorkflowExecution, _ bool) bool {
+		ended = now
+		return now.Status.Phase.IsTerminal()
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, context.Cause(bounded)
+	}
+	return ended, err
+}

@@ -1,0 +1,85 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/printers"
+)
+
+// The formats of -o.
+const (
+	formatJSON = "json"
+	formatYAML = "yaml"
+	formatWide = "wide"
+)
+
+// output is the flag -o of a command.
+type output struct {
+	format  string
+	allowed []string
+	printer printers.ResourcePrinter
+}
+
+// newOutput adds -o to a command, with the formats that it knows and the one that it has unless told.
+func newOutput(cmd *cobra.Command, preset string, allowed ...string) *output {
+	o := &output{allowed: allowed}
+	cmd.Flags().StringVarP(&o.format, "output", "o", preset, "Output format: "+strings.Join(allowed, ", ")+".")
+	mustComplete(cmd, "output", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return allowed, cobra.ShellCompDirectiveNoFileComp
+	})
+	previous := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if o.format != "" && !slices.Contains(allowed, o.format) {
+			return fmt.Errorf("-o %s: use %s", o.format, strings.Join(allowed, ", "))
+		}
+		if previous != nil {
+			return previous(cmd, args)
+		}
+		return nil
+	}
+	return o
+}
+
+// isObject reports whether the object itself is asked for.
+func (o *output) isObject() bool { return o.format == formatJSON || o.format == formatYAML }
+
+// print prints an object; YAML documents after the first one are set apart.
+func (o *output) print(object runtime.Object, out io.Writer) error {
+	if o.printer == nil {
+		printer, err := genericclioptions.NewJSONYamlPrintFlags().ToPrinter(o.format)
+		if err != nil {
+			return err
+		}
+		o.printer = printer
+	}
+	return o.printer.PrintObj(object, out)
+}
+
+// column is a column of a table; wide ones are shown with -o wide only.
+type column struct {
+	name string
+	wide bool
+}
+
+// printTable prints rows in columns, or says that there are none.
+func (o *output) printTable(out io.Writer, columns []column, rows [][]any) error {
+	table := &metav1.Table{}
+	for _, c := range columns {
+		definition := metav1.TableColumnDefinition{Name: c.name, Type: "string"}
+		if c.wide {
+			definition.Priority = 1
+		}
+		table.ColumnDefinitions = append(table.ColumnDefinitions, definition)
+	}
+	for _, row := range rows {
+		table.Rows = append(table.Rows, metav1.TableRow{Cells: row})
+	}
+	return printers.NewTablePrinter(printers.PrintOptions{Wide: o.format == formatWide}).PrintObj(table, out)
+}

@@ -1,0 +1,24 @@
+package testutil
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// DefinitionFolders are the folders with the CustomResourceDefinitions of this repository and with Argo's minimal ones.
+func DefinitionFolders() ([]string, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	argo, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-workflows/v3").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find Argo's module: %w", err)
+	}
+	return []string{
+		filepath.Join(root, "config", "crd"),
+		filepath.Join(strings.TrimSpace(string(argo)), "manifests", "base", "crds", "minimal"),
+	}, nil
+}
