@@ -48,6 +48,7 @@ test-unit: ## Run the unit tests with the race detector.
 	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 \
 		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$)
 	go test -C test/cluster ./...
+	go test -C test/observability .
 
 .PHONY: test-envtest
 test-envtest: ## Run the controller's suite against a real API server and etcd, with a selection of the faults.
@@ -77,6 +78,7 @@ generate: ## Write every generated file anew.
 	$(tool) controller-gen object paths=./api/...
 	$(tool) controller-gen crd paths=./api/... output:crd:dir=config/crd
 	go generate ./...
+	go run -C test/observability/generate . $(CURDIR)/config
 
 .PHONY: verify
 verify: generate ## Fail when a generated file is not what its source says.
@@ -86,7 +88,8 @@ verify: generate ## Fail when a generated file is not what its source says.
 .PHONY: lint
 lint: ## Run the linters.
 	$(tool) golangci-lint run --allow-parallel-runners ./...
-	cd test/cluster && $(tool) golangci-lint run --allow-parallel-runners -c $(CURDIR)/.golangci.yaml ./...
+	for module in test/cluster test/observability test/observability/generate; do \
+		(cd $$module && $(tool) golangci-lint run --allow-parallel-runners -c $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 
 ##@ Local cluster
 
