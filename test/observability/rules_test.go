@@ -210,3 +210,16 @@ func TestRunbooks(t *testing.T) {
 		t.Errorf("alerts and runbooks differ:\n%v\n%v", alerts, runbooks)
 	}
 }
+
+// TestOperatorObjects checks that what the operator needs is complete.
+func TestOperatorObjects(t *testing.T) {
+	var kinds []string
+	for _, object := range build(t, "prometheus") {
+		kinds = append(kinds, object.kind)
+	}
+	slices.Sort(kinds)
+	want := []string{"ClusterRoleBinding", "PrometheusRule", "Secret", "ServiceAccount", "ServiceMonitor"}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("%v, want %v", kinds, want)
+	}
+}
