@@ -63,6 +63,10 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
 	$(run_e2e)
 
+.PHONY: test-observability
+test-observability: e2e-deploy ## Let a real Prometheus watch the controller work, and check what rules and dashboard say.
+	go test -C test/observability -count=1 -timeout 10m ./live/
+
 .PHONY: e2e-deploy
 e2e-deploy: $(if $(is_ours),cluster-up) deploy
 	$(if $(is_ours),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar)
