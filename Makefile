@@ -48,6 +48,7 @@ test-unit: ## Run the unit tests with the race detector.
 	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 \
 		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$)
 	go test -C test/cluster ./...
+	go test -C test/observability .
 
 .PHONY: test-envtest
 test-envtest: ## Run the controller's suite against a real API server and etcd, with a selection of the faults.
@@ -61,6 +62,10 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 .PHONY: test-e2e
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
 	$(run_e2e)
+
+.PHONY: test-observability
+test-observability: e2e-deploy ## Let a real Prometheus watch the controller work, and check what rules and dashboard say.
+	go test -C test/observability -count=1 -timeout 10m ./live/
 
 .PHONY: e2e-deploy
 e2e-deploy: $(if $(is_ours),cluster-up) deploy
@@ -77,6 +82,7 @@ generate: ## Write every generated file anew.
 	$(tool) controller-gen object paths=./api/...
 	$(tool) controller-gen crd paths=./api/... output:crd:dir=config/crd
 	go generate ./...
+	go run -C test/observability/generate . $(CURDIR)/config
 
 .PHONY: verify
 verify: generate ## Fail when a generated file is not what its source says.
@@ -86,7 +92,8 @@ verify: generate ## Fail when a generated file is not what its source says.
 .PHONY: lint
 lint: ## Run the linters.
 	$(tool) golangci-lint run --allow-parallel-runners ./...
-	cd test/cluster && $(tool) golangci-lint run --allow-parallel-runners -c $(CURDIR)/.golangci.yaml ./...
+	for module in test/cluster test/observability test/observability/generate; do \
+		(cd $$module && $(tool) golangci-lint run --allow-parallel-runners -c $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 
 ##@ Local cluster
 

@@ -159,6 +159,7 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 }
 
 func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
+	ctrlmetrics.RegisterRESTClientMetrics(ctrlmetrics.MetricRequestLatency)
 	recorder := metrics.NewRecorder()
 	argoServer, err := newArgoServer(mgr.GetConfig(), o)
 	if err != nil {

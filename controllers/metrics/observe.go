@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
@@ -12,7 +13,7 @@ import (
 // maxRetries is the most retries of a step that the API allows; a status that claims more is not believed.
 const maxRetries = 20
 
-// Observe counts what ended between two versions of an execution; call it once for every status patch that succeeded,
+// Observe counts what began and ended between two versions of an execution; call it once for every status patch that succeeded,
 // with the object that was read and the object that was written, and never for a patch that did not succeed. An unset
 // before stands for an execution without a status. Nothing is counted when before has already ended, because an
 // execution never leaves a terminal phase, and nothing but its end when the execution is a dry run.
@@ -35,16 +36,31 @@ func (r *Recorder) Observe(before, after *wfev1.WorkflowExecution) {
 		return
 	}
 	now := r.now()
-	for _, step := range endedSteps(was.Steps, is.Steps) {
+	for _, step := range movedSteps(was.Steps, is.Steps, hasBegun) {
+		r.observeQueue(step, now)
+	}
+	for _, step := range movedSteps(was.Steps, is.Steps, hasEnded) {
 		r.observeStep(step, now)
 	}
-	for _, step := range endedSteps(was.RollbackSteps, is.RollbackSteps) {
+	for _, step := range movedSteps(was.RollbackSteps, is.RollbackSteps, hasEnded) {
 		if isExecuted(step) {
 			r.rollbackSteps.WithLabelValues(stepStatus(step.Phase), r.actionLabel(step.Action)).Inc()
 		}
 	}
 	if is.Phase.IsTerminal() {
 		r.observeEnd(is, now)
+	}
+}
+
+// observeQueue measures how long a step waited until it was seen running. Argo does not say when a container started, so
+// the end of the wait is now, at most Argo's requeue time late. Of a later attempt the wait is not known: the start in the
+// status is the first attempt's.
+func (r *Recorder) observeQueue(step *wfev1.StepStatus, now time.Time) {
+	if step.Action == "" || step.Attempts > 1 {
+		return
+	}
+	if d, ok := elapsed(step.StartTime, &metav1.Time{Time: now}, now); ok {
+		r.stepQueueDuration.WithLabelValues(r.actionLabel(step.Action)).Observe(d.Seconds())
 	}
 }
 
@@ -119,14 +135,6 @@ func (r *Recorder) ObserveCreation(d time.Duration) {
 // ObserveDeletion counts an execution that was deleted while it ran: it ended as cancelled, and no status is left to
 // say so. It is to be called once, after the last trace of the execution was let go.
 func (r *Recorder) ObserveDeletion() { r.cancelled.Inc() }
-
-// ObserveStepQueue records the time d from the creation of a step's node to the start of its container; call it once a
-// step and not for a dry run. As d comes from times of other machines it is dropped unless it is greater than 0.
-func (r *Recorder) ObserveStepQueue(action string, d time.Duration) {
-	if d > 0 {
-		r.stepQueueDuration.WithLabelValues(r.actionLabel(action)).Observe(d.Seconds())
-	}
-}
 
 // observeMeasured records a duration that the controller measured by its own clock, which can be 0 but not less.
 func observeMeasured(histogram prometheus.Observer, d time.Duration) {

@@ -30,11 +30,14 @@ func TestObserveHistory(t *testing.T) {
 				"step_execution_duration_seconds_count{restart-pod}": 2,
 				"step_execution_duration_seconds_sum{restart-pod}":   110,
 				"step_retries_total{restart-pod}":                    2,
-				"step_skipped_total{scale-deployment}":               1,
-				"steps_executed_total":                               2,
-				"parallel_steps_total":                               2,
-				"parallel_steps_count_count":                         1,
-				"parallel_steps_count_sum":                           2,
+				// The step that was seen waiting, by the clock of the tests.
+				"step_queue_duration_seconds_count{restart-pod}": 1,
+				"step_queue_duration_seconds_sum{restart-pod}":   24*3600 - 2,
+				"step_skipped_total{scale-deployment}":           1,
+				"steps_executed_total":                           2,
+				"parallel_steps_total":                           2,
+				"parallel_steps_count_count":                     1,
+				"parallel_steps_count_sum":                       2,
 			},
 		},
 		"approved": {
@@ -347,31 +350,84 @@ func TestObserveSmallMeasures(t *testing.T) {
 			observe: func(r *Recorder) { r.ObserveDeletion() },
 			want:    map[string]float64{"cancelled_total": 1},
 		},
-		"queue": {
-			reason: "only the catalog's actions have their own series",
-			observe: func(r *Recorder) {
-				r.ObserveStepQueue("restart-pod", 2*time.Second)
-				r.ObserveStepQueue("gone", time.Second)
-			},
-			want: map[string]float64{
-				"step_queue_duration_seconds_count{restart-pod}": 1, "step_queue_duration_seconds_sum{restart-pod}": 2,
-				"step_queue_duration_seconds_count{unknown}": 1, "step_queue_duration_seconds_sum{unknown}": 1,
-			},
-		},
-		"queue of nodes with odd times": {
-			reason: "0 and less come from times that say nothing",
-			observe: func(r *Recorder) {
-				r.ObserveStepQueue("restart-pod", 0)
-				r.ObserveStepQueue("restart-pod", -time.Second)
-			},
-			want: map[string]float64{},
-		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			recorder, registry := newTestRecorder(t, "restart-pod")
 			test.observe(recorder)
 			if diff := cmp.Diff(test.want, changed(t, registry)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", test.reason, diff)
+			}
+		})
+	}
+}
+
+// queued are the statuses of a step that waited for its pod since 3 seconds before the present, and that then ran.
+func queued(action string) (was, is []wfev1.StepStatus) {
+	waiting := step("one", action, wfev1.StepPending, 0, 0)
+	waiting.StartTime = &metav1.Time{Time: present.Add(-3 * time.Second)}
+	running := waiting
+	running.Phase = wfev1.StepRunning
+	return []wfev1.StepStatus{waiting}, []wfev1.StepStatus{running}
+}
+
+func TestObserveQueue(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		action string
+		change func(was, is *wfev1.StepStatus)
+		want   map[string]float64
+	}{
+		"seen running": {
+			reason: "it waited until now",
+			action: "restart-pod",
+			want: map[string]float64{
+				"step_queue_duration_seconds_count{restart-pod}": 1, "step_queue_duration_seconds_sum{restart-pod}": 3,
+			},
+		},
+		"unknown action": {
+			reason: "only the catalog's actions have their own series",
+			action: "gone",
+			want: map[string]float64{
+				"step_queue_duration_seconds_count{unknown}": 1, "step_queue_duration_seconds_sum{unknown}": 3,
+			},
+		},
+		"approval": {reason: "an approval waits for a person and not for a pod"},
+		"still waiting": {
+			reason: "it has not begun", action: "restart-pod",
+			change: func(_, is *wfev1.StepStatus) { is.Phase = wfev1.StepPending },
+		},
+		"was running": {
+			reason: "it was observed when it began", action: "restart-pod",
+			change: func(was, _ *wfev1.StepStatus) { was.Phase = wfev1.StepRunning },
+		},
+		"second attempt": {
+			reason: "the start is that of the first attempt", action: "restart-pod",
+			change: func(_, is *wfev1.StepStatus) { is.Attempts = 2 },
+		},
+		"no start": {
+			reason: "nobody knows since when it waited", action: "restart-pod",
+			change: func(_, is *wfev1.StepStatus) { is.StartTime = nil },
+		},
+		"start in the future": {
+			reason: "Argo's clock is ahead, and there is no negative wait", action: "restart-pod",
+			change: func(_, is *wfev1.StepStatus) { is.StartTime = &metav1.Time{Time: present.Add(5 * time.Second)} },
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			recorder, registry := newTestRecorder(t, "restart-pod")
+			var before, after wfev1.WorkflowExecution
+			before.Status.Steps, after.Status.Steps = queued(test.action)
+			if test.change != nil {
+				test.change(&before.Status.Steps[0], &after.Status.Steps[0])
+			}
+			recorder.Observe(&before, &after)
+			want := map[string]float64{}
+			for name, value := range test.want {
+				want[name] = value
+			}
+			if diff := cmp.Diff(want, changed(t, registry)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", test.reason, diff)
 			}
 		})

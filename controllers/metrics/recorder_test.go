@@ -39,7 +39,6 @@ func TestExposition(t *testing.T) {
 				histories[name].play(recorder)
 				recorder.ObserveResolution(5*time.Second, 3, 4)
 				recorder.ObserveCreation(40 * time.Millisecond)
-				recorder.ObserveStepQueue("restart-pod", 3*time.Second)
 				source.ended = append(source.ended, histories[name].versions()[len(histories[name].statuses)-1])
 				source.unended = append(source.unended, live("production", strings.ReplaceAll(name, " ", "-"), wfev1.PhaseRunning, epoch))
 			}
@@ -174,7 +173,9 @@ func TestCardinality(t *testing.T) {
 		after.Status.Steps[0].Action = action
 		after.Status.RollbackSteps = []wfev1.StepStatus{step("one", action, wfev1.StepCompleted, 1, 2)}
 		recorder.Observe(before, after)
-		recorder.ObserveStepQueue(action, time.Second)
+		before.Status.Steps, after.Status.Steps = queued(action)
+		after.Status.Phase = wfev1.PhaseRunning
+		recorder.Observe(before, after)
 	}
 	if got := lines(); got != atStart {
 		t.Errorf("10,000 hostile actions made %d lines of %d", got, atStart)
@@ -274,7 +275,6 @@ func TestConcurrentUse(t *testing.T) {
 			for j := range 50 {
 				recorder.SetActions([]string{fmt.Sprintf("action-%d-%d", i, j)})
 				recorder.Observe(nil, ended(wfev1.PhaseCompleted))
-				recorder.ObserveStepQueue("restart-pod", time.Second)
 				if j%10 == 0 {
 					_, err := registry.Gather()
 					if err != nil {

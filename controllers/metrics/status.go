@@ -37,19 +37,27 @@ func isExecuted(step *wfev1.StepStatus) bool {
 	return step.Action != "" && (step.Phase == wfev1.StepCompleted || step.Phase == wfev1.StepFailed)
 }
 
-// endedSteps returns the steps of is that are in a terminal phase and that were not, or did not exist, in was.
-func endedSteps(was, is []wfev1.StepStatus) []*wfev1.StepStatus {
-	hadEnded := make(map[string]bool, len(was))
+// movedSteps returns the steps of is whose phase moved, from what it was in was; it was unset for a step that was new.
+func movedSteps(was, is []wfev1.StepStatus, moved func(from, to wfev1.StepPhase) bool) []*wfev1.StepStatus {
+	from := make(map[string]wfev1.StepPhase, len(was))
 	for i := range was {
-		hadEnded[was[i].Name] = was[i].Phase.IsTerminal()
+		from[was[i].Name] = was[i].Phase
 	}
-	var ended []*wfev1.StepStatus
+	var steps []*wfev1.StepStatus
 	for i := range is {
-		if is[i].Phase.IsTerminal() && !hadEnded[is[i].Name] {
-			ended = append(ended, &is[i])
+		if moved(from[is[i].Name], is[i].Phase) {
+			steps = append(steps, &is[i])
 		}
 	}
-	return ended
+	return steps
+}
+
+// hasEnded reports whether a step moved into a terminal phase.
+func hasEnded(from, to wfev1.StepPhase) bool { return to.IsTerminal() && !from.IsTerminal() }
+
+// hasBegun reports whether a step that waited for its pod was seen running.
+func hasBegun(from, to wfev1.StepPhase) bool {
+	return from == wfev1.StepPending && to == wfev1.StepRunning
 }
 
 // failureReason returns the reason of a failed execution as a word of the closed set.

@@ -187,7 +187,7 @@ func Table() []Metric {
 		},
 		{
 			Name: nameStepQueueDuration, Type: Histogram, Labels: []Label{action},
-			Help:    "Time from the creation of a step's node to the start of its container, in seconds",
+			Help:    "Time from the creation of a step's node until its pod was seen running, in seconds; a step that ended before it was seen running is not observed",
 			Buckets: []float64{0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
 		},
 		{

@@ -39,16 +39,21 @@ func (c *Cluster) Scrape(ctx context.Context) (Samples, error) {
 	if err != nil {
 		return nil, err
 	}
-	pod, err := c.ControllerPod(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var samples Samples
-	err = c.forward(pod, metricsPort, func(port uint16) error {
-		samples, err = scrape(ctx, fmt.Sprintf("https://127.0.0.1:%d/metrics", port), token)
+	err = c.WithMetrics(ctx, func(address string) error {
+		samples, err = scrape(ctx, "https://"+address+"/metrics", token)
 		return err
 	})
 	return samples, err
+}
+
+// WithMetrics runs use while an address of this machine leads to the port of the controller that serves its metrics.
+func (c *Cluster) WithMetrics(ctx context.Context, use func(address string) error) error {
+	pod, err := c.ControllerPod(ctx)
+	if err != nil {
+		return err
+	}
+	return c.forward(pod, metricsPort, func(port uint16) error { return use(fmt.Sprintf("127.0.0.1:%d", port)) })
 }
 
 // scraperToken makes sure that there is a service account that may read /metrics, and asks for a token of it.

@@ -1,0 +1,301 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/observability/internal/manifests"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+)
+
+const (
+	root   = "../../.."
+	config = root + "/config"
+
+	loadTimeout = 3 * time.Minute
+	pollEvery   = 250 * time.Millisecond
+	// unended is how many executions of the script never end by themselves.
+	unended = 2
+)
+
+// world is the cluster and the namespace in which the script runs.
+type world struct {
+	*testutil.Cluster
+	*WithT
+	namespace string
+}
+
+func TestObservability(t *testing.T) {
+	ctx := t.Context()
+	w := newWorld(ctx, t)
+	scrape := w.scrapeConfig(ctx, t)
+	w.Expect(w.WithMetrics(ctx, func(address string) error {
+		static := []map[string]any{{"targets": []string{address}, "labels": map[string]string{"namespace": testutil.SystemNamespace}}}
+		scrape["static_configs"] = static
+		p := startPrometheus(t, scrape, map[string]any{
+			"job_name": intruder, "scheme": "https", "tls_config": scrape["tls_config"], "static_configs": static,
+		})
+		w.expectTargets(ctx, p)
+		w.runLoad(ctx)
+		// Two scrapes later Prometheus knows, and then the rules have to be evaluated again, and those that read them.
+		settled := time.Now().Add(2 * scrapeEvery)
+		w.Eventually(p.evaluated).WithArguments(ctx, settled.Add(2*scrapeEvery)).WithTimeout(30 * time.Second).WithPolling(pollEvery).Should(Succeed())
+		compareAll(ctx, t, w, p)
+		return nil
+	})).To(Succeed())
+}
+
+// newWorld makes the namespace of the script, with the actions and the service account that it needs.
+func newWorld(ctx context.Context, t *testing.T) *world {
+	t.Helper()
+	cluster, err := testutil.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{Cluster: cluster, WithT: NewWithT(t)}
+	w.applyFile(ctx, "", filepath.Join(root, "test", "e2e", "testdata", "catalog.yaml"))
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "wfe-observability-",
+		Labels:       map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+	}}
+	w.Expect(w.Create(ctx, namespace)).To(Succeed())
+	w.namespace = namespace.Name
+	t.Cleanup(func() {
+		// The test's own context is over by now.
+		ctx := context.Background()
+		w.Expect(w.DeleteAllOf(ctx, &wfev1.WorkflowExecution{}, client.InNamespace(w.namespace))).To(Succeed())
+		w.Expect(w.Delete(ctx, namespace)).To(Succeed())
+	})
+	w.applyFile(ctx, w.namespace, filepath.Join(config, "samples", "payment-api", "remediation.yaml"))
+	return w
+}
+
+func (w *world) applyFile(ctx context.Context, namespace, path string) {
+	objects, err := testutil.ReadManifests(path)
+	w.Expect(err).NotTo(HaveOccurred())
+	if namespace != "" {
+		w.Expect(testutil.InNamespace(namespace, objects)).To(Succeed())
+	}
+	w.Expect(w.Apply(ctx, objects...)).To(Succeed())
+}
+
+// scrapeConfig does what the operator does with the ServiceMonitor: it becomes a scrape configuration without targets.
+func (w *world) scrapeConfig(ctx context.Context, t *testing.T) map[string]any {
+	t.Helper()
+	w.applyFile(ctx, "", filepath.Join(config, "prometheus", "scraper.yaml"))
+	var monitor struct {
+		metav1.TypeMeta   `json:",inline"`
+		metav1.ObjectMeta `json:"metadata"`
+		Spec              struct {
+			Selector                metav1.LabelSelector `json:"selector"`
+			ScrapeClassicHistograms bool                 `json:"scrapeClassicHistograms"`
+			Endpoints               []struct {
+				Port          string `json:"port"`
+				Path          string `json:"path"`
+				Scheme        string `json:"scheme"`
+				Interval      string `json:"interval"`
+				HonorLabels   bool   `json:"honorLabels"`
+				Authorization struct {
+					Type        string                   `json:"type"`
+					Credentials corev1.SecretKeySelector `json:"credentials"`
+				} `json:"authorization"`
+				TLSConfig struct {
+					InsecureSkipVerify bool `json:"insecureSkipVerify"`
+				} `json:"tlsConfig"`
+			} `json:"endpoints"`
+		} `json:"spec"`
+	}
+	w.Expect(manifests.Read(filepath.Join(config, "prometheus", "servicemonitor.yaml"), &monitor)).To(Succeed())
+	w.Expect(monitor.Spec.Endpoints).To(HaveLen(1))
+	endpoint := monitor.Spec.Endpoints[0]
+
+	services := &corev1.ServiceList{}
+	w.Expect(w.List(ctx, services, client.InNamespace(testutil.SystemNamespace), client.MatchingLabels(monitor.Spec.Selector.MatchLabels))).To(Succeed())
+	w.Expect(services.Items).To(HaveExactElements(HaveField("Name", job)), "the ServiceMonitor selects the Service")
+	w.Expect(services.Items[0].Spec.Ports).To(ContainElement(HaveField("Name", endpoint.Port)))
+
+	credentials := endpoint.Authorization.Credentials
+	secret := &corev1.Secret{}
+	w.Eventually(func(g Gomega) {
+		g.Expect(w.Get(ctx, client.ObjectKey{Namespace: testutil.SystemNamespace, Name: credentials.Name}, secret)).To(Succeed())
+		g.Expect(secret.Data).To(HaveKey(credentials.Key))
+	}).WithTimeout(10 * time.Second).WithPolling(pollEvery).Should(Succeed())
+	return map[string]any{
+		"job_name": job, "metrics_path": endpoint.Path, "scheme": endpoint.Scheme, "honor_labels": endpoint.HonorLabels,
+		"authorization": map[string]any{"type": endpoint.Authorization.Type, "credentials": string(secret.Data[credentials.Key])},
+		"tls_config":    map[string]any{"insecure_skip_verify": endpoint.TLSConfig.InsecureSkipVerify},
+		// With native histograms the classic ones are there only because the ServiceMonitor asks for them.
+		"scrape_native_histograms": true, "always_scrape_classic_histograms": monitor.Spec.ScrapeClassicHistograms,
+	}
+}
+
+// expectTargets waits until the controller was scraped a few times, and was not without the token.
+func (w *world) expectTargets(ctx context.Context, p *prometheus) {
+	w.Eventually(func(g Gomega) {
+		now := time.Now()
+		up, err := p.vector(ctx, `count_over_time((up{job="`+job+`"} == 1)[30s:1s])`, now)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(up).To(HaveKeyWithValue("", BeNumerically(">=", 3)))
+		refused, err := p.vector(ctx, `up{job="`+intruder+`"}`, now)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(refused).To(HaveKeyWithValue("", 0.0), "scraped without a token")
+	}).WithTimeout(30 * time.Second).WithPolling(pollEvery).Should(Succeed())
+	native, err := p.vector(ctx, `histogram_count(workflowexecution_duration_seconds)`, time.Now())
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(native).To(HaveLen(1), "native histograms beside the classic ones")
+}
+
+// runLoad runs the script to its end.
+func (w *world) runLoad(ctx context.Context) {
+	path := filepath.Join("testdata", "load.yaml")
+	script, err := testutil.ReadManifests(path)
+	w.Expect(err).NotTo(HaveOccurred())
+	w.applyFile(ctx, w.namespace, path)
+	w.waitFor(ctx, "approved", HaveField("Status.Phase", wfev1.PhaseAwaitingApproval))
+	w.patch(ctx, "approved", `{"spec":{"approvals":[{"step":"ask","approved":true,"by":"carol"}]}}`)
+	w.waitFor(ctx, "cancelled", HaveField("Status.Steps", ContainElement(HaveField("Phase", wfev1.StepRunning))))
+	w.patch(ctx, "cancelled", `{"spec":{"cancel":"Terminate"}}`)
+	w.waitFor(ctx, "running", HaveField("Status.Steps", ContainElement(HaveField("Phase", wfev1.StepRunning))))
+	w.Eventually(func(g Gomega) {
+		ended := 0
+		for _, wfe := range w.executions(ctx, g, w.namespace) {
+			if wfe.Status.Phase.IsTerminal() {
+				ended++
+			}
+		}
+		g.Expect(ended).To(Equal(len(script) - unended))
+	}).WithTimeout(loadTimeout).WithPolling(pollEvery).Should(Succeed())
+}
+
+func (w *world) waitFor(ctx context.Context, name string, matcher OmegaMatcher) {
+	w.Eventually(func(g Gomega) {
+		wfe := wfev1.WorkflowExecution{}
+		g.Expect(w.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, &wfe)).To(Succeed())
+		g.Expect(wfe).To(matcher)
+	}).WithTimeout(loadTimeout).WithPolling(pollEvery).Should(Succeed())
+}
+
+func (w *world) patch(ctx context.Context, name, patch string) {
+	object := &unstructured.Unstructured{}
+	object.SetAPIVersion(wfev1.GroupVersion.String())
+	object.SetKind("WorkflowExecution")
+	object.SetNamespace(w.namespace)
+	object.SetName(name)
+	w.Expect(w.Patch(ctx, object, client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
+}
+
+// executions are those of a namespace, or all.
+func (w *world) executions(ctx context.Context, g Gomega, namespace string) []wfev1.WorkflowExecution {
+	list := &wfev1.WorkflowExecutionList{}
+	g.Expect(w.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
+	return list.Items
+}
+
+// efficiency is what the gauge has to be: over all executions of the cluster that ended in the last hour.
+func (w *world) efficiency(ctx context.Context, at time.Time) float64 {
+	var recent []wfev1.WorkflowExecution
+	for _, wfe := range w.executions(ctx, w, "") {
+		if end := wfe.Status.CompletionTime; end != nil && end.After(at.Add(-time.Hour)) {
+			recent = append(recent, wfe)
+		}
+	}
+	o := addUp(recent)
+	return o.parallel / o.executed
+}
+
+// compareAll asks Prometheus everything that it is to be asked, at one moment.
+func compareAll(ctx context.Context, t *testing.T, w *world, p *prometheus) {
+	t.Helper()
+	at := time.Now()
+	o := addUp(w.executions(ctx, w, w.namespace))
+	if len(o.durations)%2 == 0 {
+		t.Fatalf("%d executions ended: half of them lie on a bucket's bound, where a median is a matter of rounding", len(o.durations))
+	}
+	efficiency := w.efficiency(ctx, at)
+	compareEach := func(kind string, queries []query, checks map[string]check) {
+		t.Run(kind, func(t *testing.T) {
+			for _, query := range queries {
+				want, ok := checks[query.name]
+				if !ok {
+					t.Errorf("nothing is expected of %q", query.name)
+					continue
+				}
+				delete(checks, query.name)
+				got, err := p.vector(ctx, query.expr, at)
+				if err == nil {
+					t.Logf("%s: %v", query.name, got)
+					err = want(got)
+				}
+				if err != nil {
+					t.Errorf("%s: %v", query.name, err)
+				}
+			}
+			for name := range checks {
+				t.Errorf("nothing asks for %q", name)
+			}
+		})
+	}
+	compareEach("specification", specifiedQueries, o.expectQueries(efficiency))
+	compareEach("indicators", indicators(t), o.expectIndicators())
+	compareEach("panels", panelQueries(t), o.expectPanels(efficiency, at))
+	t.Run("alerts", func(t *testing.T) {
+		g := NewWithT(t)
+		states, err := p.alerts(ctx)
+		g.Expect(err).NotTo(HaveOccurred())
+		for name, state := range expectAlerts() {
+			g.Expect(states).To(HaveKeyWithValue(name, state))
+		}
+	})
+}
+
+// indicators are the recorded series of the specification's indicators.
+func indicators(t *testing.T) []query {
+	t.Helper()
+	groups, err := manifests.Groups(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var queries []query
+	for _, group := range groups {
+		if group.Name != "workflowexecution-slis" {
+			continue
+		}
+		for _, rule := range group.Rules {
+			queries = append(queries, query{rule.Record, rule.Record})
+		}
+	}
+	return queries
+}
+
+// panelQueries are the dashboard's, with everything chosen.
+func panelQueries(t *testing.T) []query {
+	t.Helper()
+	dashboard, err := manifests.ReadDashboard(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := map[string]string{
+		"namespace": ".*", "action": ".*", "job": job, "window": "5m", "__rate_interval": fmt.Sprintf("%.0fs", 60*scrapeEvery.Seconds()),
+	}
+	var queries []query
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			expr, err := manifests.Interpolate(target.Expr, chosen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			queries = append(queries, query{panel.Title + " " + target.RefID, expr})
+		}
+	}
+	return queries
+}
