@@ -48,11 +48,16 @@ func change(ctx SpecContext, wfe *wfev1.WorkflowExecution, edit func(*wfev1.Work
 
 func waitPhase(ctx SpecContext, wfe *wfev1.WorkflowExecution, phase wfev1.Phase) {
 	GinkgoHelper()
+	waitPhaseFor(ctx, wfe, phase, time.Minute)
+}
+
+func waitPhaseFor(ctx SpecContext, wfe *wfev1.WorkflowExecution, phase wfev1.Phase, timeout time.Duration) {
+	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		current := &wfev1.WorkflowExecution{}
 		g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), current)).To(Succeed())
 		g.Expect(current.Status.Phase).To(Equal(phase), "%s", current.Status.Progress)
-	}).WithContext(ctx).WithTimeout(time.Minute).WithPolling(pollEvery).Should(Succeed())
+	}).WithContext(ctx).WithTimeout(timeout).WithPolling(pollEvery).Should(Succeed())
 }
 
 var _ = Describe("The language", func() {

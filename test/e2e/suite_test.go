@@ -139,11 +139,16 @@ func run(ctx context.Context, wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecu
 
 func waitEnd(ctx context.Context, wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 	GinkgoHelper()
+	return waitEndFor(ctx, wfe, runTimeout)
+}
+
+func waitEndFor(ctx context.Context, wfe *wfev1.WorkflowExecution, timeout time.Duration) *wfev1.WorkflowExecution {
+	GinkgoHelper()
 	ended := &wfev1.WorkflowExecution{}
 	Eventually(func(g Gomega) {
 		g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), ended)).To(Succeed())
 		g.Expect(ended.Status.Phase.IsTerminal()).To(BeTrue(), "phase %s, %s", ended.Status.Phase, ended.Status.Progress)
-	}).WithContext(ctx).WithTimeout(runTimeout).WithPolling(pollEvery).Should(Succeed())
+	}).WithContext(ctx).WithTimeout(timeout).WithPolling(pollEvery).Should(Succeed())
 	return ended
 }
 

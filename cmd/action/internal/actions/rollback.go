@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -68,8 +70,8 @@ func runRollbackDeployment(ctx context.Context, s *contract.Step) error {
 
 // findRevision finds the ReplicaSet that holds a revision, or for revision 0 the last one before the present one.
 func findRevision(d *appsv1.Deployment, sets []appsv1.ReplicaSet, now, wanted int64) (*appsv1.ReplicaSet, int64, error) {
-	var best *appsv1.ReplicaSet
-	var bestRevision int64
+	var best, renumbered *appsv1.ReplicaSet
+	var bestRevision, renumberedAs int64
 	for i := range sets {
 		if !metav1.IsControlledBy(&sets[i], d) {
 			continue
@@ -82,15 +84,32 @@ func findRevision(d *appsv1.Deployment, sets []appsv1.ReplicaSet, now, wanted in
 			return &sets[i], revision, nil
 		case wanted == 0 && revision < now && revision > bestRevision:
 			best, bestRevision = &sets[i], revision
+		case wanted > 0 && slices.Contains(formerRevisions(&sets[i]), wanted):
+			renumbered, renumberedAs = &sets[i], revision
 		}
 	}
-	if best != nil {
+	switch {
+	case best != nil:
 		return best, bestRevision, nil
+	case renumbered != nil:
+		return renumbered, renumberedAs, nil
 	}
 	if wanted > 0 {
 		return nil, 0, fmt.Errorf("keeps no revision %d", wanted)
 	}
 	return nil, 0, errors.New("keeps no earlier revision")
+}
+
+// formerRevisions are the numbers that a ReplicaSet had before: going back to a revision gives it a new one, and whoever
+// asks for the old one once more means the same.
+func formerRevisions(set *appsv1.ReplicaSet) []int64 {
+	var former []int64
+	for word := range strings.SplitSeq(set.Annotations[deploymentutil.RevisionHistoryAnnotation], ",") {
+		if revision, err := strconv.ParseInt(word, 10, 64); err == nil {
+			former = append(former, revision)
+		}
+	}
+	return former
 }
 
 // editTemplate replaces the template as a whole: what the present one has and the target has not must go.

@@ -286,10 +286,13 @@ func revisions() []runtime.Object {
 		if revision != "3" {
 			template.Spec.Containers[0].Env = nil
 		}
+		annotations := map[string]string{"deployment.kubernetes.io/revision": revision, "kubernetes.io/change-cause": "release " + revision}
+		if revision == "2" {
+			annotations["deployment.kubernetes.io/revision-history"] = "6,7"
+		}
 		objects = append(objects, &appsv1.ReplicaSet{
 			ObjectMeta: metav1.ObjectMeta{
-				Name: "payment-api-" + revision, Namespace: namespace, Labels: template.Labels,
-				Annotations:     map[string]string{"deployment.kubernetes.io/revision": revision, "kubernetes.io/change-cause": "release " + revision},
+				Name: "payment-api-" + revision, Namespace: namespace, Labels: template.Labels, Annotations: annotations,
 				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(now, appsv1.SchemeGroupVersion.WithKind("Deployment"))},
 			},
 			Spec: appsv1.ReplicaSetSpec{Template: *template, Selector: now.Spec.Selector},
@@ -316,6 +319,10 @@ func TestRollbackDeployment(t *testing.T) {
 		"Revision": {
 			reason: "to a revision by its number", parameters: with(target, "revision", "1"), image: "registry.example/payment-api:1",
 			want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed},
+		},
+		"FormerNumber": {
+			reason: "revision 2 was 7 before somebody went back to it, and is the one that 7 means", parameters: with(target, "revision", "7"),
+			image: "registry.example/payment-api:2", want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed},
 		},
 		"PresentRevision": {
 			reason: "nothing to do", parameters: with(target, "revision", "3"), image: "registry.example/payment-api:3",

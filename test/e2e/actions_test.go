@@ -1,0 +1,260 @@
+package e2e
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	. "github.com/onsi/gomega/gstruct"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+)
+
+// patience bounds what many pods at once take on a busy machine.
+const patience = 5 * time.Minute
+
+// actionCase is what the catalog promises of one built-in action, shown on objects of its own.
+type actionCase struct {
+	action     string
+	parameters []string
+	// prepare makes the objects.
+	prepare func(ctx context.Context, namespace string)
+	// state is what the action is about, nil where it changes nothing.
+	state func(ctx context.Context, g Gomega, namespace string) string
+	// effect is the state after the action; empty stands for any that it was not before.
+	effect string
+	// again is what the output changed says when the action is run once more.
+	again string
+	// undo restores the state through the outputs of step "do"; nil where the catalog says that nothing does.
+	undo *wfev1.Rollback
+	// wrong are parameters that no retry can help, and reason is why.
+	wrong  []string
+	reason wfev1.FailureReason
+	// onNodes says that the roles are needed for the whole cluster.
+	onNodes bool
+	// also looks at more of the effect.
+	also func(ctx context.Context, whole *wfev1.WorkflowExecution)
+}
+
+// undo is a rollback by an action, with parameters of plain values before those from outputs of the step.
+func undo(action string, values []string, outputs ...wfev1.Parameter) *wfev1.Rollback {
+	return &wfev1.Rollback{Action: action, Parameters: append(step("", action, values...).Parameters, outputs...)}
+}
+
+// account is the service account of a case: it may do what its own actions need, and nothing else.
+func (c actionCase) account() string { return "may-" + c.action }
+
+func (c actionCase) actions() []string {
+	if c.undo == nil || c.undo.Action == c.action {
+		return []string{c.action}
+	}
+	return []string{c.action, c.undo.Action}
+}
+
+// dry only asks what the action would do.
+func (c actionCase) dry(namespace string) *wfev1.WorkflowExecution {
+	wfe := newExecution(namespace, c.action+"-dry", step("do", c.action, c.parameters...))
+	wfe.Spec.ServiceAccountName, wfe.Spec.DryRun = c.account(), true
+	return wfe
+}
+
+// whole runs the action twice and once in vain, and then waits to be looked at.
+func (c actionCase) whole(namespace string) *wfev1.WorkflowExecution {
+	do, again := step("do", c.action, c.parameters...), after(step("again", c.action, c.parameters...), "do")
+	do.Rollback = c.undo
+	wrong := step("wrong", c.action, c.wrong...)
+	wrong.Critical, wrong.Retry = ptr.To(false), &wfev1.Retry{Limit: 2, BackoffSeconds: ptr.To[int32](1)}
+	wfe := newExecution(namespace, c.action, do, again, wrong, after(approval("look", 0), "again", "wrong"))
+	wfe.Spec.ServiceAccountName = c.account()
+	return wfe
+}
+
+// story follows one case through its executions.
+type story struct {
+	actionCase
+	namespace  string
+	before     string
+	dry, whole *wfev1.WorkflowExecution
+}
+
+func (s *story) look(ctx context.Context, g Gomega) string {
+	if s.state == nil {
+		return ""
+	}
+	return s.state(ctx, g, s.namespace)
+}
+
+func (s *story) begin(ctx context.Context) {
+	GinkgoHelper()
+	s.before = s.look(ctx, NewWithT(GinkgoT()))
+	s.dry = s.actionCase.dry(s.namespace)
+	Expect(cluster.Create(ctx, s.dry)).To(Succeed())
+}
+
+func (s *story) expectDryRun(ctx context.Context) {
+	GinkgoHelper()
+	ended := waitEndFor(ctx, s.dry, patience)
+	Expect(ended.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", ended.Status.Failure)
+	s.expectChanged(stepOf(ended, "do"), "true")
+	Expect(s.look(ctx, NewWithT(GinkgoT()))).To(Equal(s.before))
+}
+
+func (s *story) run(ctx context.Context) {
+	GinkgoHelper()
+	s.whole = s.actionCase.whole(s.namespace)
+	Expect(cluster.Create(ctx, s.whole)).To(Succeed())
+}
+
+// expectEffect looks at what the action did, and then has it undone.
+func (s *story) expectEffect(ctx SpecContext) {
+	GinkgoHelper()
+	waitPhaseFor(ctx, s.whole, wfev1.PhaseAwaitingApproval, patience)
+	Expect(cluster.Get(ctx, client.ObjectKeyFromObject(s.whole), s.whole)).To(Succeed())
+	for _, name := range []string{"do", "again"} {
+		Expect(stepOf(s.whole, name).Phase).To(Equal(wfev1.StepCompleted))
+	}
+	s.expectChanged(stepOf(s.whole, "do"), "true")
+	s.expectChanged(stepOf(s.whole, "again"), s.again)
+	Expect(stepOf(s.whole, "wrong")).To(PointTo(MatchFields(IgnoreExtras, Fields{
+		"Phase": Equal(wfev1.StepFailed), "Reason": Equal(s.reason), "Attempts": BeEquivalentTo(1), "Message": Not(BeEmpty()),
+	})), "%+v", stepOf(s.whole, "wrong"))
+	if s.state != nil {
+		now := s.look(ctx, NewWithT(GinkgoT()))
+		Expect(now).NotTo(Equal(s.before))
+		if s.effect != "" {
+			Expect(now).To(Equal(s.effect))
+		}
+	}
+	if s.also != nil {
+		s.also(ctx, s.whole)
+	}
+	change(ctx, s.whole, func(spec *wfev1.WorkflowExecutionSpec) { spec.Cancel = wfev1.CancelStop })
+}
+
+func (s *story) expectUndone(ctx context.Context) {
+	GinkgoHelper()
+	ended := waitEndFor(ctx, s.whole, patience)
+	Expect(ended.Status.Phase).To(Equal(wfev1.PhaseCancelled), "%+v", ended.Status.Failure)
+	if s.undo == nil {
+		return
+	}
+	Expect(meta.IsStatusConditionTrue(ended.Status.Conditions, wfev1.ConditionRolledBack)).To(BeTrue(), "%+v", ended.Status.RollbackSteps)
+	Expect(ended.Status.RollbackSteps).To(HaveExactElements(MatchFields(IgnoreExtras, Fields{"Name": Equal("do"), "Phase": Equal(wfev1.StepCompleted)})))
+	Expect(s.look(ctx, NewWithT(GinkgoT()))).To(Equal(s.before))
+}
+
+// expectChanged checks the output changed, which every action has that changes anything.
+func (s *story) expectChanged(status *wfev1.StepStatus, value string) {
+	GinkgoHelper()
+	if s.state != nil {
+		Expect(status.Outputs).To(ContainElement(wfev1.Output{Name: "changed", Value: value}), "step %s", status.Name)
+	}
+}
+
+// tell makes the specs of cases that do not get in each other's way: all run side by side, and each is looked at by itself.
+// The names of the actions are known before there is a cluster, the rest only once prepare has looked at it.
+func tell(cases func() []actionCase, prepare func(ctx context.Context, namespace string)) {
+	stories := make([]*story, len(cases()))
+	for i, c := range cases() {
+		stories[i] = &story{actionCase: c}
+	}
+	var found map[string]string
+	BeforeAll(func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		prepare(ctx, namespace)
+		for i, c := range cases() {
+			s := stories[i]
+			s.actionCase, s.namespace = c, namespace
+			grant(ctx, namespace, s.account(), s.onNodes, s.actions()...)
+			if s.prepare != nil {
+				s.prepare(ctx, namespace)
+			}
+		}
+		waitSettled(ctx, namespace)
+		found = versions(ctx, namespace)
+		for _, s := range stories {
+			s.begin(ctx)
+		}
+	})
+	for _, s := range stories {
+		It("can be run dry: "+s.action, func(ctx SpecContext) { s.expectDryRun(ctx) })
+	}
+	It("change no object in a dry run", func(ctx SpecContext) {
+		Expect(versions(ctx, stories[0].namespace)).To(Equal(found))
+		for _, s := range stories {
+			s.run(ctx)
+		}
+	})
+	for _, s := range stories {
+		It("have their effect, also when it is there, and know what can never work: "+s.action, func(ctx SpecContext) { s.expectEffect(ctx) })
+	}
+	for _, s := range stories {
+		It("are undone through their outputs: "+s.action, func(ctx SpecContext) { s.expectUndone(ctx) })
+	}
+}
+
+var _ = Describe("The built-in actions", Ordered, ContinueOnFailure, func() {
+	tell(func() []actionCase { return slices.Concat(workloadCases, podCases, dataCases) }, func(context.Context, string) {})
+})
+
+var _ = Describe("A built-in action without its role", func() {
+	It("names the role, and is not tried again", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		makeDeployment("scaled")(ctx, namespace)
+		grant(ctx, namespace, "may-restart", false, "restart-deployment")
+		wfe := newExecution(namespace, "forbidden", step("do", "scale-deployment", "deployment", "scaled", "replicas", "2"))
+		wfe.Spec.ServiceAccountName, wfe.Spec.Steps[0].Retry = "may-restart", &wfev1.Retry{Limit: 2, BackoffSeconds: ptr.To[int32](1)}
+
+		ended := run(ctx, wfe)
+
+		Expect(ended.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{
+			"Reason": Equal(wfev1.ReasonForbidden), "Message": ContainSubstring("bind ClusterRole workflowexecution-action-scale-deployment"),
+		})))
+		Expect(stepOf(ended, "do").Attempts).To(BeEquivalentTo(1))
+		Expect(*get(ctx, Default, namespace, "scaled", &appsv1.Deployment{}).Spec.Replicas).To(BeEquivalentTo(1))
+	})
+})
+
+// TestEveryActionHasACase needs no cluster.
+func TestEveryActionHasACase(t *testing.T) {
+	shown := map[string]bool{}
+	for _, c := range slices.Concat(workloadCases, podCases, dataCases, nodeCases(), drainCases()) {
+		if shown[c.action] {
+			t.Errorf("action %s has two cases", c.action)
+		}
+		shown[c.action] = true
+	}
+	root, err := testutil.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "config", "actions", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		objects, err := testutil.ReadManifests(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range objects {
+			name := object.GetLabels()[wfev1.LabelAction]
+			if name != "" && !shown[name] {
+				t.Errorf("action %s of the catalog has no case here", name)
+			}
+			delete(shown, name)
+		}
+	}
+	for name := range shown {
+		t.Errorf("the catalog has no action %s", name)
+	}
+}
