@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -64,7 +62,7 @@ func Start(ctx context.Context) (c *ControlPlane, err error) {
 	c = &ControlPlane{environment: &envtest.Environment{
 		Scheme: scheme, BinaryAssetsDirectory: os.Getenv(AssetsVariable), ErrorIfCRDPathMissing: true,
 		ControlPlaneStartTimeout: startTimeout,
-		CRDDirectoryPaths: []string{filepath.Join(root, "config", "crd")},
+		CRDDirectoryPaths:        []string{filepath.Join(root, "config", "crd")},
 	}}
 	defer func() {
 		if err != nil {
@@ -111,11 +109,10 @@ func (c *ControlPlane) Stop() error {
 
 // InstallArgo installs Argo's minimal CRDs.
 func (c *ControlPlane) InstallArgo() error {
-	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-workflows/v3").Output()
+	crds, err := testutil.ArgoDefinitions()
 	if err != nil {
-		return fmt.Errorf("find Argo's module: %w", err)
+		return err
 	}
-	crds := filepath.Join(strings.TrimSpace(string(module)), "manifests", "base", "crds", "minimal")
 	_, err = envtest.InstallCRDs(c.Config, envtest.CRDInstallOptions{Paths: []string{crds}, ErrorIfPathMissing: true})
 	return err
 }

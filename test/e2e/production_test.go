@@ -71,7 +71,9 @@ func configureController(ctx SpecContext, flag string) {
 		scale(ctx, deployment.Namespace, deployment.Name, 1)
 	}
 	DeferCleanup(func(ctx SpecContext) {
-		set(ctx, func(args []string) []string { return slices.DeleteFunc(args, func(arg string) bool { return arg == flag }) })
+		set(ctx, func(args []string) []string {
+			return slices.DeleteFunc(args, func(arg string) bool { return arg == flag })
+		})
 	})
 	set(ctx, func(args []string) []string { return append(args, flag) })
 }

@@ -13,12 +13,15 @@ func DefinitionFolders() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	argo, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-workflows/v3").Output()
+	argo, err := ArgoDefinitions()
+	return []string{filepath.Join(root, "config", "crd"), argo}, err
+}
+
+// ArgoDefinitions is the folder with Argo's minimal CustomResourceDefinitions, in its module.
+func ArgoDefinitions() (string, error) {
+	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-workflows/v3").Output()
 	if err != nil {
-		return nil, fmt.Errorf("find Argo's module: %w", err)
+		return "", fmt.Errorf("find Argo's module: %w", err)
 	}
-	return []string{
-		filepath.Join(root, "config", "crd"),
-		filepath.Join(strings.TrimSpace(string(argo)), "manifests", "base", "crds", "minimal"),
-	}, nil
+	return filepath.Join(strings.TrimSpace(string(module)), "manifests", "base", "crds", "minimal"), nil
 }
