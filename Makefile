@@ -46,7 +46,7 @@ test: verify lint test-unit test-envtest test-e2e ## Run what CI runs.
 .PHONY: test-unit
 test-unit: ## Run the unit tests with the race detector.
 	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 \
-		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$)
+		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$)
 	go test -C test/cluster ./...
 	go test -C test/observability .
 
@@ -57,7 +57,8 @@ test-envtest: ## Run the controller's suite against a real API server and etcd, 
 .PHONY: test-faults
 test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets \
-		go test -timeout 40m ./controllers/ -ginkgo.label-filter='whole' -rapid.checks=500
+		go test -timeout 60m ./controllers/ -ginkgo.label-filter='whole' -rapid.checks=500 && KUBEBUILDER_ASSETS=$$assets \
+		go test -timeout 60m -count=1 ./test/faults/
 
 .PHONY: test-e2e
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
@@ -85,8 +86,12 @@ generate: ## Write every generated file anew.
 	go run -C test/observability/generate . $(CURDIR)/config
 
 .PHONY: verify
-verify: generate ## Fail when a generated file is not what its source says.
+verify: generate ## Fail when a generated file is not what its source says, or the CRD is not compatible with a release's.
+	@mkdir -p $(BIN)
 	@git diff --exit-code -- api config README.md || { echo "generated files differ: commit the output of make generate" >&2; exit 1; }
+	@for released in api/v1alpha1/testdata/*/crd.yaml; do \
+		go tool -modfile=$(CURDIR)/test/tools/crdify.mod crdify --config test/tools/crdify.yaml file://$$released file://config/crd/workflowexecution.kubernaut.io_workflowexecutions.yaml > $(BIN)/crdify.txt \
+			|| { cat $(BIN)/crdify.txt; echo "the CRD breaks with $$released" >&2; exit 1; }; done
 	@untracked=$$(git ls-files --others --exclude-standard -- api config); test -z "$$untracked" || { echo "generated files are not committed: $$untracked" >&2; exit 1; }
 
 .PHONY: lint

@@ -76,8 +76,8 @@ func Start(ctx context.Context) (c *ControlPlane, err error) {
 	server := c.environment.ControlPlane.GetAPIServer()
 	server.CertDir = filepath.Join(c.folder, "apiserver")
 	// It ends when its clients have gone or so much later; they do not go by themselves while they watch.
-	server.Configure().Set("request-timeout", "10s")
-	server.StopTimeout = time.Minute
+	server.Configure().Set("request-timeout", "20s")
+	server.StopTimeout = 2 * time.Minute
 	c.environment.ControlPlane.Etcd = &envtest.Etcd{DataDir: filepath.Join(c.folder, "etcd")}
 	for _, folder := range []string{"apiserver", "etcd"} {
 		if err := os.Mkdir(filepath.Join(c.folder, folder), 0o700); err != nil {

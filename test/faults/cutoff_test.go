@@ -3,12 +3,15 @@ package faults
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
@@ -63,9 +66,30 @@ var _ = Describe("A manager that is cut off", func() {
 		Eventually(func() error { return w.Admin.List(ctx, &wfev1.WorkflowExecutionList{}) }).Should(Succeed())
 		Expect(w.revision()).To(BeNumerically(">", before))
 		m.signal(syscall.SIGCONT)
+		Eventually(w.refusedWatches).Should(ContainElement(ContainSubstring(`resource="workflowexecutions"`)))
 		expectConvergence()
 	})
 })
+
+// refusedWatches are the API server's series of watches that it answered with 410.
+func (w *world) refusedWatches() []string {
+	httpClient, err := rest.HTTPClientFor(w.Config)
+	Expect(err).NotTo(HaveOccurred())
+	response, err := httpClient.Get(w.Config.Host + "/metrics")
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	Expect(err).NotTo(HaveOccurred())
+	var refused []string
+	for line := range strings.Lines(string(body)) {
+		if strings.HasPrefix(line, "apiserver_request_total{") && strings.Contains(line, `code="410"`) {
+			refused = append(refused, line)
+		}
+	}
+	return refused
+}
 
 // etcd asks etcd's JSON gateway.
 func (w *world) etcd(path string, question any, answer any) {

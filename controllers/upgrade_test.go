@@ -1,0 +1,101 @@
+package controllers_test
+
+import (
+	"path/filepath"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+)
+
+// restore puts what a release left into the spec's namespace, with the identities that the objects have now.
+func restore(objects []*unstructured.Unstructured) []*wfev1.WorkflowExecution {
+	GinkgoHelper()
+	var executions []*wfev1.WorkflowExecution
+	workflows := map[string]*wfv1.Workflow{}
+	for _, object := range objects {
+		object.SetNamespace(ns)
+		if object.GetKind() == wfev1.Kind {
+			wfe := &wfev1.WorkflowExecution{}
+			Expect(runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object.Object, wfe, true)).To(Succeed())
+			executions = append(executions, wfe)
+			continue
+		}
+		wf := &wfv1.Workflow{}
+		Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, wf)).To(Succeed())
+		workflows[wf.Name] = wf
+	}
+	for _, wfe := range executions {
+		status := wfe.Status
+		Expect(admin.Create(ctx, wfe)).To(Succeed())
+		adopt := func(name string, ref **wfev1.WorkflowReference) {
+			if wf := workflows[name]; wf != nil {
+				rename(wf, strings.Replace(wf.Name, wfe.Name, "x", 1))
+				wf.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(wfe, wfev1.GroupVersion.WithKind(wfev1.Kind))}
+				Expect(admin.Create(ctx, wf)).To(Succeed())
+				*ref = &wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID}
+			}
+		}
+		adopt(wfe.Name, &status.WorkflowRef)
+		adopt(wfe.Name+wfev1.RollbackSuffix, &status.RollbackRef)
+		was := wfe.DeepCopy()
+		wfe.Status = status
+		Expect(admin.Status().Patch(ctx, wfe, client.MergeFrom(was))).To(Succeed())
+	}
+	return executions
+}
+
+// rename gives the nodes the IDs that they have in a Workflow of this name.
+func rename(wf *wfv1.Workflow, from string) {
+	nodes := wf.Status.Nodes
+	wf.Status.Nodes = wfv1.Nodes{}
+	for _, node := range nodes {
+		node.Name = wf.Name + strings.TrimPrefix(node.Name, from)
+		argodouble.Put(wf, node)
+	}
+}
+
+var _ = Describe("What a release left in the middle", func() {
+	releases, err := filepath.Glob("../api/v1alpha1/testdata/*/objects.yaml")
+	It("is there to be tested", func() {
+		Expect(err).NotTo(HaveOccurred())
+		Expect(releases).NotTo(BeEmpty())
+	})
+	for _, release := range releases {
+		It("is taken to its end: "+filepath.Base(filepath.Dir(release)), func() {
+			objects, err := testutil.ReadManifests(release)
+			Expect(err).NotTo(HaveOccurred())
+			var executions []*wfev1.WorkflowExecution
+			succession(func() { executions = restore(objects) })
+			pilot := fly(func(wf *wfv1.Workflow, task string) argodouble.Outcome {
+				if wf.Labels[wfev1.LabelName] == "failure" && task == "c" {
+					return breaks
+				}
+				return argodouble.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
+			})
+			ends := map[string]string{}
+			for _, wfe := range executions {
+				ends[wfe.Name] = "Completed"
+				if wfe.Name == "approved" {
+					decide(wfe, true)
+				}
+			}
+			ends["failure"] = "Failed ActionFailed RolledBack=True"
+			for _, wfe := range executions {
+				Eventually(func() string { return endOf(&wfev1.WorkflowExecution{Status: *statusOf(wfe)}, false) }).Should(Equal(ends[wfe.Name]), wfe.Name)
+			}
+			Expect(calls.creations()).To(BeEmpty(), "everything had its Workflow")
+			Expect(pilot.Twice()).To(BeEmpty())
+		})
+	}
+})
