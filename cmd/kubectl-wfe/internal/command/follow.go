@@ -43,7 +43,7 @@ func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, l
 			switch {
 			case !isExecution:
 				continue
-			case event.Type == watch.Deleted, now.UID != wfe.UID:
+			case now.UID != wfe.UID: // another one of its name
 				return gone
 			}
 			wfe = now

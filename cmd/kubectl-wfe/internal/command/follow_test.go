@@ -85,6 +85,16 @@ func testWatchDeletion(w *world) {
 			w.t.Fatal(err)
 		}
 	}).check(w.t, 1, "", `error: WorkflowExecution "gone" was deleted`)
+
+	// Another one of the same name is not followed, whatever becomes of it.
+	wfe = w.sample("again")
+	w.mustReport(wfe, wfev1.PhaseRunning, wfev1.StepRunning)
+	w.watching("again", "scale-up  Running", func(func(string)) {
+		if err := w.admin.Delete(w.t.Context(), wfe); err != nil {
+			w.t.Fatal(err)
+		}
+		w.mustReport(w.sample("again"), wfev1.PhaseCompleted, completed)
+	}).check(w.t, 1, "", `error: WorkflowExecution "again" was deleted`)
 }
 
 // runDryRuns is the controller's place: it ends every dry run of the namespace with these phases of its steps.

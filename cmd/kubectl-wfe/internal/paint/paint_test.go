@@ -41,3 +41,27 @@ func TestOnlyATerminalIsColoured(t *testing.T) {
 		t.Errorf("a file has the size %dx%d", width, height)
 	}
 }
+
+// TestTerminal has the master of a pseudo-terminal, which answers as a terminal does.
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = terminal.Close() })
+	for name, test := range map[string]struct {
+		variables map[string]string
+		want      Painter
+	}{
+		"Colours":        {map[string]string{"TERM": "xterm"}, On},
+		"NoColor":        {map[string]string{"TERM": "xterm", "NO_COLOR": "1"}, Painter{}},
+		"EmptyIsNotSet":  {map[string]string{"TERM": "xterm", "NO_COLOR": ""}, On},
+		"DumbTerminal":   {map[string]string{"TERM": "dumb"}, Painter{}},
+		"NoTerminalName": {nil, Painter{}},
+	} {
+		if got := For(terminal, func(variable string) string { return test.variables[variable] }); got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
+	}
+}
