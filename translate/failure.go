@@ -28,8 +28,8 @@ type pattern struct {
 	reason wfev1.FailureReason
 }
 
-// toldToStop is how a container ends by SIGTERM, which pods of steps get only when somebody deletes or evicts them; that
-// Argo stops them by itself is known before anybody asks for the reason.
+// toldToStop is how a container ends by SIGTERM, which pods of steps get only when somebody deletes or evicts them, or when
+// Argo shuts their Workflow down, which is known before anybody asks for the reason.
 const toldToStop = "exit code 143"
 
 // argoTimeout is the whole message of a node whose pod did not start within the template's timeout (operator.go:127).
@@ -144,10 +144,11 @@ func parseTermination(message string) (terminationMessage, bool) {
 }
 
 // wasStopped reports whether a failed node is the work of a shutdown. A retried step whose attempts were used up, or
-// that said that no retry helps, failed by itself, though Argo notes the shutdown on its Retry node.
+// that said that no retry helps, failed by itself, though Argo notes the shutdown on its Retry node. Argo tells a pod to
+// stop before it writes down why (exec_control.go:48): where that write fails, the exit code is all that is left.
 func wasStopped(wf *wfv1.Workflow, node, last *wfv1.NodeStatus) bool {
 	const bySignal, byRetry = "workflow shutdown with strategy", "Stopped with strategy"
-	if strings.Contains(last.Message, bySignal) {
+	if strings.Contains(last.Message, bySignal) || hasWords(last.Message, toldToStop) {
 		return true
 	}
 	if !strings.Contains(node.Message, byRetry) || node.Type != wfv1.NodeTypeRetry {

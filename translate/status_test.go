@@ -160,6 +160,15 @@ func TestSteps(t *testing.T) {
 				StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
 			},
 		},
+		"StoppedWithoutAWord": {
+			reason:   "Argo stops the pod before it writes down why, and that write can be lost.",
+			shutdown: wfv1.ShutdownStrategyTerminate,
+			wf:       newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeFailed, ran(10, 20), on("host"), says("main: Error (exit code 143)"))),
+			want: wfev1.StepStatus{
+				Phase: wfev1.StepCancelled, ArgoPhase: "Failed", Message: stopped,
+				StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
+			},
+		},
 		"StoppedBeforeItsPod": {
 			reason:   "Argo makes a node, and fails it at once, for a step whose turn came with the shutdown: it never started.",
 			shutdown: wfv1.ShutdownStrategyStop,
