@@ -25,8 +25,8 @@ const (
 	AssetsVariable = "KUBEBUILDER_ASSETS"
 	// ControllerUser is who the controller is to the API server.
 	ControllerUser = "workflowexecution-controller"
-	// startTimeout is generous for a machine that has other things to do.
-	startTimeout = 2 * time.Minute
+	// patience is for a machine that has other things to do.
+	patience = 2 * time.Minute
 	// systemNamespace is where the lease is.
 	systemNamespace = "workflowexecution-system"
 )
@@ -61,8 +61,8 @@ func Start(ctx context.Context) (c *ControlPlane, err error) {
 	}
 	c = &ControlPlane{environment: &envtest.Environment{
 		Scheme: scheme, BinaryAssetsDirectory: os.Getenv(AssetsVariable), ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: startTimeout,
-		CRDDirectoryPaths:        []string{filepath.Join(root, "config", "crd")},
+		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience,
+		CRDDirectoryPaths: []string{filepath.Join(root, "config", "crd")},
 	}}
 	defer func() {
 		if err != nil {
@@ -77,7 +77,6 @@ func Start(ctx context.Context) (c *ControlPlane, err error) {
 	server.CertDir = filepath.Join(c.folder, "apiserver")
 	// It ends when its clients have gone or so much later; they do not go by themselves while they watch.
 	server.Configure().Set("request-timeout", "20s")
-	server.StopTimeout = 2 * time.Minute
 	c.environment.ControlPlane.Etcd = &envtest.Etcd{DataDir: filepath.Join(c.folder, "etcd")}
 	for _, folder := range []string{"apiserver", "etcd"} {
 		if err := os.Mkdir(filepath.Join(c.folder, folder), 0o700); err != nil {
