@@ -8,6 +8,7 @@ IMG        ?= ghcr.io/kubernaut-io/workflowexecution-controller:$(VERSION)
 ACTION_IMG ?= ghcr.io/kubernaut-io/workflowexecution-action:$(VERSION)
 SAMPLE_IMG := localhost/workflowexecution/payment-api:v1
 FAULTY_IMG := localhost/workflowexecution/faulty:v1
+SHELL_IMG  := localhost/workflowexecution/shell:v1
 
 # The same flags everywhere, so that nothing is compiled twice: static binaries, and cgo for the race detector alone.
 export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
@@ -24,7 +25,8 @@ is_ours    := $(filter $(CURDIR)/.cluster/%kubeconfig,$(KUBECONFIG))
 
 cluster    = go run -C test/cluster .
 KUBECTL    ?= $$($(cluster) kubectl-path)
-run_e2e    = go test -count=1 -timeout 40m ./test/e2e/ $(E2E_FLAGS)
+# Our node image of kind is for a cluster of one node.
+run_e2e    = go test -count=1 -timeout 40m ./test/e2e/ $(if $(filter %/kind-kubeconfig,$(KUBECONFIG)),-ginkgo.label-filter='!two-nodes') $(E2E_FLAGS)
 tool       = go tool -modfile=$(CURDIR)/test/tools/go.mod
 LDFLAGS    := -s -w -X main.version=$(VERSION)
 
@@ -70,7 +72,7 @@ test-observability: e2e-deploy ## Let a real Prometheus watch the controller wor
 
 .PHONY: e2e-deploy
 e2e-deploy: $(if $(is_ours),cluster-up) deploy
-	$(if $(is_ours),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar)
+	$(if $(is_ours),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar $(BIN)/shell.tar)
 
 .PHONY: bench
 bench: ## Run the Go benchmarks.
@@ -152,6 +154,7 @@ kind-engine-down: ## Stop the private engine and remove all that it made.
 .PHONY: build
 build: ## Build the static binaries into bin/.
 	go build -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./cmd/kubectl-wfe ./test/e2e/images/...
+	go build -modfile=test/tools/go.mod -ldflags='-s -w' -o $(BIN)/ mvdan.cc/sh/v3/cmd/gosh
 
 .PHONY: images
 images: build ## Make the images as tar archives in bin/, without a container engine.
@@ -159,6 +162,7 @@ images: build ## Make the images as tar archives in bin/, without a container en
 	$(cluster) image --binary $(BIN)/action --name $(ACTION_IMG) --output $(BIN)/action.tar
 	$(cluster) image --binary $(BIN)/payment-api --name $(SAMPLE_IMG) --output $(BIN)/payment-api.tar
 	$(cluster) image --binary $(BIN)/faulty --name $(FAULTY_IMG) --output $(BIN)/faulty.tar
+	$(cluster) image --binary $(BIN)/gosh --entrypoint bin/sh --name $(SHELL_IMG) --output $(BIN)/shell.tar
 
 .PHONY: install
 install: ## Apply the CRD to the cluster of KUBECONFIG.

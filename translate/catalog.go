@@ -3,12 +3,10 @@ package translate
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -72,7 +70,7 @@ type Catalog map[string]*Action
 
 // NewAction reads an action from a WorkflowTemplate or ClusterWorkflowTemplate. The error says which field of the
 // template breaks the catalog's contract: the entrypoint is a container, script or resource template, everything that
-// counts is inside it, each output has a default, and no input is spliced into a command or a script.
+// counts is inside it, each output has a default, and no input is spliced into a command, a script or a manifest.
 func NewAction(kind string, meta metav1.ObjectMeta, spec *wfv1.WorkflowSpec) (*Action, error) {
 	a := &Action{Name: meta.Labels[wfev1.LabelAction], Source: kind + "/" + meta.Name, Summary: meta.Annotations[descriptionAnnotation]}
 	if !isName(a.Name, 63) {
@@ -154,40 +152,6 @@ func checkActionTemplate(t *wfv1.Template) error {
 		}
 	}
 	return checkNoSplice(t)
-}
-
-// takesInput finds a template tag, simple ("{{inputs.…}}") or an expression ("{{=…}}"), that takes in an input.
-var takesInput = regexp.MustCompile(`(?s)\{\{(=.*?|\s*)\binputs\b`)
-
-// checkNoSplice refuses inputs in places where a value would become a program. Environment values are the way in.
-func checkNoSplice(t *wfv1.Template) error {
-	places := map[string][]string{}
-	add := func(place string, c *corev1.Container) {
-		places[place+".image"] = append(places[place+".image"], c.Image)
-		places[place+".command"] = append(places[place+".command"], c.Command...)
-		places[place+".args"] = append(places[place+".args"], c.Args...)
-	}
-	if t.Container != nil {
-		add("container", t.Container)
-	}
-	if t.Script != nil {
-		add("script", &t.Script.Container)
-		places["script.source"] = []string{t.Script.Source}
-	}
-	for i := range t.InitContainers {
-		add("initContainers", &t.InitContainers[i].Container)
-	}
-	for i := range t.Sidecars {
-		add("sidecars", &t.Sidecars[i].Container)
-	}
-	for _, field := range sortedKeys(places) {
-		for _, text := range places[field] {
-			if takesInput.MatchString(text) {
-				return fmt.Errorf("%s takes in an input: pass it by env instead", field)
-			}
-		}
-	}
-	return nil
 }
 
 func (a *Action) readParameters(base64List string) error {

@@ -69,9 +69,6 @@ func NewCatalog(claims []Claim) Catalog {
 	return catalog
 }
 
-// Names lists the catalog's actions in order.
-func (c Catalog) Names() []string { return sortedKeys(c) }
-
 // Broken are the claims that have a problem, in their order.
 func Broken(claims []Claim) []Claim {
 	return slices.DeleteFunc(slices.Clone(claims), func(c Claim) bool { return c.Problem == nil })

@@ -91,10 +91,3 @@ func TestCatalog(t *testing.T) {
 		})
 	}
 }
-
-func TestCatalogNames(t *testing.T) {
-	got := NewCatalog(NewClaims([]Template{claim("", "a", "two"), claim("", "b", "one")})).Names()
-	if diff := cmp.Diff([]string{"one", "two"}, got); diff != "" {
-		t.Errorf("names (-want +got):\n%s", diff)
-	}
-}

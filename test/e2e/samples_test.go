@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
@@ -118,5 +119,30 @@ var _ = Describe("The samples", func() {
 		Expect(second.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", second.Status.Failure)
 		Expect(second.Status.StartTime.Before(first.Status.CompletionTime)).To(BeFalse())
 		Expect(first.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(60)))
+	})
+
+	It("add actions of one's own: a shell script, and a patch that Argo makes itself", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		newTarget(ctx, namespace)
+		applyForSpecs(ctx, "config/samples/actions/multiply.yaml", "config/samples/actions/pause-rollouts.yaml")
+
+		apply(ctx, namespace, "config/samples/own-actions.yaml")
+		wfe := waitEnd(ctx, execution(namespace, "payment-api-own-actions"))
+
+		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", wfe.Status.Failure)
+		Expect(stepOf(wfe, "double").Outputs).To(ConsistOf(wfev1.Output{Name: "product", Value: "4"}))
+		Expect(stepOf(wfe, "pause").Outputs).To(ConsistOf(wfev1.Output{Name: "paused", Value: "true"}))
+		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(4)))
+		Expect(target(ctx, namespace).Spec.Paused).To(BeTrue())
+
+		By("a value that no attempt can work with")
+		wrong := step("double", "multiply", "number", "1; exit 0")
+		wrong.Retry = &wfev1.Retry{Limit: 2, BackoffSeconds: ptr.To[int32](1)}
+		refused := run(ctx, newExecution(namespace, "refused", wrong))
+
+		Expect(stepOf(refused, "double").Attempts).To(BeEquivalentTo(1))
+		Expect(refused.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{
+			"Step": Equal("double"), "Reason": Equal(wfev1.ReasonInvalidSpec), "Message": ContainSubstring("whole numbers"),
+		})))
 	})
 })

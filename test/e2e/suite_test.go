@@ -45,14 +45,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	root, err = testutil.Root()
 	Expect(err).NotTo(HaveOccurred())
-	apply(ctx, "", filepath.Join("test", "e2e", "testdata", "catalog.yaml"))
-	DeferCleanup(func(ctx SpecContext) {
-		objects, err := testutil.ReadManifests(filepath.Join(root, "test", "e2e", "testdata", "catalog.yaml"))
-		Expect(err).NotTo(HaveOccurred())
-		for _, object := range objects {
-			Expect(client.IgnoreNotFound(cluster.Delete(ctx, object))).To(Succeed())
-		}
-	})
+	applyForSpecs(ctx, filepath.Join("test", "e2e", "testdata", "catalog.yaml"))
 	_, err = cluster.ControllerPod(ctx)
 	Expect(err).NotTo(HaveOccurred())
 })
@@ -60,15 +53,35 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 // apply applies manifests of the repository, in a namespace if one is named.
 func apply(ctx context.Context, namespace string, paths ...string) {
 	GinkgoHelper()
-	for i := range paths {
-		paths[i] = filepath.Join(root, paths[i])
-	}
-	objects, err := testutil.ReadManifests(paths...)
-	Expect(err).NotTo(HaveOccurred())
+	objects := manifests(paths...)
 	if namespace != "" {
 		Expect(testutil.InNamespace(namespace, objects)).To(Succeed())
 	}
 	Expect(cluster.Apply(ctx, objects...)).To(Succeed())
+}
+
+// applyForSpecs applies manifests without a namespace, and removes what they made when the specs at hand are over.
+func applyForSpecs(ctx context.Context, paths ...string) {
+	GinkgoHelper()
+	objects := manifests(paths...)
+	Expect(cluster.Apply(ctx, objects...)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) {
+		for _, object := range objects {
+			Expect(client.IgnoreNotFound(cluster.Delete(ctx, object))).To(Succeed())
+		}
+	})
+}
+
+// manifests reads manifests of the repository.
+func manifests(paths ...string) []*unstructured.Unstructured {
+	GinkgoHelper()
+	files := make([]string, len(paths))
+	for i, path := range paths {
+		files[i] = filepath.Join(root, path)
+	}
+	objects, err := testutil.ReadManifests(files...)
+	Expect(err).NotTo(HaveOccurred())
+	return objects
 }
 
 // newNamespace makes a namespace under Pod Security "restricted", with the target and the service account of the

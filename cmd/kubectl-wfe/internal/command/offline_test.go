@@ -55,7 +55,7 @@ func TestLint(t *testing.T) {
 		out     []string
 		wantErr string
 	}{
-		"Folder":        {args: []string{"-f", samples}, out: []string{"payment-api-oom: no problems, 4 steps, 4 dependencies", "payment-api-dry-run: no problems"}},
+		"Folder":        {args: []string{"-f", samples, "--catalog", samples + "actions"}, out: []string{"payment-api-oom: no problems, 4 steps, 4 dependencies", "payment-api-dry-run: no problems"}},
 		"Stdin":         {in: ownExecution, args: []string{"-f", "-"}, code: 1, out: []string{`-:5: mine: step "do": action: action "own" is not in the catalog`}},
 		"OwnAction":     {in: ownExecution, args: []string{"-f", "-", "--catalog", own}, out: []string{"mine: no problems"}},
 		"BrokenAction":  {in: ownExecution, args: []string{"-f", "-", "--catalog", filepath.Dir(broken)}, code: 1, out: []string{"is not in the catalog"}, wantErr: `note: ` + filepath.Dir(broken) + `: ClusterWorkflowTemplate/own: spec.entrypoint: there is no template "none"`},
@@ -80,7 +80,7 @@ func TestLintForPrograms(t *testing.T) {
 		t.Errorf("problems %+v, error %v", problems, err)
 	}
 	got.check(t, 1, "")
-	run(t.Context(), "", "lint", "-f", samples, "-o", "yaml").check(t, 0, "", "[]")
+	run(t.Context(), "", "lint", "-f", samples, "--catalog", samples+"actions", "-o", "yaml").check(t, 0, "", "[]")
 }
 
 func TestTranslate(t *testing.T) {

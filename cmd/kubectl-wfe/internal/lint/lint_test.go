@@ -15,13 +15,17 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func newChecker(t *testing.T) *Checker {
+// newChecker knows the built-in actions, and those on top of them.
+func newChecker(t *testing.T, more ...*catalog.Catalog) *Checker {
 	t.Helper()
-	builtIn, err := catalog.BuiltIn()
+	known, err := catalog.BuiltIn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	checker, err := NewChecker(builtIn.Actions())
+	for _, own := range more {
+		known = own.Over(known)
+	}
+	checker, err := NewChecker(known.Actions())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +75,11 @@ func TestGolden(t *testing.T) {
 // TestSamples finds no problem in what the repository tells people to apply.
 func TestSamples(t *testing.T) {
 	t.Parallel()
-	checker := newChecker(t)
+	own, err := catalog.FromFolder("../../../../config/samples/actions")
+	if err != nil || len(own.Problems) > 0 {
+		t.Fatalf("the samples' actions: %v %v", err, own.Problems)
+	}
+	checker := newChecker(t, own)
 	samples, err := filepath.Glob("../../../../config/samples/*.yaml")
 	if err != nil || len(samples) == 0 {
 		t.Fatalf("no samples: %v", err)
