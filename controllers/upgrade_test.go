@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"path/filepath"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -17,6 +18,43 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/argodouble"
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
+
+// eachTime replaces every time in an object's strings.
+func eachTime(value any, replace func(time.Time) time.Time) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key := range v {
+			v[key] = eachTime(v[key], replace)
+		}
+	case []any:
+		for i := range v {
+			v[i] = eachTime(v[i], replace)
+		}
+	case string:
+		if t, err := time.Parse(time.RFC3339, v); err == nil {
+			return replace(t).UTC().Format(time.RFC3339)
+		}
+	}
+	return value
+}
+
+// setToNow moves all times of the objects, the youngest of them to now: no deadline is over that was not when they were
+// stored.
+func setToNow(objects []*unstructured.Unstructured) {
+	var youngest time.Time
+	for _, object := range objects {
+		eachTime(object.Object, func(t time.Time) time.Time {
+			if t.After(youngest) {
+				youngest = t
+			}
+			return t
+		})
+	}
+	later := time.Since(youngest)
+	for _, object := range objects {
+		eachTime(object.Object, func(t time.Time) time.Time { return t.Add(later) })
+	}
+}
 
 // restore puts what a release left into the spec's namespace, with the identities that the objects have now.
 func restore(objects []*unstructured.Unstructured) []*wfev1.WorkflowExecution {
@@ -75,6 +113,7 @@ var _ = Describe("What a release left in the middle", func() {
 		It("is taken to its end: "+filepath.Base(filepath.Dir(release)), func() {
 			objects, err := testutil.ReadManifests(release)
 			Expect(err).NotTo(HaveOccurred())
+			setToNow(objects)
 			var executions []*wfev1.WorkflowExecution
 			succession(func() { executions = restore(objects) })
 			pilot := fly(func(wf *wfv1.Workflow, task string) argodouble.Outcome {
