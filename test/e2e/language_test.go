@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -56,6 +57,9 @@ func waitPhaseFor(ctx SpecContext, wfe *wfev1.WorkflowExecution, phase wfev1.Pha
 	Eventually(func(g Gomega) {
 		current := &wfev1.WorkflowExecution{}
 		g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), current)).To(Succeed())
+		if current.Status.Phase.IsTerminal() && current.Status.Phase != phase {
+			StopTrying(fmt.Sprintf("it has ended: %s, %+v", current.Status.Phase, current.Status.Failure)).Now()
+		}
 		g.Expect(current.Status.Phase).To(Equal(phase), "%s", current.Status.Progress)
 	}).WithContext(ctx).WithTimeout(timeout).WithPolling(pollEvery).Should(Succeed())
 }
