@@ -26,7 +26,8 @@ is_ours    := $(filter $(CURDIR)/.cluster/%kubeconfig,$(KUBECONFIG))
 cluster    = go run -C test/cluster .
 KUBECTL    ?= $$($(cluster) kubectl-path)
 # Our node image of kind is for a cluster of one node.
-run_e2e    = go test -count=1 -timeout 40m ./test/e2e/ $(if $(filter %/kind-kubeconfig,$(KUBECONFIG)),-ginkgo.label-filter='!two-nodes') $(E2E_FLAGS)
+one_node   = $(if $(filter %/kind-kubeconfig,$(KUBECONFIG)), && !two-nodes)
+run_e2e    = go test -count=1 -timeout 40m ./test/e2e/ -ginkgo.label-filter='$(1)$(one_node)' $(E2E_FLAGS)
 tool       = go tool -modfile=$(CURDIR)/test/tools/go.mod
 LDFLAGS    := -s -w -X main.version=$(VERSION)
 
@@ -44,6 +45,9 @@ demo: e2e-deploy ## Run the sample remediation on a local cluster and show what 
 
 .PHONY: test
 test: verify lint test-unit test-envtest test-e2e ## Run what CI runs.
+
+.PHONY: test-all
+test-all: test test-actions test-observability test-faults ## Run everything there is, for an hour or so.
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests with the race detector.
@@ -64,7 +68,11 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 
 .PHONY: test-e2e
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
-	$(run_e2e)
+	$(call run_e2e,!whole)
+
+.PHONY: test-actions
+test-actions: e2e-deploy ## Run every action of the catalog there: its effect, twice, dry, in vain, and undone.
+	$(call run_e2e,whole)
 
 .PHONY: test-observability
 test-observability: e2e-deploy ## Let a real Prometheus watch the controller work, and check what rules and dashboard say.
@@ -131,7 +139,7 @@ deploy-kind: ## Do there what deploy does, and load the images of the samples.
 .PHONY: test-e2e-kind
 test-e2e-kind: KUBECONFIG := $(CURDIR)/.cluster/kind-kubeconfig
 test-e2e-kind: ## Run the end-to-end suite there.
-	$(run_e2e)
+	$(call run_e2e,!whole)
 
 .PHONY: kind-down
 kind-down: ## Delete the cluster of kind.

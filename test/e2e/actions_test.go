@@ -202,7 +202,10 @@ func tell(cases func() []actionCase, prepare func(ctx context.Context, namespace
 	}
 }
 
-var _ = Describe("The built-in actions", Ordered, ContinueOnFailure, func() {
+// whole marks the specs that show every action: too long for each change, and run by make test-actions.
+const whole = "whole"
+
+var _ = Describe("The built-in actions", Ordered, ContinueOnFailure, Label(whole), func() {
 	tell(func() []actionCase { return slices.Concat(workloadCases, podCases, dataCases) }, func(context.Context, string) {})
 })
 
