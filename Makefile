@@ -47,7 +47,7 @@ demo: e2e-deploy ## Run the sample remediation on a local cluster and show what 
 test: verify lint test-unit test-envtest test-e2e ## Run what CI runs.
 
 .PHONY: test-all
-test-all: test test-actions test-observability test-faults ## Run everything there is, for an hour or so.
+test-all: test test-e2e-whole test-observability test-faults ## Run everything there is, for an hour or so.
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests with the race detector.
@@ -70,8 +70,8 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
 	$(call run_e2e,!whole)
 
-.PHONY: test-actions
-test-actions: e2e-deploy ## Run every action of the catalog there: its effect, twice, dry, in vain, and undone.
+.PHONY: test-e2e-whole
+test-e2e-whole: e2e-deploy ## Run its long specs: every action of the catalog, and 500 steps.
 	$(call run_e2e,whole)
 
 .PHONY: test-observability

@@ -202,7 +202,7 @@ func tell(cases func() []actionCase, prepare func(ctx context.Context, namespace
 	}
 }
 
-// whole marks the specs that show every action: too long for each change, and run by make test-actions.
+// whole marks the specs that are too long for each change, such as those of every action; make test-e2e-whole runs them.
 const whole = "whole"
 
 var _ = Describe("The built-in actions", Ordered, ContinueOnFailure, Label(whole), func() {

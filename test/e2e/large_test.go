@@ -34,10 +34,12 @@ func largeExecution(namespace string) *wfev1.WorkflowExecution {
 	return newExecution(namespace, "large", steps[:maxSteps]...) // without the last gate
 }
 
-var _ = Describe("A large execution", func() {
+var _ = Describe("A large execution", Label(whole), func() {
 	It("of 500 steps runs to its end", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
-		wfe := run(ctx, largeExecution(namespace))
+		wfe := largeExecution(namespace)
+		Expect(cluster.Create(ctx, wfe)).To(Succeed())
+		wfe = waitEndFor(ctx, wfe, patience)
 
 		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", wfe.Status.Failure)
 		Expect(wfe.Status.Steps).To(HaveLen(maxSteps))
