@@ -65,6 +65,7 @@ func TestEveryRuleIsTested(t *testing.T) {
 		var file struct {
 			RuleFiles          []string `json:"rule_files"`
 			EvaluationInterval string   `json:"evaluation_interval"`
+			GroupOrder         []string `json:"group_eval_order"`
 			Tests              []struct {
 				Name        string `json:"name"`
 				Interval    string `json:"interval"`
