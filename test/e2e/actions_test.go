@@ -185,6 +185,11 @@ func tell(cases func() []actionCase, prepare func(ctx context.Context, namespace
 			s.begin(ctx)
 		}
 	})
+	AfterEach(func(ctx SpecContext) {
+		if CurrentSpecReport().Failed() { // the namespace outlives the spec, and others may end well in it
+			describe(ctx, stories[0].namespace)
+		}
+	})
 	for _, s := range stories {
 		It("can be run dry: "+s.action, func(ctx SpecContext) { s.expectDryRun(ctx) })
 	}
