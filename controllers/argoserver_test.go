@@ -145,6 +145,22 @@ var _ = Describe("A Workflow whose nodes are in a database", func() {
 		Expect(conditionsOf(wfe)).To(HaveKeyWithValue(wfev1.ConditionNodeStatusUnavailable, "False Available"))
 	})
 
+	It("lets go on what ran when it was last seen, until the deadline", func() {
+		db := &database{}
+		wfe := start(within(execution("blinded", step("bad"), step("slow")), 600))
+		argo := argoOf(wfe)
+		argo.write(run("bad"), run("slow"))
+		argo.write(fail("bad", "main: Error (exit code 1)"))
+		Eventually(isPaused(wfe)).Should(BeTrue())
+		db.offload(wfe, "1")
+		Eventually(conditionsOf).WithArguments(wfe).Should(HaveKeyWithValue(wfev1.ConditionNodeStatusUnavailable, "True Offloaded"))
+		poke(wfe)
+		Expect(isShutDown(wfe)()).To(BeFalse())
+		moment.pass(601 * time.Second)
+		poke(wfe)
+		Eventually(isShutDown(wfe)).Should(BeTrue())
+	})
+
 	It("is told of, without an Argo server, and nothing is rolled back", func() {
 		db := &database{}
 		wfe := start(execution("blind", undone(step("first")), step("second", "first")))

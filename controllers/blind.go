@@ -67,12 +67,17 @@ func (r *Reconciler) followBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow
 		r.endVanished(wfe, "the Workflow was deleted by somebody else")
 	case !wf.Status.Fulfilled():
 		r.setCause(wfe)
-		r.setLivePhase(wfe, wf)
 		wait := r.untilDeadline(wfe)
+		running := translate.RunningSteps(wfe.Status.Steps)
+		if wait <= 0 { // what was last seen running is not waited for any longer
+			running = 0
+		}
+		r.setLivePhase(wfe, wf, running)
 		if r.ArgoServer != nil {
 			wait = earliest(wait, nodesRetry)
 		}
-		return ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, nil, nil), nil
+		result, act := r.orRemind(wf, ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, running, nil, nil))
+		return result, act, nil
 	case r.mayYetSee(wf):
 		return ctrl.Result{RequeueAfter: nodesRetry}, nil, nil
 	case wf.Status.Phase == wfv1.WorkflowSucceeded:

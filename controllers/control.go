@@ -26,15 +26,15 @@ const (
 	startGrace = 2 * time.Second
 )
 
-// control is what the recorded status asks of the Workflow, or nil. Writes are patches that say again what is wanted:
+// control is what the recorded status asks of a Workflow in which so many steps run, or nil. Writes are patches that say again what is wanted:
 // doing one twice does nothing.
-func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, overdue []string, decided []translate.Decision) action {
+func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, running int, overdue []string, decided []translate.Decision) action {
 	switch {
 	case wf.Spec.Shutdown != "" || r.written.isBehind(wf):
 		return nil
 	case wfe.Spec.Cancel != wfev1.CancelNone, wfe.DeletionTimestamp != nil, hasFailure(wfe, wfev1.ReasonTimedOut):
 		return func(ctx context.Context) error { return r.shutDown(ctx, wf) }
-	case wfe.Status.Failure != nil && translate.Running(wf) == 0 && isSuspended(wf):
+	case wfe.Status.Failure != nil && running == 0 && isSuspended(wf):
 		return func(ctx context.Context) error { return r.shutDown(ctx, wf) }
 	case wfe.Status.Failure != nil && !isSuspended(wf):
 		return func(ctx context.Context) error { return r.suspend(ctx, wf) }

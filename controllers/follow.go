@@ -60,14 +60,16 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 		return ctrl.Result{RequeueAfter: wait}, nil, nil
 	}
 	r.setCause(wfe)
-	r.setLivePhase(wfe, wf)
+	running := translate.Running(wf)
+	r.setLivePhase(wfe, wf, running)
 	late := r.overdueSteps(wfe.Status.Steps, stepTimeouts(&wfe.Spec), wf)
 	decided, untilExpiry := r.decisions(wfe, wf)
 	wait := earliest(late.wait, untilExpiry)
 	if wfe.Status.PauseStartTime == nil { // the clock stands still during a pause
 		wait = earliest(wait, r.untilDeadline(wfe))
 	}
-	return ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, late.pods, decided), nil
+	result, act := r.orRemind(wf, ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, running, late.pods, decided))
+	return result, act, nil
 }
 
 // workflow reads a Workflow that the status names. The cache may not show yet what we created ourselves, so only the
@@ -91,15 +93,15 @@ func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution,
 	return wf, nil
 }
 
-// relabel puts back the labels that somebody took off a Workflow: without them we would see nothing of it any more, and
-// hold it back for ever.
+// relabel puts back the labels that somebody took off a Workflow: without ours we would see nothing of it any more, and
+// hold it back for ever; without Argo's, Argo would not see it either.
 func (r *Reconciler) relabel(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) error {
 	role := wfev1.RoleMain
 	if wf.Name != wfe.Name {
 		role = wfev1.RoleRollback
 	}
 	return r.patchWorkflow(ctx, wf, map[string]any{
-		"metadata": map[string]any{"labels": map[string]any{wfev1.LabelName: wfe.Name, wfev1.LabelRole: role}},
+		"metadata": map[string]any{"labels": translate.Labels(wfe, role, r.Settings.Workflow)},
 	})
 }
 
@@ -200,9 +202,9 @@ func (r *Reconciler) untilDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
 
 // setLivePhase sets the phase of an execution whose Workflow has not ended, and keeps the account of the time that it
 // is paused. It is paused only while nothing runs.
-func (r *Reconciler) setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) {
+func (r *Reconciler) setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, running int) {
 	phase := wfev1.PhaseRunning
-	if idle := translate.Running(wf) == 0 && wfe.Status.Failure == nil; idle && isSuspended(wf) {
+	if idle := running == 0 && wfe.Status.Failure == nil; idle && isSuspended(wf) {
 		phase = wfev1.PhaseSuspended
 	} else if idle && translate.AwaitsApproval(wfe.Status.Steps) {
 		phase = wfev1.PhaseAwaitingApproval

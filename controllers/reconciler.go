@@ -54,6 +54,7 @@ type Reconciler struct {
 	engine     *engine
 	locks      locks
 	written    written
+	silences   silences
 	preflights preflights
 	told       told
 }

@@ -143,6 +143,9 @@ func (r *Reconciler) followRollback(ctx context.Context, wfe *wfev1.WorkflowExec
 	} else if isIgnored(wf) {
 		return ctrl.Result{RequeueAfter: grace}, nil, nil
 	}
+	if main, err := r.reopened(ctx, wfe); main != nil || err != nil {
+		return ctrl.Result{RequeueAfter: wait}, func(ctx context.Context) error { return r.shutDown(ctx, main) }, err
+	}
 	stop := wait <= 0 || wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil
 	if stop && wf.Spec.Shutdown == "" && !r.written.isBehind(wf) {
 		return ctrl.Result{}, func(ctx context.Context) error { return r.shutDown(ctx, wf) }, nil
@@ -152,7 +155,21 @@ func (r *Reconciler) followRollback(ctx context.Context, wfe *wfev1.WorkflowExec
 	if len(late.pods) > 0 {
 		act = func(ctx context.Context) error { return r.deletePods(ctx, wfe.Namespace, late.pods) }
 	}
-	return ctrl.Result{RequeueAfter: earliest(wait, late.wait)}, act, nil
+	result, act := r.orRemind(wf, ctrl.Result{RequeueAfter: earliest(wait, late.wait)}, act)
+	return result, act, nil
+}
+
+// reopened is the main Workflow when somebody let it go on in Argo: no step may go forward beside the rollback.
+func (r *Reconciler) reopened(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
+	ref, wf := wfe.Status.WorkflowRef, &wfv1.Workflow{}
+	err := r.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: ref.Name}, wf)
+	if err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	if wf.UID != ref.UID || wf.Status.Fulfilled() || wf.Spec.Shutdown != "" || r.written.isBehind(wf) {
+		return nil, nil
+	}
+	return wf, nil
 }
 
 func (r *Reconciler) untilRollbackDeadline(wfe *wfev1.WorkflowExecution) time.Duration {

@@ -73,6 +73,7 @@ func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, erro
 		return false, client.IgnoreNotFound(fmt.Errorf("release Workflow %s: %w", wf.Name, err))
 	}
 	r.written.note(released)
+	r.silences.forget(wf.UID)
 	return true, nil
 }
 

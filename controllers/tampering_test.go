@@ -49,6 +49,19 @@ var _ = Describe("A Workflow that is re-opened in Argo", func() {
 		Expect(moved()).To(Equal(counts))
 	})
 
+	It("while it is undone is stopped: no step goes forward beside the rollback", func() {
+		wfe := start(chain("undone"))
+		failAfter(wfe)
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRollingBack))
+		argoOf(wfe).write(func(wf *wfv1.Workflow) { wf.Spec.Shutdown = "" }, reopen)
+		Eventually(isShutDown(wfe)).Should(BeTrue())
+		argoOf(wfe).write(obeyShutdown)
+		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseRollingBack))
+		rollback := &wfv1.Workflow{}
+		Expect(admin.Get(ctx, rollbackOf(wfe).key, rollback)).To(Succeed())
+		Expect(rollback.Spec.Shutdown).To(BeEmpty())
+	})
+
 	It("before its end was seen is followed to its new end", func() {
 		wfe := start(execution("early", step("a"), step("b", "a")))
 		succession(func() {

@@ -243,3 +243,23 @@ func TestRunning(t *testing.T) {
 		t.Errorf("want 3 pods on their way (running, pending, unsynced), got %d", got)
 	}
 }
+
+func TestIsIdle(t *testing.T) {
+	ended := []wfv1.NodeStatus{node(wfv1.NodeTypeDAG, "", wfv1.NodeRunning), pod("a", wfv1.NodeSucceeded), pod("b", wfv1.NodeFailed)}
+	for name, tc := range map[string]struct {
+		nodes []wfv1.NodeStatus
+		want  bool
+	}{
+		"only the DAG is left":              {ended, true},
+		"a pod runs":                        {append(ended[:3:3], pod("c", wfv1.NodeRunning)), false},
+		"an approval is awaited":            {append(ended[:3:3], node(wfv1.NodeTypeSuspend, "c", wfv1.NodeRunning)), false},
+		"a retry waits for its next time":   {append(ended[:3:3], node(wfv1.NodeTypeRetry, "c", wfv1.NodeRunning)), false},
+		"an approval was given":             {append(ended[:3:3], node(wfv1.NodeTypeSuspend, "c", wfv1.NodeSucceeded)), true},
+		"nobody knows: there are no nodes":  {nil, false},
+		"a pod's results are not there yet": {append(ended[:3:3], pod("c", wfv1.NodeSucceeded, synced(false))), false},
+	} {
+		if got := IsIdle(newWorkflow(wfv1.WorkflowRunning, tc.nodes...)); got != tc.want {
+			t.Errorf("%s: want %t, got %t", name, tc.want, got)
+		}
+	}
+}

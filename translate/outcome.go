@@ -106,6 +106,17 @@ func couldNotRun(spec *wfev1.WorkflowExecutionSpec, step *wfev1.StepStatus, step
 	return failure
 }
 
+// RunningSteps counts the steps that run, as they were last seen.
+func RunningSteps(steps []wfev1.StepStatus) int {
+	running := 0
+	for i := range steps {
+		if steps[i].Phase == wfev1.StepRunning {
+			running++
+		}
+	}
+	return running
+}
+
 // Ended is how many steps have ended.
 func Ended(steps []wfev1.StepStatus) int {
 	ended := 0

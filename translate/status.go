@@ -229,6 +229,17 @@ func Running(wf *wfv1.Workflow) int {
 	return running
 }
 
+// IsIdle reports whether the nodes of a Workflow are to be seen, and all but its DAG have ended: Argo must start or end
+// something.
+func IsIdle(wf *wfv1.Workflow) bool {
+	for _, node := range wf.Status.Nodes {
+		if node.Type != wfv1.NodeTypeDAG && !node.Fulfilled() {
+			return false
+		}
+	}
+	return len(wf.Status.Nodes) > 0
+}
+
 // timeOf is nil for an unset time: Argo writes the zero time where it does not know.
 func timeOf(t metav1.Time) *metav1.Time {
 	if t.IsZero() || t.Unix() <= 0 {

@@ -61,16 +61,21 @@ func (p *Plan) Workflow(opts Options) *wfv1.Workflow {
 	return wf
 }
 
-// newWorkflow makes what the main and the rollback Workflow have in common.
-func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
-	owner := *metav1.NewControllerRef(p.wfe, wfev1.GroupVersion.WithKind(wfev1.Kind))
-	labels := map[string]string{wfev1.LabelName: p.wfe.Name, wfev1.LabelRole: role}
-	if p.wfe.Spec.DryRun {
+// Labels are the labels of an execution's Workflow: ours by which it is found, and Argo's that says who runs it.
+func Labels(wfe *wfev1.WorkflowExecution, role string, opts Options) map[string]string {
+	labels := map[string]string{wfev1.LabelName: wfe.Name, wfev1.LabelRole: role}
+	if wfe.Spec.DryRun {
 		labels[wfev1.LabelDryRun] = "true"
 	}
 	if opts.InstanceID != "" {
 		labels[instanceIDLabel] = opts.InstanceID
 	}
+	return labels
+}
+
+// newWorkflow makes what the main and the rollback Workflow have in common.
+func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
+	owner := *metav1.NewControllerRef(p.wfe, wfev1.GroupVersion.WithKind(wfev1.Kind))
 	serviceAccount := p.wfe.Spec.ServiceAccountName
 	if serviceAccount == "" {
 		serviceAccount = opts.ServiceAccountName
@@ -84,7 +89,7 @@ func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
 	return &wfv1.Workflow{
 		TypeMeta: metav1.TypeMeta{APIVersion: wfv1.SchemeGroupVersion.String(), Kind: "Workflow"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Namespace: p.wfe.Namespace, Labels: labels,
+			Name: name, Namespace: p.wfe.Namespace, Labels: Labels(p.wfe, role, opts),
 			OwnerReferences: []metav1.OwnerReference{owner}, Finalizers: []string{wfev1.FinalizerObserved},
 		},
 		Spec: wfv1.WorkflowSpec{
