@@ -66,7 +66,7 @@ var _ = Describe("An action that is killed at work", func() {
 		waitSettled(ctx, namespace)
 	})
 
-	It("drains a node once, and knows that it was open", Label(needsTwoNodes), func(ctx SpecContext) {
+	It("drains a node once, and knows that it was open", Serial, Label(needsTwoNodes), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		pickNodes(ctx)
 		fill(ctx, namespace, func(d *appsv1.Deployment) {

@@ -176,11 +176,11 @@ func drainCases() []actionCase {
 	}}
 }
 
-var _ = Describe("The built-in actions on nodes", Ordered, ContinueOnFailure, Label(whole, needsTwoNodes), func() {
+var _ = Describe("The built-in actions on nodes", Serial, Ordered, ContinueOnFailure, Label(whole, needsTwoNodes), func() {
 	tell(nodeCases, func(ctx context.Context, _ string) { pickNodes(ctx) })
 })
 
-var _ = Describe("The built-in actions that empty a node", Ordered, ContinueOnFailure, Label(whole, needsTwoNodes), func() {
+var _ = Describe("The built-in actions that empty a node", Serial, Ordered, ContinueOnFailure, Label(whole, needsTwoNodes), func() {
 	tell(drainCases, func(ctx context.Context, namespace string) {
 		pickNodes(ctx)
 		fill(ctx, namespace)

@@ -99,7 +99,7 @@ var _ = Describe("Behind the controller's back", func() {
 		}).WithContext(ctx).WithTimeout(30 * time.Second).WithPolling(pollEvery).Should(Succeed())
 	})
 
-	It("stays ended when somebody retries its Workflow in Argo", func(ctx SpecContext) {
+	It("stays ended when somebody retries its Workflow in Argo", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := run(ctx, newExecution(namespace, "retried", step("breaks", "test-fail")))
 		wf := &wfv1.Workflow{}

@@ -84,7 +84,7 @@ var _ = Describe("The language", func() {
 		Expect(stepOf(wfe, "last").Phase).To(Equal(wfev1.StepCompleted))
 	})
 
-	It("rolls back in reverse order with the captured outputs", func(ctx SpecContext) {
+	It("rolls back in reverse order with the captured outputs", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		before := scrape(ctx)
 

@@ -34,7 +34,7 @@ func largeExecution(namespace string) *wfev1.WorkflowExecution {
 	return newExecution(namespace, "large", steps[:maxSteps]...) // without the last gate
 }
 
-var _ = Describe("A large execution", Label(whole), func() {
+var _ = Describe("A large execution", Serial, Label(whole), func() {
 	It("of 500 steps runs to its end", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := largeExecution(namespace)

@@ -20,7 +20,7 @@ import (
 )
 
 var _ = Describe("A run", func() {
-	It("remediates the sample's Deployment, and the metrics equal what happened", func(ctx SpecContext) {
+	It("remediates the sample's Deployment, and the metrics equal what happened", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 		before := scrape(ctx)
@@ -56,7 +56,7 @@ var _ = Describe("A run", func() {
 		Expect(moved).To(MatchAllKeys(expectedMoves(wfe, 4, 4)))
 	})
 
-	It("fails at a critical step, with its reason, and starts no step after it", func(ctx SpecContext) {
+	It("fails at a critical step, with its reason, and starts no step after it", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		before := scrape(ctx)
 
@@ -101,7 +101,7 @@ var _ = Describe("A run", func() {
 		expectEvent(ctx, wfe, "StepFailed")
 	})
 
-	It("counts a retried step once", func(ctx SpecContext) {
+	It("counts a retried step once", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		before := scrape(ctx)
 		flaky := step("flaky", "test-flaky", "failures", "2")
@@ -130,7 +130,7 @@ var _ = Describe("A run", func() {
 		Expect(wfe.Status.Failure.Reason).To(Equal(wfev1.ReasonInvalidSpec))
 	})
 
-	It("ends at its timeout, and the running step counts as cancelled", func(ctx SpecContext) {
+	It("ends at its timeout, and the running step counts as cancelled", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		before := scrape(ctx)
 		wfe := newExecution(namespace, "slow", step("sleep", "test-sleep", "seconds", "120"))

@@ -61,7 +61,7 @@ var _ = Describe("The samples", func() {
 		Expect(target(ctx, namespace).Generation).To(BeNumerically(">", generation))
 	})
 
-	It("change nothing in a dry run", func(ctx SpecContext) {
+	It("change nothing in a dry run", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 		before, series := target(ctx, namespace).ResourceVersion, scrape(ctx)

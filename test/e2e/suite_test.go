@@ -36,19 +36,34 @@ func TestEndToEnd(t *testing.T) {
 	RunSpecs(t, "WorkflowExecution end to end")
 }
 
-var _ = BeforeSuite(func(ctx SpecContext) {
+// testCatalog has the actions that only specs need.
+const testCatalog = "test/e2e/testdata/catalog.yaml"
+
+// Specs run side by side in several processes. Those that compare metrics, or change what others see, are Serial.
+var _ = SynchronizedBeforeSuite(func(ctx SpecContext) {
+	connect()
+	apply(ctx, "", testCatalog)
+	_, err := cluster.ControllerPod(ctx)
+	Expect(err).NotTo(HaveOccurred())
+}, func(SpecContext) { connect() })
+
+var _ = SynchronizedAfterSuite(func() {}, func(ctx SpecContext) {
+	if cluster != nil {
+		remove(ctx, manifests(testCatalog))
+	}
+})
+
+func connect() {
+	GinkgoHelper()
 	if os.Getenv("KUBECONFIG") == "" {
 		Fail("KUBECONFIG must name a cluster with Argo Workflows and config/default; make test-e2e sees to it")
 	}
 	var err error
-	cluster, err = testutil.Connect()
-	Expect(err).NotTo(HaveOccurred())
 	root, err = testutil.Root()
 	Expect(err).NotTo(HaveOccurred())
-	applyForSpecs(ctx, filepath.Join("test", "e2e", "testdata", "catalog.yaml"))
-	_, err = cluster.ControllerPod(ctx)
+	cluster, err = testutil.Connect()
 	Expect(err).NotTo(HaveOccurred())
-})
+}
 
 // apply applies manifests of the repository, in a namespace if one is named.
 func apply(ctx context.Context, namespace string, paths ...string) {
@@ -65,11 +80,14 @@ func applyForSpecs(ctx context.Context, paths ...string) {
 	GinkgoHelper()
 	objects := manifests(paths...)
 	Expect(cluster.Apply(ctx, objects...)).To(Succeed())
-	DeferCleanup(func(ctx SpecContext) {
-		for _, object := range objects {
-			Expect(client.IgnoreNotFound(cluster.Delete(ctx, object))).To(Succeed())
-		}
-	})
+	DeferCleanup(func(ctx SpecContext) { remove(ctx, objects) })
+}
+
+func remove(ctx context.Context, objects []*unstructured.Unstructured) {
+	GinkgoHelper()
+	for _, object := range objects {
+		Expect(client.IgnoreNotFound(cluster.Delete(ctx, object))).To(Succeed())
+	}
 }
 
 // manifests reads manifests of the repository.
