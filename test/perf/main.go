@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/go-logr/logr"
+
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+)
+
+// settings are the flags.
+type settings struct {
+	only   string
+	count  int
+	folder string
+}
+
+// measurement is one thing that is measured.
+type measurement struct {
+	name    string
+	measure func(context.Context, *settings) ([]Result, error)
+}
+
+var measurements = []measurement{
+	{"translate", measureTranslation},
+	{"status", measureStatus},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := measureAll(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "perf:", err)
+		os.Exit(1)
+	}
+}
+
+func measureAll(ctx context.Context, args []string) error {
+	root, err := testutil.Root()
+	if err != nil {
+		return err
+	}
+	s := &settings{}
+	f := flag.NewFlagSet("perf", flag.ContinueOnError)
+	f.StringVar(&s.only, "only", "", "Names of the measurements to make, with commas between; empty for all.")
+	f.IntVar(&s.count, "count", 1000, "How many executions there are.")
+	f.StringVar(&s.folder, "folder", filepath.Join(root, ".bench"), "Folder of results and profiles.")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	ctrl.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
+	missed := 0
+	for _, m := range measurements {
+		if s.only != "" && !slices.Contains(strings.Split(s.only, ","), m.name) {
+			continue
+		}
+		results, err := m.measure(ctx, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		for _, result := range results {
+			fmt.Fprintln(os.Stdout, result)
+			if !result.OK {
+				missed++
+			}
+		}
+		if err := record(filepath.Join(s.folder, "results.json"), results); err != nil {
+			return err
+		}
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d targets are missed", missed)
+	}
+	return nil
+}
