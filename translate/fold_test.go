@@ -27,6 +27,7 @@ func drawWorkflow(t *rapid.T, names []string) *wfv1.Workflow {
 	}
 	for id, node := range wf.Status.Nodes {
 		node.DisplayName, node.Children, node.HostNodeName = "shown", []string{"child"}, rapid.SampledFrom([]string{"", "worker"}).Draw(t, "host")
+		node.Message = rapid.SampledFrom([]string{node.Message, "workflow shutdown with strategy:  Terminate", "Stopped with strategy 'Terminate'"}).Draw(t, "end")
 		if rapid.Bool().Draw(t, "exited") {
 			exited(ExitCodeNeverWorks)(&node)
 		}
@@ -78,6 +79,9 @@ func TestFoldKeepsWhatIsRead(t *testing.T) {
 		}
 		if diff := cmp.Diff(folded.DeepCopy(), mustFold(t, folded)); diff != "" {
 			t.Errorf("folding twice differs (-once +twice):\n%s", diff)
+		}
+		if folded.ManagedFields != nil || len(folded.Status.Nodes) > 0 {
+			t.Errorf("folding left %v, %v", folded.ManagedFields, folded.Status.Nodes)
 		}
 		unfolded := folded.DeepCopy()
 		if err := Unfold(unfolded); err != nil {
@@ -149,5 +153,34 @@ func TestUnfoldRefusesGarbage(t *testing.T) {
 	wf.Annotations = map[string]string{foldedNodes: "\xff"}
 	if err := Unfold(wf); err == nil {
 		t.Error("garbage was taken for nodes")
+	}
+}
+
+// TestFoldKeepsWhatEndedRetries has the two ends of a retried step that only an exit code and a limit tell from a shutdown.
+func TestFoldKeepsWhatEndedRetries(t *testing.T) {
+	for name, test := range map[string]struct {
+		limit  int32
+		last   wfv1.NodeStatus
+		reason string
+	}{
+		"no retry helps":   {5, pod("a(0)", wfv1.NodeFailed, ran(1, 2), on("worker"), exited(ExitCodeNeverWorks)), "the action said so"},
+		"attempts used up": {0, pod("a(0)", wfv1.NodeFailed, ran(1, 2), on("worker")), "the limit says so"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wf := newWorkflow(wfv1.WorkflowFailed, node(wfv1.NodeTypeRetry, "a", wfv1.NodeFailed, says("Stopped with strategy 'Terminate'")), test.last)
+			limit := intstr.FromInt32(test.limit)
+			wf.Spec.Shutdown, wf.Spec.Templates = wfv1.ShutdownStrategyTerminate, []wfv1.Template{{Name: "noop", RetryStrategy: &wfv1.RetryStrategy{Limit: &limit}}}
+			folded, err := Fold(wf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Unfold(folded); err != nil {
+				t.Fatal(err)
+			}
+			got := Steps(pending("a"), folded)
+			if diff := cmp.Diff(Steps(pending("a"), wf), got); diff != "" || got[0].Phase != wfev1.StepFailed {
+				t.Errorf("the step is %s, and failed, for %s (-whole +folded):\n%s", got[0].Phase, test.reason, diff)
+			}
+		})
 	}
 }

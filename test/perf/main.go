@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -23,6 +24,8 @@ type settings struct {
 	only   string
 	count  int
 	folder string
+	// profiles says whether profiles are kept in the folder.
+	profiles bool
 }
 
 // measurement is one thing that is measured.
@@ -34,6 +37,12 @@ type measurement struct {
 var measurements = []measurement{
 	{"translate", measureTranslation},
 	{"status", measureStatus},
+	{"create", measureCreation},
+	{"writes", measureWrites},
+	{"signal", measureSignal},
+	{"memory", measureMemory},
+	{"cold", measureColdStart},
+	{"scrape", measureScrape},
 }
 
 func main() {
@@ -55,6 +64,7 @@ func measureAll(ctx context.Context, args []string) error {
 	f.StringVar(&s.only, "only", "", "Names of the measurements to make, with commas between; empty for all.")
 	f.IntVar(&s.count, "count", 1000, "How many executions there are.")
 	f.StringVar(&s.folder, "folder", filepath.Join(root, ".bench"), "Folder of results and profiles.")
+	f.BoolVar(&s.profiles, "profiles", true, "Keep profiles in the folder.")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -84,3 +94,5 @@ func measureAll(ctx context.Context, args []string) error {
 	}
 	return nil
 }
+
+func sorted[value any](m map[string]value) []string { return slices.Sorted(maps.Keys(m)) }
