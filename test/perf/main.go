@@ -32,17 +32,29 @@ type settings struct {
 type measurement struct {
 	name    string
 	measure func(context.Context, *settings) ([]Result, error)
+	// onCluster says that it needs the cluster of KUBECONFIG, and is made only when it is named.
+	onCluster bool
+}
+
+// isWanted reports whether a measurement is to be made.
+func (m *measurement) isWanted(only string) bool {
+	if only == "" {
+		return !m.onCluster
+	}
+	return slices.Contains(strings.Split(only, ","), m.name)
 }
 
 var measurements = []measurement{
-	{"translate", measureTranslation},
-	{"status", measureStatus},
-	{"create", measureCreation},
-	{"writes", measureWrites},
-	{"signal", measureSignal},
-	{"memory", measureMemory},
-	{"cold", measureColdStart},
-	{"scrape", measureScrape},
+	{name: "translate", measure: measureTranslation},
+	{name: "status", measure: measureStatus},
+	{name: "create", measure: measureCreation},
+	{name: "writes", measure: measureWrites},
+	{name: "signal", measure: measureSignal},
+	{name: "memory", measure: measureMemory},
+	{name: "cold", measure: measureColdStart},
+	{name: "scrape", measure: measureScrape},
+	{name: "whole", measure: measureWhole, onCluster: true},
+	{name: "argo", measure: measureArgo, onCluster: true},
 }
 
 func main() {
@@ -61,7 +73,7 @@ func measureAll(ctx context.Context, args []string) error {
 	}
 	s := &settings{}
 	f := flag.NewFlagSet("perf", flag.ContinueOnError)
-	f.StringVar(&s.only, "only", "", "Names of the measurements to make, with commas between; empty for all.")
+	f.StringVar(&s.only, "only", "", "Names of the measurements to make, with commas between; empty for all that need no cluster.")
 	f.IntVar(&s.count, "count", 1000, "How many executions there are.")
 	f.StringVar(&s.folder, "folder", filepath.Join(root, ".bench"), "Folder of results and profiles.")
 	f.BoolVar(&s.profiles, "profiles", true, "Keep profiles in the folder.")
@@ -72,7 +84,7 @@ func measureAll(ctx context.Context, args []string) error {
 	klog.SetLogger(logr.Discard())
 	missed := 0
 	for _, m := range measurements {
-		if s.only != "" && !slices.Contains(strings.Split(s.only, ","), m.name) {
+		if !m.isWanted(s.only) {
 			continue
 		}
 		results, err := m.measure(ctx, s)

@@ -7,12 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
 // mostMemory is what a live execution of 20 nodes may take, in KiB of heap.
@@ -95,15 +92,9 @@ func (p *plane) memoryOf(ctx context.Context, m *manager) (heap, resident float6
 
 // manageArgo starts Argo's controller without workers: it fills its caches and leaves the Workflows alone.
 func (p *plane) manageArgo(ctx context.Context) (*manager, error) {
-	root, err := testutil.Root()
+	binary, err := program(ctx, "workflow-controller")
 	if err != nil {
 		return nil, err
-	}
-	path := exec.CommandContext(ctx, "go", "run", "-C", filepath.Join(root, "test", "cluster"), ".", "program-path", "workflow-controller")
-	path.Stderr = os.Stderr
-	binary, err := path.Output()
-	if err != nil {
-		return nil, fmt.Errorf("find Argo's controller: %w", err)
 	}
 	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "workflow-controller-configmap"}}
 	if err := p.Admin.Create(ctx, settings); err != nil {
@@ -114,7 +105,7 @@ func (p *plane) manageArgo(ctx context.Context) (*manager, error) {
 		return nil, err
 	}
 	m := &manager{profiles: "127.0.0.1:6060", metrics: "https://127.0.0.1:9090/metrics"}
-	process := exec.Command(strings.TrimSpace(string(binary)), "--kubeconfig="+kubeconfig, "--namespace=default", "--loglevel=warn",
+	process := exec.Command(binary, "--kubeconfig="+kubeconfig, "--namespace=default", "--loglevel=warn",
 		"--executor-image=none", "--workflow-workers=0", "--workflow-ttl-workers=0", "--pod-cleanup-workers=0", "--cron-workflow-workers=0", "--workflow-archive-workers=0")
 	if err := m.start(p, process, "argo", "ARGO_PPROF=true", "LEADER_ELECTION_DISABLE=true"); err != nil {
 		return nil, err

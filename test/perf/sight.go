@@ -19,14 +19,13 @@ type sight struct {
 	news chan struct{}
 }
 
-// watchFor watches the objects of a list, and notes those that are as wanted.
-func (p *plane) watchFor(ctx context.Context, list client.ObjectList, wanted func(client.Object) bool) (*sight, error) {
-	watching, err := p.Admin.Watch(ctx, list, client.InNamespace("default"))
+// watchFor watches the objects of a list until the context ends, and notes those that are as wanted.
+func watchFor(ctx context.Context, c client.WithWatch, namespace string, list client.ObjectList, wanted func(client.Object) bool) (*sight, error) {
+	watching, err := c.Watch(ctx, list, client.InNamespace(namespace))
 	if err != nil {
 		return nil, err
 	}
 	s := &sight{at: map[string]time.Time{}, news: make(chan struct{}, 1)}
-	p.ends = append(p.ends, func() error { watching.Stop(); return nil })
 	go func() {
 		for event := range watching.ResultChan() {
 			object, ok := event.Object.(client.Object)
@@ -43,7 +42,7 @@ func (p *plane) watchFor(ctx context.Context, list client.ObjectList, wanted fun
 func (p *plane) watchWorkflows(ctx context.Context) (*sight, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(wfv1.SchemeGroupVersion.WithKind("WorkflowList"))
-	return p.watchFor(ctx, list, func(client.Object) bool { return true })
+	return watchFor(ctx, p.Admin, "default", list, func(client.Object) bool { return true })
 }
 
 func (s *sight) note(name string) {
