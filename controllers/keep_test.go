@@ -78,7 +78,7 @@ func live(steps int) (execution, workflow []byte) {
 	}
 	wfe.Status.Phase = wfev1.PhaseRunning
 	wfe.Status.Steps = translate.Steps(translate.InitialSteps(&wfe.Spec), wf)
-	wfe.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "manager", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{}}`)}}}
+	wfe.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "manager", Operation: metav1.ManagedFieldsOperationUpdate}}
 	execution, err := json.Marshal(wfe)
 	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	workflow, err = json.Marshal(wf)

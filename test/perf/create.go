@@ -86,7 +86,7 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 		told(what+"p99 of a Workflow created directly", percentile(direct, 99)*1e3, "ms"),
 		atMost(what+"p50 / direct p50", percentile(mine, 50)/percentile(direct, 50), 2, ""),
 		told(what+"sustained rate", percentile(rates, 50), "1/s"),
-		atLeast(what+"sustained rate / direct", percentile(quotients, 50), 0.28, ""),
+		atLeast(what+"sustained rate / direct", percentile(quotients, 50), 0.28),
 		atMost(what+"throttled by our own client", float64(strings.Count(string(log), "client-side throttling")), 0, "times"),
 	}, nil
 }

@@ -100,7 +100,7 @@ func TestCreationGate(t *testing.T) {
 		case "p50 / direct p50":
 			hold(t, atMost(result.Name, result.Value, 8, ""))
 		case "sustained rate / direct":
-			hold(t, atLeast(result.Name, result.Value, 0.08, ""))
+			hold(t, atLeast(result.Name, result.Value, 0.08))
 		case "throttled by our own client":
 			hold(t, result)
 		default:

@@ -36,7 +36,7 @@ type manager struct {
 }
 
 // manage starts the manager and waits until it is ready.
-func (p *plane) manage(ctx context.Context, flags ...string) (*manager, error) {
+func (p *plane) manage(ctx context.Context) (*manager, error) {
 	kubeconfig := filepath.Join(p.folder, "kubeconfig")
 	if err := os.WriteFile(kubeconfig, p.Kubeconfig, 0o600); err != nil {
 		return nil, err
@@ -49,11 +49,9 @@ func (p *plane) manage(ctx context.Context, flags ...string) (*manager, error) {
 		}
 	}
 	m := &manager{metrics: "http://" + addresses[0] + "/metrics", probes: addresses[1], profiles: addresses[2]}
-	flags = append([]string{
-		"--leader-elect=false", "--metrics-insecure", "--metrics-bind-address=" + addresses[0],
-		"--health-probe-bind-address=" + addresses[1], "--pprof-bind-address=" + addresses[2],
-	}, flags...)
-	if err := m.start(p, exec.Command(p.binary, flags...), "manager", "KUBECONFIG="+kubeconfig); err != nil {
+	process := exec.Command(p.binary, "--leader-elect=false", "--metrics-insecure", "--metrics-bind-address="+addresses[0],
+		"--health-probe-bind-address="+addresses[1], "--pprof-bind-address="+addresses[2])
+	if err := m.start(p, process, "manager", "KUBECONFIG="+kubeconfig); err != nil {
 		return nil, err
 	}
 	return m, until(ctx, func() (bool, error) {

@@ -43,8 +43,8 @@ func TestResultsKnowTheirTargets(t *testing.T) {
 		"at the most":          {atMost("r", 2, 2, ""), true},
 		"above the most":       {atMost("r", 3, 2, ""), false},
 		"not a number":         {atMost("r", math.NaN(), 2, ""), false},
-		"below the least":      {atLeast("r", 1, 2, ""), false},
-		"at the least":         {atLeast("r", 2, 2, ""), true},
+		"below the least":      {atLeast("r", 1, 2), false},
+		"at the least":         {atLeast("r", 2, 2), true},
 		"for information only": {told("r", 1, ""), true},
 	} {
 		if test.result.OK != test.want {

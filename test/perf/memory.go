@@ -31,7 +31,7 @@ func measureMemory(ctx context.Context, s *settings) (results []Result, err erro
 	if err != nil {
 		return nil, err
 	}
-	if m, err = p.manageAfter(ctx, m, func() error { return p.seedAll(ctx, "live", 0, s.count, liveSteps, nil) }); err != nil {
+	if m, err = p.manageAfter(ctx, m, func() error { return p.seedAll(ctx, "live", 0, s.count, nil) }); err != nil {
 		return nil, err
 	}
 	if err := m.waitForActive(ctx, s.count); err != nil {

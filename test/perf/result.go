@@ -25,8 +25,8 @@ func atMost(name string, value, bound float64, unit string) Result {
 }
 
 // atLeast is a result that must not be smaller than a bound.
-func atLeast(name string, value, bound float64, unit string) Result {
-	return Result{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("≥ %v", bound), OK: value >= bound}
+func atLeast(name string, value, bound float64) Result {
+	return Result{Name: name, Value: value, Target: fmt.Sprintf("≥ %v", bound), OK: value >= bound}
 }
 
 // told is a result without a target.

@@ -33,7 +33,7 @@ func measureScrape(ctx context.Context, s *settings) (results []Result, err erro
 		ended *time.Time
 	}{{"ended yesterday", &yesterday}, {"ended just now", &now}, {"live", nil}} {
 		prefix := fmt.Sprintf("s%d", len(results))
-		seed := func() error { return p.seedAll(ctx, prefix, 0, s.count, liveSteps, population.ended) }
+		seed := func() error { return p.seedAll(ctx, prefix, 0, s.count, population.ended) }
 		if m, err = p.manageAfter(ctx, m, seed); err != nil {
 			return nil, err
 		}

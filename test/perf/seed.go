@@ -17,7 +17,8 @@ import (
 
 // seed puts an execution and its Workflow into the API server as the controller and Argo would have left them: live, with
 // one step that runs and the others done, or ended. Its status is behind by what happened in the nodes, if it is live.
-func (p *plane) seed(ctx context.Context, name string, steps int, ended *time.Time) error {
+func (p *plane) seed(ctx context.Context, name string, ended *time.Time) error {
+	const steps = liveSteps
 	wfe := p.simple(name, steps)
 	if err := p.Admin.Create(ctx, wfe); err != nil {
 		return err
@@ -84,6 +85,6 @@ func (p *plane) manageAfter(ctx context.Context, m *manager, meanwhile func() er
 }
 
 // seedAll puts many.
-func (p *plane) seedAll(ctx context.Context, prefix string, first, end, steps int, ended *time.Time) error {
-	return each(first, end, func(i int) error { return p.seed(ctx, fmt.Sprintf("%s-%d", prefix, i), steps, ended) })
+func (p *plane) seedAll(ctx context.Context, prefix string, first, end int, ended *time.Time) error {
+	return each(first, end, func(i int) error { return p.seed(ctx, fmt.Sprintf("%s-%d", prefix, i), ended) })
 }

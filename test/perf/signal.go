@@ -31,7 +31,7 @@ func measureSignal(ctx context.Context, s *settings) (results []Result, err erro
 	}
 	defer func() { err = errors.Join(err, p.end()) }()
 	live := max(s.count, signals)
-	if err := p.seedAll(ctx, "live", 0, live, liveSteps, nil); err != nil {
+	if err := p.seedAll(ctx, "live", 0, live, nil); err != nil {
 		return nil, err
 	}
 	m, err := p.manage(ctx)

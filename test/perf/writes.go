@@ -148,6 +148,7 @@ func isMirrored(status *wfev1.WorkflowExecutionStatus, change, steps int, togeth
 			running++
 		case wfev1.StepCompleted:
 			ended++
+		default:
 		}
 	}
 	switch {
