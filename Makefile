@@ -46,7 +46,7 @@ demo: e2e-deploy ## Run the sample remediation on a local cluster and show what 
 ##@ Test
 
 .PHONY: test
-test: verify lint test-unit test-envtest test-observability test-e2e ## Run what CI runs.
+test: verify lint test-unit test-envtest test-gates test-observability test-e2e ## Run what CI runs.
 
 .PHONY: test-all
 test-all: test test-e2e-whole test-faults ## Run everything there is, for an hour or so.
@@ -61,6 +61,10 @@ test-unit: ## Run the unit tests with the race detector.
 .PHONY: test-envtest
 test-envtest: ## Run the controller's suite against a real API server and etcd, with a selection of the faults.
 	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 go test -race ./controllers/ -ginkgo.label-filter='!whole' -rapid.checks=30
+
+.PHONY: test-gates
+test-gates: ## Hold what the controller costs to bounds: writes, allocations, growth (test/perf/README.md).
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets go test -count=1 ./test/perf/
 
 .PHONY: test-faults
 test-faults: ## Run every case of every fault: test/faults/README.md lists them.
@@ -85,8 +89,14 @@ e2e-deploy: $(if $(is_ours),cluster-up) deploy
 	$(if $(is_ours),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar $(BIN)/shell.tar)
 
 .PHONY: bench
-bench: ## Run the Go benchmarks.
-	go test -run '^$$' -bench . -benchmem ./translate/
+bench: ## Measure the controller beside what it costs without it; results in .bench/results.json. BENCH_FLAGS='-only create -count 10000'.
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets go run ./test/perf $(BENCH_FLAGS)
+
+.PHONY: bench-whole
+bench-whole: ## Measure whole runs on a local cluster with fsync, and settings of Argo's.
+	$(cluster) up --fsync
+	$(MAKE) --no-print-directory deploy
+	go run ./test/perf -only whole,argo
 
 ##@ Check
 

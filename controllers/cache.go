@@ -20,7 +20,7 @@ import (
 
 // The indices of the cache.
 const (
-	// indexTarget finds executions by targetKey.
+	// indexTarget finds executions that have not ended by targetKey.
 	indexTarget = "target"
 	// indexEnd finds executions by endKey: those that have not ended, or those that ended in a span of time.
 	indexEnd = "end"
@@ -30,14 +30,16 @@ const (
 )
 
 // NewCache makes a manager's cache. It keeps out of memory what is nobody's business of ours: other people's Workflows,
-// and templates that are not actions. It knows Argo's kinds also where they are not installed, since a cache asks about
+// templates that are not actions, and of the others what is never read. It knows Argo's kinds also where they are not installed, since a cache asks about
 // all its kinds when it is made; nothing reads them before they are.
 func NewCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
 	options.ByObject = map[client.Object]cache.ByObject{
-		&wfv1.Workflow{}:                {Label: hasLabel(wfev1.LabelRole)},
+		&wfev1.WorkflowExecution{}:      {Transform: keepExecution},
+		&wfv1.Workflow{}:                {Label: hasLabel(wfev1.LabelRole), Transform: keepWorkflow},
 		&wfv1.WorkflowTemplate{}:        {Label: hasLabel(wfev1.LabelAction)},
 		&wfv1.ClusterWorkflowTemplate{}: {Label: hasLabel(wfev1.LabelAction)},
 	}
+	options.DefaultTransform = cache.TransformStripManagedFields()
 	argo := meta.NewDefaultRESTMapper(nil)
 	argo.Add(wfv1.SchemeGroupVersion.WithKind("Workflow"), meta.RESTScopeNamespace)
 	argo.Add(wfv1.SchemeGroupVersion.WithKind("WorkflowTemplate"), meta.RESTScopeNamespace)
@@ -57,7 +59,11 @@ func hasLabel(key string) labels.Selector {
 // addIndices must run before the cache starts.
 func addIndices(ctx context.Context, indexer client.FieldIndexer) error {
 	err := indexer.IndexField(ctx, &wfev1.WorkflowExecution{}, indexTarget, func(object client.Object) []string {
-		return []string{targetKey(&object.(*wfev1.WorkflowExecution).Spec.Target)}
+		wfe := object.(*wfev1.WorkflowExecution)
+		if wfe.Status.Phase.IsTerminal() {
+			return nil
+		}
+		return []string{targetKey(&wfe.Spec.Target)}
 	})
 	if err != nil {
 		return fmt.Errorf("index by target: %w", err)

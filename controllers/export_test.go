@@ -5,3 +5,9 @@ const IndexTarget = indexTarget
 
 // TargetKey is the value of the index.
 var TargetKey = targetKey
+
+// What the cache does to the objects that it keeps.
+var (
+	KeepExecution = keepExecution
+	KeepWorkflow  = keepWorkflow
+)

@@ -79,10 +79,14 @@ func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution,
 	wf := &wfv1.Workflow{}
 	err := r.Get(ctx, key, wf)
 	if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
+		wf = &wfv1.Workflow{} // nothing of another Workflow may stay in it
 		err = r.Live.Get(ctx, key, wf)
 	}
 	if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
 		return nil, nil
+	}
+	if err == nil {
+		err = translate.Unfold(wf)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get Workflow: %w", err)

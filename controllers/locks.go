@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -169,7 +170,8 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 // startedExecutions are the UIDs of the executions that have a main Workflow.
 func (r *Reconciler) startedExecutions(ctx context.Context) (map[types.UID]bool, error) {
 	started := map[types.UID]bool{}
-	list := &wfv1.WorkflowList{}
+	list := &metav1.PartialObjectMetadataList{} // nodes are large, and nobody needs them here
+	list.SetGroupVersionKind(wfv1.SchemeGroupVersion.WithKind("WorkflowList"))
 	for {
 		if err := r.Live.List(ctx, list, client.Limit(livePage), client.Continue(list.Continue), client.MatchingLabels{wfev1.LabelRole: wfev1.RoleMain}); err != nil {
 			return nil, fmt.Errorf("list Workflows: %w", err)

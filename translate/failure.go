@@ -164,7 +164,7 @@ func attemptsUsedUp(wf *wfv1.Workflow, node *wfv1.NodeStatus) bool {
 	for i := range wf.Spec.Templates {
 		t := &wf.Spec.Templates[i]
 		if t.Name == node.TemplateName && t.RetryStrategy != nil && t.RetryStrategy.Limit != nil {
-			return len(attemptsOf(wf, node)) > t.RetryStrategy.Limit.IntValue()
+			return newNodeReader(wf).attempts(node).count > t.RetryStrategy.Limit.IntValue()
 		}
 	}
 	return false

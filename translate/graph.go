@@ -29,12 +29,21 @@ func NewGraph(steps []wfev1.Step) (*Graph, []Problem) {
 		}
 		g.index[name] = i
 	}
+	edges := 0
 	for i := range steps {
-		parents, found := g.parentsOf(&steps[i])
-		problems = append(problems, found...)
-		g.parents[i] = parents
-		g.edges += len(parents)
+		edges += len(steps[i].DependsOn)
 	}
+	all, listedBy := make([]int, 0, edges), make([]int, len(steps))
+	for i := range steps {
+		first := len(all)
+		var found []Problem
+		all, found = g.appendParents(all, &steps[i], i+1, listedBy)
+		problems = append(problems, found...)
+		if len(all) > first {
+			g.parents[i] = all[first:len(all):len(all)]
+		}
+	}
+	g.edges = len(all)
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -44,24 +53,21 @@ func NewGraph(steps []wfev1.Step) (*Graph, []Problem) {
 	return g, nil
 }
 
-func (g *Graph) parentsOf(step *wfev1.Step) ([]int, []Problem) {
-	if len(step.DependsOn) == 0 {
-		return nil, nil
-	}
+// appendParents appends the parents of a step. What a step has listed is marked by its number in listedBy, which all steps
+// share.
+func (g *Graph) appendParents(parents []int, step *wfev1.Step, number int, listedBy []int) ([]int, []Problem) {
 	var problems []Problem
-	parents := make([]int, 0, len(step.DependsOn))
-	seen := make(map[int]struct{}, len(step.DependsOn))
 	for _, name := range step.DependsOn {
 		parent, known := g.index[name]
 		if !known {
 			problems = append(problems, invalidf(step.Name, "dependsOn", "there is no step %q", name))
 			continue
 		}
-		if _, repeated := seen[parent]; repeated {
+		if listedBy[parent] == number {
 			problems = append(problems, invalidf(step.Name, "dependsOn", "%q is listed twice", name))
 			continue
 		}
-		seen[parent] = struct{}{}
+		listedBy[parent] = number
 		parents = append(parents, parent)
 	}
 	return parents, problems
@@ -152,14 +158,13 @@ func (g *Graph) Index(name string) (int, bool) {
 // edges with a bit for every step.
 func (g *Graph) IsAncestor(ancestor, i int) bool {
 	if g.ancestors == nil {
-		g.ancestors = make([]bitset, len(g.parents))
+		g.ancestors = newBitsets(len(g.parents), len(g.parents))
 		for _, step := range g.order {
-			set := newBitset(len(g.parents))
+			set := g.ancestors[step]
 			for _, parent := range g.parents[step] {
 				set.add(parent)
 				set.union(g.ancestors[parent])
 			}
-			g.ancestors[step] = set
 		}
 	}
 	return g.ancestors[i].has(ancestor)
@@ -168,6 +173,16 @@ func (g *Graph) IsAncestor(ancestor, i int) bool {
 type bitset []uint64
 
 func newBitset(n int) bitset { return make(bitset, (n+63)/64) }
+
+// newBitsets makes many sets of n in one piece.
+func newBitsets(sets, n int) []bitset {
+	words := (n + 63) / 64
+	all, made := make(bitset, sets*words), make([]bitset, sets)
+	for i := range made {
+		made[i] = all[i*words : (i+1)*words]
+	}
+	return made
+}
 
 func (b bitset) add(i int)      { b[i/64] |= 1 << (i % 64) }
 func (b bitset) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }

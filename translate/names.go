@@ -1,8 +1,7 @@
 package translate
 
 import (
-	"fmt"
-	"hash/fnv"
+	"strconv"
 	"strings"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -54,11 +53,15 @@ func nodeID(workflow, nodeName string) string {
 	if nodeName == workflow {
 		return workflow
 	}
-	return fmt.Sprintf("%s-%v", workflow, fnv32a(nodeName))
+	return hashed(workflow, nodeName)
 }
 
 // taskNodeName is the name of a task's node: the entrypoint's node is named like the Workflow.
 func taskNodeName(workflow, task string) string { return workflow + "." + task }
+
+func appendTaskNodeName(to []byte, workflow, task string) []byte {
+	return append(append(append(to, workflow...), '.'), task...)
+}
 
 // podName is the name of the pod of a node. Nodes do not carry it: Argo generates it from the Workflow, the template
 // and the node (workflow/util/pod_name.go GeneratePodName).
@@ -76,7 +79,12 @@ func podName(wf *wfv1.Workflow, node *wfv1.NodeStatus) string {
 	if len(prefix) > maxPodNamePrefix {
 		prefix = prefix[:maxPodNamePrefix]
 	}
-	return fmt.Sprintf("%s-%v", prefix, fnv32a(node.Name))
+	return hashed(prefix, node.Name)
+}
+
+// hashed is how Argo makes names and keys short.
+func hashed(prefix, name string) string {
+	return prefix + "-" + strconv.FormatUint(uint64(fnv32a(name)), 10)
 }
 
 func templateOf(node *wfv1.NodeStatus) string {
@@ -86,10 +94,14 @@ func templateOf(node *wfv1.NodeStatus) string {
 	return node.TemplateName
 }
 
-func fnv32a(s string) uint32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(s)) // a hash never fails to write
-	return h.Sum32()
+// fnv32a is package hash/fnv's function of this name, which would copy a string to the heap.
+func fnv32a[text string | []byte](s text) uint32 {
+	const offset, prime = 2166136261, 16777619
+	hash := uint32(offset)
+	for i := range len(s) {
+		hash = (hash ^ uint32(s[i])) * prime
+	}
+	return hash
 }
 
 // forbiddenSequence finds text that Argo ("{{") or the kubelet ("$(") would expand; there is no escape for either.

@@ -32,7 +32,7 @@ func TestReservedNames(t *testing.T) {
 		}
 		t.Run(word, func(t *testing.T) {
 			scope := map[string]taskResults{word: {Succeeded: true}, "other": {Skipped: true}}
-			_, err := argoexpr.EvalBool(dependsClause(word, false)+" && "+dependsClause("other", true), scope)
+			_, err := argoexpr.EvalBool(string(appendDepends(appendDepends(nil, word, false), "other", true)), scope)
 			if reserved := err != nil; reserved != reservedNames[word] {
 				t.Errorf("Argo cannot evaluate the name: %t (%v), and it is reserved here: %t", reserved, err, reservedNames[word])
 			}

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -87,13 +88,13 @@ func couldNotRun(spec *wfev1.WorkflowExecutionSpec, step *wfev1.StepStatus, step
 		failure.Message = fmt.Sprintf("step %q did not end: it is %s", step.Name, step.Phase)
 		return failure
 	}
-	var read map[string]bool
+	var read []string
 	for i := range spec.Steps {
 		if spec.Steps[i].Name == step.Name {
 			read = readSteps(&spec.Steps[i])
 		}
 	}
-	cause := firstFailed(steps, func(s *wfev1.StepStatus) bool { return read[s.Name] })
+	cause := firstFailed(steps, func(s *wfev1.StepStatus) bool { return slices.Contains(read, s.Name) })
 	if cause == nil && step.ArgoPhase == string(wfv1.NodeOmitted) {
 		cause = firstFailed(steps, func(*wfev1.StepStatus) bool { return true }) // an ancestor could not run
 	}

@@ -23,6 +23,11 @@ type actionUse struct {
 	ownOutputs bool
 }
 
+// field is the path of a parameter.
+func (u *actionUse) field(parameter *wfev1.Parameter) string {
+	return u.path + "parameters[" + parameter.Name + "]"
+}
+
 // checkUse checks the parameters of one call against the action's declaration.
 func (p *Plan) checkUse(use actionUse) []Problem {
 	action := p.catalog[use.action]
@@ -36,15 +41,14 @@ func (p *Plan) checkUse(use actionUse) []Problem {
 	if p.wfe.Spec.DryRun && action.parameter(ParameterDryRun) == nil {
 		problems = append(problems, invalidf(use.step.Name, use.path+"action", "action %q has no parameter %q, so it cannot be run dry", use.action, ParameterDryRun))
 	}
-	given := make(map[string]bool, len(use.parameters))
+	given := map[string]bool{} // of no fixed size: it stays on the stack while it is small
 	for i := range use.parameters {
 		parameter := &use.parameters[i]
-		field := use.path + "parameters[" + parameter.Name + "]"
 		if given[parameter.Name] {
-			problems = append(problems, invalidf(use.step.Name, field, "the parameter is given twice"))
+			problems = append(problems, invalidf(use.step.Name, use.field(parameter), "the parameter is given twice"))
 		}
 		given[parameter.Name] = true
-		problems = append(problems, p.checkParameter(use, action, parameter, field)...)
+		problems = append(problems, p.checkParameter(use, action, parameter)...)
 	}
 	for i := range action.Parameters {
 		declared := &action.Parameters[i]
@@ -58,60 +62,75 @@ func (p *Plan) checkUse(use actionUse) []Problem {
 // isInjected reports whether the translator sets the parameter itself.
 func isInjected(name string) bool { return name == ParameterStep || name == ParameterDryRun }
 
-func (p *Plan) checkParameter(use actionUse, action *Action, parameter *wfev1.Parameter, field string) []Problem {
+func (p *Plan) checkParameter(use actionUse, action *Action, parameter *wfev1.Parameter) []Problem {
 	if isInjected(parameter.Name) {
-		return []Problem{invalidf(use.step.Name, field, "the controller sets this parameter")}
+		return []Problem{invalidf(use.step.Name, use.field(parameter), "the controller sets this parameter")}
 	}
 	declared := action.parameter(parameter.Name)
 	if declared == nil {
-		return []Problem{invalidf(use.step.Name, field, "action %q has no such parameter; it has %s", action.Name, listParameters(action))}
+		return []Problem{invalidf(use.step.Name, use.field(parameter), "action %q has no such parameter; it has %s", action.Name, listParameters(action))}
 	}
 	if (parameter.Value == nil) == (parameter.ValueFrom == nil) {
-		return []Problem{invalidf(use.step.Name, field, "a parameter has either a value or a valueFrom")}
+		return []Problem{invalidf(use.step.Name, use.field(parameter), "a parameter has either a value or a valueFrom")}
 	}
 	if from := parameter.ValueFrom; from != nil {
 		if from.Output == "" {
-			return []Problem{invalidf(use.step.Name, field+".valueFrom.output", "name the output")}
+			return []Problem{invalidf(use.step.Name, use.field(parameter)+".valueFrom.output", "name the output")}
 		}
-		if problems := p.checkReference(use.step, field+".valueFrom", from.Step, from.Output, use.ownOutputs); len(problems) > 0 {
-			return problems
+		if problems := p.checkReference(use.step, from.Step, from.Output, use.ownOutputs); len(problems) > 0 {
+			return within(use.field(parameter)+".valueFrom", problems)
 		}
-		return p.checkEncoding(use, declared, from, field)
+		return p.checkEncoding(use, declared, parameter)
 	}
-	return checkValue(use.step.Name, declared, *parameter.Value, field)
+	if fault := faultOf(declared, *parameter.Value); fault != "" {
+		return []Problem{invalidf(use.step.Name, use.field(parameter), "%s", fault)}
+	}
+	return nil
 }
 
 // checkEncoding refuses an encoded output for a parameter that does not decode. The other way round the translator
 // encodes.
-func (p *Plan) checkEncoding(use actionUse, declared *ActionParameter, from *wfev1.OutputReference, field string) []Problem {
+func (p *Plan) checkEncoding(use actionUse, declared *ActionParameter, parameter *wfev1.Parameter) []Problem {
 	if p.graph == nil || declared.Base64 {
 		return nil
 	}
+	from := parameter.ValueFrom
 	source, _ := p.graph.Index(from.Step)
 	action := p.catalog[p.wfe.Spec.Steps[source].Action]
 	if action == nil || !action.output(from.Output).Base64 {
 		return nil
 	}
-	return []Problem{invalidf(use.step.Name, field, "output %q of step %q is base64, and the parameter does not decode", from.Output, from.Step)}
+	return []Problem{invalidf(use.step.Name, use.field(parameter), "output %q of step %q is base64, and the parameter does not decode", from.Output, from.Step)}
 }
 
-func checkValue(step string, declared *ActionParameter, value, field string) []Problem {
+// faultOf says what is wrong with a value; empty for nothing.
+func faultOf(declared *ActionParameter, value string) string {
 	if len(value) > maxValueBytes {
-		return []Problem{invalidf(step, field, "the value has %d bytes; at most %d are allowed", len(value), maxValueBytes)}
+		return fmt.Sprintf("the value has %d bytes; at most %d are allowed", len(value), maxValueBytes)
 	}
 	if len(declared.Enum) > 0 && !slices.Contains(declared.Enum, value) {
-		return []Problem{invalidf(step, field, "%q is not one of %s", Truncate(value, 64), strings.Join(declared.Enum, ", "))}
+		return fmt.Sprintf("%q is not one of %s", Truncate(value, 64), strings.Join(declared.Enum, ", "))
 	}
 	if declared.Base64 {
-		return nil
+		return ""
 	}
-	if !json.Valid([]byte(strconv.Quote(value))) { // how Argo puts a value into a template (util/template simpleReplaceStrict)
-		return []Problem{invalidf(step, field, "the value has a control or unprintable character that Argo cannot carry: use a parameter that the catalog declares as base64")}
+	if !isPrintableASCII(value) && !json.Valid([]byte(strconv.Quote(value))) { // how Argo puts a value into a template (util/template simpleReplaceStrict)
+		return "the value has a control or unprintable character that Argo cannot carry: use a parameter that the catalog declares as base64"
 	}
 	if sequence := forbiddenSequence(value); sequence != "" {
-		return []Problem{invalidf(step, field, "the sequence %q is not allowed in a value, since it would be expanded on its way to the action", sequence)}
+		return fmt.Sprintf("the sequence %q is not allowed in a value, since it would be expanded on its way to the action", sequence)
 	}
-	return nil
+	return ""
+}
+
+// isPrintableASCII reports whether quoting a value needs no escape that JSON does not have, which is so for most.
+func isPrintableASCII(value string) bool {
+	for i := range len(value) {
+		if value[i] < ' ' || value[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func listParameters(a *Action) string {

@@ -141,7 +141,7 @@ func (p *Plan) checkWhen(step *wfev1.Step) []Problem {
 	if when == nil {
 		return nil
 	}
-	problems := p.checkReference(step, "when", when.Step, when.Output, false)
+	problems := within("when", p.checkReference(step, when.Step, when.Output, false))
 	for _, value := range when.Values {
 		if sequence := forbiddenSequence(value); sequence != "" {
 			problems = append(problems, invalidf(step.Name, "when.values", "the sequence %q is not allowed", sequence))
@@ -179,40 +179,51 @@ func checkPhaseValues(step *wfev1.Step) []Problem {
 	return nil
 }
 
-// checkReference checks a reference to another step's output, or to its phase where output is empty.
-func (p *Plan) checkReference(step *wfev1.Step, field, name, output string, self bool) []Problem {
+// checkReference checks a reference to another step's output, or to its phase where output is empty. The fields of the
+// problems are below the reference's.
+func (p *Plan) checkReference(step *wfev1.Step, name, output string, self bool) []Problem {
 	if p.graph == nil {
 		return nil
 	}
 	source, known := p.graph.Index(name)
 	if !known {
-		return []Problem{invalidf(step.Name, field+".step", "there is no step %q", name)}
+		return []Problem{invalidf(step.Name, "step", "there is no step %q", name)}
 	}
 	own, _ := p.graph.Index(step.Name)
 	if (source != own || !self) && !p.graph.IsAncestor(source, own) {
-		return []Problem{invalidf(step.Name, field+".step", "%q is not an ancestor: add it to dependsOn", name)}
+		return []Problem{invalidf(step.Name, "step", "%q is not an ancestor: add it to dependsOn", name)}
 	}
 	action := p.catalog[p.wfe.Spec.Steps[source].Action]
 	if output == "" || action == nil {
 		if output != "" && p.wfe.Spec.Steps[source].Approval != nil {
-			return []Problem{invalidf(step.Name, field+".output", "%q is an approval and has no outputs", name)}
+			return []Problem{invalidf(step.Name, "output", "%q is an approval and has no outputs", name)}
 		}
 		return nil
 	}
 	if action.output(output) == nil {
-		return []Problem{invalidf(step.Name, field+".output", "action %q has no output %q; it has %s", action.Name, output, listOutputs(action))}
+		return []Problem{invalidf(step.Name, "output", "action %q has no output %q; it has %s", action.Name, output, listOutputs(action))}
 	}
 	return nil
+}
+
+// within puts the fields of problems below another field.
+func within(field string, problems []Problem) []Problem {
+	for i := range problems {
+		problems[i].Field = field + "." + problems[i].Field
+	}
+	return problems
 }
 
 // checkNodeIDs refuses the rare pair of steps whose nodes Argo could not tell apart: its keys are 32-bit hashes.
 func (p *Plan) checkNodeIDs() []Problem {
 	var problems []Problem
 	for _, workflow := range []string{p.wfe.Name, p.wfe.Name + wfev1.RollbackSuffix} {
-		taken := make(map[string]string, len(p.wfe.Spec.Steps))
+		taken := make(map[uint32]string, len(p.wfe.Spec.Steps))
+		var node []byte
 		for i := range p.wfe.Spec.Steps {
 			name := p.wfe.Spec.Steps[i].Name
-			id := nodeID(workflow, taskNodeName(workflow, name))
+			node = appendTaskNodeName(node[:0], workflow, name)
+			id := fnv32a(node)
 			if other, clash := taken[id]; clash {
 				problems = append(problems, invalidf(name, "name", "Argo cannot tell this name from %q (the hash of both is equal); rename one", other))
 			}

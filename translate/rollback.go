@@ -151,7 +151,7 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 		if parameter.ValueFrom == nil || declared == nil {
 			continue
 		}
-		field := "rollback.parameters[" + parameter.Name + "]"
+		field := use.field(parameter)
 		if source, ok := p.graph.Index(parameter.ValueFrom.Step); ok && declared.Base64 && p.catalog[p.wfe.Spec.Steps[source].Action] == nil {
 			problems = append(problems, invalidf(step.Name, field, "action %q is no longer in the catalog, so nobody knows whether its output is base64", p.wfe.Spec.Steps[source].Action))
 			continue
@@ -167,7 +167,9 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 				continue
 			}
 		}
-		problems = append(problems, checkValue(step.Name, declared, value, field)...)
+		if fault := faultOf(declared, value); fault != "" {
+			problems = append(problems, invalidf(step.Name, field, "%s", fault))
+		}
 	}
 	return problems
 }
@@ -216,10 +218,7 @@ func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Op
 // expressions would grow with the product of both sides.
 func (p *Plan) undoOrder(isUndone bitset) (waits map[int][]int, relays []int) {
 	n := len(p.wfe.Spec.Steps)
-	nearest := make([]bitset, n)
-	for i := range nearest {
-		nearest[i] = newBitset(n)
-	}
+	nearest := newBitsets(n, n)
 	waits = make(map[int][]int, n)
 	var made []int // the tasks so far, in reverse plan order
 	for _, i := range slices.Backward(p.graph.Order()) {

@@ -11,9 +11,6 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// maxAttempts bounds how many attempts of a step are looked for; the schema allows 21.
-const maxAttempts = 64
-
 // InitialSteps is the status of the steps before anything ran, in plan order; none where the graph is not valid.
 func InitialSteps(spec *wfev1.WorkflowExecutionSpec) []wfev1.StepStatus {
 	graph, problems := NewGraph(spec.Steps)
@@ -43,9 +40,11 @@ func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
 			budget -= sizeOf(previous[i].Outputs)
 		}
 	}
+	nodes := newNodeReader(wf)
 	for i := range previous {
-		steps[i] = mapStep(&previous[i], wf)
+		previous[i].DeepCopyInto(&steps[i])
 		if !previous[i].Phase.IsTerminal() {
+			mapStep(&steps[i], wf, nodes)
 			steps[i].Outputs = boundOutputs(&steps[i], &budget)
 			steps[i].Message = Truncate(steps[i].Message, mostOfMessage)
 		}
@@ -61,78 +60,46 @@ func sizeOf(outputs []wfev1.Output) int {
 	return size
 }
 
-func mapStep(previous *wfev1.StepStatus, wf *wfv1.Workflow) wfev1.StepStatus {
-	if previous.Phase.IsTerminal() {
-		return *previous.DeepCopy()
-	}
-	step := previous.DeepCopy()
+// mapStep brings a step that has not ended to what its nodes tell.
+func mapStep(step *wfev1.StepStatus, wf *wfv1.Workflow, nodes *nodeReader) {
 	ended := wf.Status.Fulfilled()
-	node, found := nodeOf(wf, taskNodeName(wf.Name, previous.Name))
+	node, found := nodes.ofTask(step.Name)
 	if !found {
 		if ended {
 			endWithoutNode(step, wf)
 		}
-		return *step
-	}
-	step.ArgoPhase = Truncate(string(node.Phase), maxPhaseBytes)
-	attempts := attemptsOf(wf, node)
-	mapAttempts(step, wf, node, attempts)
-	if node.Fulfilled() || ended {
-		mapEnd(step, wf, node, attempts)
-		return *step
-	}
-	mapProgress(step, node, attempts)
-	return *step
-}
-
-// nodeOf finds a node by its computed key. The name is compared too: keys are hashes.
-func nodeOf(wf *wfv1.Workflow, name string) (*wfv1.NodeStatus, bool) {
-	node, ok := wf.Status.Nodes[nodeID(wf.Name, name)]
-	if !ok || node.Name != name {
-		return nil, false
-	}
-	return &node, true
-}
-
-// attemptsOf lists the nodes that did the work: the children of a Retry node, or the node itself.
-func attemptsOf(wf *wfv1.Workflow, node *wfv1.NodeStatus) []*wfv1.NodeStatus {
-	if node.Type != wfv1.NodeTypeRetry {
-		return []*wfv1.NodeStatus{node}
-	}
-	var attempts []*wfv1.NodeStatus
-	for n := range maxAttempts {
-		attempt, ok := nodeOf(wf, fmt.Sprintf("%s(%d)", node.Name, n))
-		if !ok {
-			break
-		}
-		attempts = append(attempts, attempt)
-	}
-	return attempts
-}
-
-func mapAttempts(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, attempts []*wfv1.NodeStatus) {
-	if node.Type == wfv1.NodeTypeSkipped || len(attempts) == 0 {
 		return
 	}
-	step.StartTime = timeOf(attempts[0].StartedAt)
+	step.ArgoPhase = Truncate(string(node.Phase), maxPhaseBytes)
+	tried := nodes.attempts(node)
+	mapAttempts(step, wf, node, tried)
+	if node.Fulfilled() || ended {
+		mapEnd(step, wf, node, tried)
+		return
+	}
+	mapProgress(step, node, tried)
+}
+
+func mapAttempts(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, tried attempts) {
+	if node.Type == wfv1.NodeTypeSkipped || tried.count == 0 {
+		return
+	}
+	step.StartTime = timeOf(tried.started)
 	if step.Action == "" {
 		return
 	}
-	step.Attempts = int32(len(attempts)) //nolint:gosec // bounded by maxAttempts
-	step.PodName = podName(wf, attempts[len(attempts)-1])
+	step.Attempts = int32(tried.count) //nolint:gosec // bounded by maxAttempts
+	step.PodName = podName(wf, tried.last)
 }
 
 // mapProgress is the phase of a step that has not ended. A step is Pending until its first pod runs.
-func mapProgress(step *wfev1.StepStatus, node *wfv1.NodeStatus, attempts []*wfv1.NodeStatus) {
-	last := node
-	if len(attempts) > 0 {
-		last = attempts[len(attempts)-1]
-	}
+func mapProgress(step *wfev1.StepStatus, node *wfv1.NodeStatus, tried attempts) {
+	last := tried.lastOr(node)
 	switch {
 	case node.Type == wfv1.NodeTypeSuspend:
 		step.Phase = wfev1.StepAwaitingApproval
 	case last.Phase == wfv1.NodePending || last.Phase == "":
-		if len(attempts) <= 1 {
+		if tried.count <= 1 {
 			step.Phase = wfev1.StepPending
 		}
 		if last.Message != "" {
@@ -145,11 +112,8 @@ func mapProgress(step *wfev1.StepStatus, node *wfv1.NodeStatus, attempts []*wfv1
 	}
 }
 
-func mapEnd(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, attempts []*wfv1.NodeStatus) {
-	last := node
-	if len(attempts) > 0 {
-		last = attempts[len(attempts)-1]
-	}
+func mapEnd(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, tried attempts) {
+	last := tried.lastOr(node)
 	step.CompletionTime = timeOf(last.FinishedAt)
 	if step.CompletionTime == nil {
 		step.CompletionTime = timeOf(node.FinishedAt)
@@ -250,16 +214,13 @@ func timeOf(t metav1.Time) *metav1.Time {
 
 // PendingSince is since when a step's current pod waits to start, and the pod's name; nil while none waits.
 func PendingSince(wf *wfv1.Workflow, step string) (*metav1.Time, string) {
-	node, found := nodeOf(wf, taskNodeName(wf.Name, step))
+	nodes := newNodeReader(wf)
+	node, found := nodes.ofTask(step)
 	if !found {
 		return nil, ""
 	}
-	attempts := attemptsOf(wf, node)
-	if len(attempts) == 0 {
-		return nil, ""
-	}
-	last := attempts[len(attempts)-1]
-	if last.Type != wfv1.NodeTypePod || last.Phase != wfv1.NodePending {
+	last := nodes.attempts(node).last
+	if last == nil || last.Type != wfv1.NodeTypePod || last.Phase != wfv1.NodePending {
 		return nil, ""
 	}
 	return timeOf(last.StartedAt), podName(wf, last)

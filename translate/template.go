@@ -49,6 +49,7 @@ type templateSet struct {
 	templates   []wfv1.Template
 	names       map[templateKey]string
 	taken       map[string]bool
+	last        map[string]int // the number that the youngest template of an action has
 	hasApproval bool
 }
 
@@ -56,6 +57,7 @@ func newTemplateSet() *templateSet {
 	return &templateSet{
 		names: map[templateKey]string{},
 		taken: map[string]bool{dagTemplate: true, approvalTemplate: true},
+		last:  map[string]int{},
 	}
 }
 
@@ -90,8 +92,8 @@ func (s *templateSet) action(action *Action, timeoutSeconds *int32, retry *wfev1
 		return name
 	}
 	name := action.Name
-	for n := 2; s.taken[name]; n++ {
-		name = fmt.Sprintf("%s-%d", action.Name, n)
+	for n := max(2, s.last[action.Name]+1); s.taken[name]; n++ {
+		name, s.last[action.Name] = fmt.Sprintf("%s-%d", action.Name, n), n
 	}
 	s.names[key], s.taken[name] = name, true
 	s.templates = append(s.templates, buildTemplate(name, action, key))

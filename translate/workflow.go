@@ -3,7 +3,8 @@ package translate
 import (
 	"encoding/base64"
 	"fmt"
-	"strings"
+	"slices"
+	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -123,7 +124,7 @@ func (p *Plan) buildTask(i int, templates *templateSet) wfv1.DAGTask {
 // buildArguments lists the parameters of a call in the action's order: what is given, and what the translator sets.
 // Whatever else the action has keeps its default, which is in its template.
 func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Parameter, reference func(*wfev1.OutputReference, bool) string) []wfv1.Parameter {
-	values := make(map[string]*wfev1.Parameter, len(given))
+	values := map[string]*wfev1.Parameter{} // of no fixed size: it stays on the stack while it is small
 	for i := range given {
 		values[given[i].Name] = &given[i]
 	}
@@ -135,7 +136,7 @@ func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Paramet
 		case declared.Name == ParameterStep:
 			value = step
 		case declared.Name == ParameterDryRun:
-			value = fmt.Sprint(p.wfe.Spec.DryRun)
+			value = strconv.FormatBool(p.wfe.Spec.DryRun)
 		case parameter == nil:
 			continue
 		case parameter.ValueFrom != nil:
@@ -145,7 +146,10 @@ func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Paramet
 		default:
 			value = *parameter.Value
 		}
-		arguments = append(arguments, wfv1.Parameter{Name: declared.Name, Value: wfv1.AnyStringPtr(value)})
+		if arguments == nil {
+			arguments = make([]wfv1.Parameter, 0, len(action.Parameters)-i)
+		}
+		arguments = append(arguments, wfv1.Parameter{Name: declared.Name, Value: ptr.To(wfv1.AnyString(value))})
 	}
 	return arguments
 }
@@ -156,7 +160,7 @@ func (p *Plan) buildReference(from *wfev1.OutputReference, decodes bool) string 
 	if decodes && !p.isBase64(from) {
 		return fmt.Sprintf("{{=toBase64(%s)}}", outputVariable(from.Step, from.Output))
 	}
-	return fmt.Sprintf("{{tasks.%s.outputs.parameters.%s}}", from.Step, from.Output)
+	return "{{tasks." + from.Step + ".outputs.parameters." + from.Output + "}}"
 }
 
 func (p *Plan) isBase64(from *wfev1.OutputReference) bool {
@@ -177,35 +181,44 @@ func outputVariable(step, output string) string {
 func (p *Plan) buildDepends(i int) string {
 	step := &p.wfe.Spec.Steps[i]
 	read := readSteps(step)
-	var clauses []string
+	text := make([]byte, 0, 1<<10) // of a fixed size: it stays on the stack, and only what is made of it is kept
 	for _, parent := range p.graph.Parents(i) {
 		source := &p.wfe.Spec.Steps[parent]
-		clauses = append(clauses, dependsClause(source.Name, !source.IsCritical() && !read[source.Name]))
-		delete(read, source.Name)
+		text = appendDepends(text, source.Name, !source.IsCritical() && !slices.Contains(read, source.Name))
 	}
-	for _, distant := range sortedKeys(read) {
-		clauses = append(clauses, dependsClause(distant, false))
+	for _, name := range read {
+		if distant, _ := p.graph.Index(name); !slices.Contains(p.graph.Parents(i), distant) {
+			text = appendDepends(text, name, false)
+		}
 	}
-	return strings.Join(clauses, " && ")
+	return string(text)
 }
 
-func dependsClause(step string, mayFail bool) string {
+// appendDepends appends what lets a task wait for a step to a depends expression.
+func appendDepends(text []byte, step string, mayFail bool) []byte {
+	if len(text) > 0 {
+		text = append(text, " && "...)
+	}
+	text = append(append(append(text, '('), step...), ".Succeeded || "...)
+	text = append(append(text, step...), ".Skipped"...)
 	if mayFail {
-		return fmt.Sprintf("(%[1]s.Succeeded || %[1]s.Skipped || %[1]s.Failed || %[1]s.Errored)", step)
+		text = append(append(append(text, " || "...), step...), ".Failed || "...)
+		text = append(append(text, step...), ".Errored"...)
 	}
-	return fmt.Sprintf("(%[1]s.Succeeded || %[1]s.Skipped)", step)
+	return append(text, ')')
 }
 
-// readSteps are the steps whose outputs a step reads.
-func readSteps(step *wfev1.Step) map[string]bool {
-	read := map[string]bool{}
+// readSteps are the names of the steps whose outputs a step reads, sorted.
+func readSteps(step *wfev1.Step) []string {
+	var read []string
 	for i := range step.Parameters {
 		if from := step.Parameters[i].ValueFrom; from != nil {
-			read[from.Step] = true
+			read = append(read, from.Step)
 		}
 	}
 	if step.When != nil && step.When.Output != "" {
-		read[step.When.Step] = true
+		read = append(read, step.When.Step)
 	}
-	return read
+	slices.Sort(read)
+	return slices.Compact(read)
 }

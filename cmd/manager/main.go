@@ -38,6 +38,7 @@ type options struct {
 	metricsAddress   string
 	metricsInsecure  bool
 	probeAddress     string
+	profileAddress   string
 	leaderElect      bool
 	leaseNamespace   string
 	concurrency      int
@@ -92,6 +93,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of /metrics; 0 serves none.")
 	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "Serve /metrics by plain HTTP to everybody, for tests.")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")
+	f.StringVar(&o.profileAddress, "pprof-bind-address", "", "Address of Go's profiles, which are for nobody but whoever looks for a fault; empty serves none.")
 	f.BoolVar(&o.leaderElect, "leader-elect", true, "Let one replica lead; the others wait.")
 	f.StringVar(&o.leaseNamespace, "leader-elect-namespace", "", "Namespace of the lease; in a pod, its own unless another is named.")
 	f.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "How long a lease lasts that is not renewed.")
@@ -147,6 +149,7 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 		NewCache:                      controllers.NewCache,
 		Metrics:                       served,
 		HealthProbeBindAddress:        o.probeAddress,
+		PprofBindAddress:              o.profileAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaderElectionID,
 		LeaderElectionNamespace:       o.leaseNamespace,

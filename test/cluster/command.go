@@ -52,7 +52,7 @@ func newRootCommand() *cobra.Command {
 		"version of Argo Workflows: "+strings.Join(argoVersions(), " or "))
 	root.AddCommand(
 		newUpCommand(shared), newDownCommand(shared), newStatusCommand(shared), newLoadCommand(shared),
-		newBinariesCommand(shared), newEnvtestCommand(shared), newKubectlCommand(shared), newImageCommand(shared),
+		newBinariesCommand(shared), newEnvtestCommand(shared), newKubectlCommand(shared), newProgramCommand(shared), newImageCommand(shared),
 		newNodeImageCommand(shared), newEngineUpCommand(shared), newEngineDownCommand(shared), newRuntimeCommand(),
 	)
 	return root

@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,6 +61,28 @@ func newKubectlCommand(shared *settings) *cobra.Command {
 				return err
 			}
 			fmt.Fprintln(command.OutOrStdout(), set.Path(binaries.Kubectl))
+			return nil
+		},
+	}
+}
+
+func newProgramCommand(shared *settings) *cobra.Command {
+	known := map[string]binaries.Program{binaries.Kwok.Name: binaries.Kwok}
+	for _, program := range shared.argoPrograms() {
+		known[program.Name] = program
+	}
+	return &cobra.Command{
+		Use:       "program-path NAME",
+		Short:     "Build a program if it is missing, and print its path: " + strings.Join(slices.Sorted(maps.Keys(known)), ", "),
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: slices.Sorted(maps.Keys(known)),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			program := known[arguments[0]]
+			set, err := shared.binaryCache().Ensure(command.Context(), []binaries.Program{program})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(command.OutOrStdout(), set.Path(program))
 			return nil
 		},
 	}

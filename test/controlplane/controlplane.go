@@ -39,15 +39,15 @@ type ControlPlane struct {
 	Config *rest.Config
 	// Controller connects a controller, with the rights of config/rbac.
 	Controller *rest.Config
-	// Kubeconfig is Controller for a process.
-	Kubeconfig []byte
+	// Kubeconfig is Controller for a process, AdminKubeconfig is Config.
+	Kubeconfig, AdminKubeconfig []byte
 
 	environment *envtest.Environment
 	folder      string
 }
 
-// Start starts both and installs this repository's CRDs.
-func Start(ctx context.Context) (c *ControlPlane, err error) {
+// Start starts both and installs this repository's CRDs. Neither waits for the disk unless an option says so.
+func Start(ctx context.Context, options ...Option) (c *ControlPlane, err error) {
 	if os.Getenv(AssetsVariable) == "" {
 		return nil, fmt.Errorf("%s is not set: the binaries of an API server and etcd are needed; make test-envtest and make test-faults build them", AssetsVariable)
 	}
@@ -83,6 +83,11 @@ func Start(ctx context.Context) (c *ControlPlane, err error) {
 			return c, err
 		}
 	}
+	for _, option := range options {
+		if err := option(c); err != nil {
+			return c, err
+		}
+	}
 	if c.Config, err = c.environment.Start(); err != nil {
 		return c, fmt.Errorf("start the API server and etcd of %s: %w", os.Getenv(AssetsVariable), err)
 	}
@@ -98,6 +103,7 @@ func Start(ctx context.Context) (c *ControlPlane, err error) {
 	if c.Kubeconfig, err = user.KubeConfig(); err != nil {
 		return c, err
 	}
+	c.AdminKubeconfig = c.environment.KubeConfig
 	return c, c.grantRights(ctx, root)
 }
 

@@ -10,7 +10,7 @@ import (
 
 // allPrograms are all that can be built.
 func allPrograms() []Program {
-	programs := append(append(ControlPlane(), KindNode()...), Kind)
+	programs := append(append(ControlPlane(), KindNode()...), Kind, Kwok)
 	for _, line := range []string{"v3", "v4"} {
 		programs = append(programs, Argo(line)...)
 	}

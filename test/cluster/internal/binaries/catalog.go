@@ -63,6 +63,7 @@ var (
 		Variables: []string{cniModule + "/pkg/utils/buildversion.BuildVersion"},
 	}
 	kind  = &Module{Pin: "kind", Path: "sigs.k8s.io/kind"}
+	kwok  = &Module{Pin: "kwok", Path: "sigs.k8s.io/kwok"}
 	pause = &Module{Pin: "pause"}
 )
 
@@ -94,6 +95,8 @@ var (
 	}
 	// Kind is used where a container engine runs.
 	Kind = Program{Name: "kind", Package: "sigs.k8s.io/kind", Module: kind}
+	// Kwok plays nodes, for load.
+	Kwok = Program{Name: "kwok", Package: "sigs.k8s.io/kwok/cmd/kwok", Module: kwok}
 )
 
 func kubernetesProgram(name string) Program {

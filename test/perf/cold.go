@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// measureColdStart measures how long the manager takes to come up where there are executions, nine of ten of which have
+// ended, until it has caught up with every live one, in all of which something happened while it was away.
+func measureColdStart(ctx context.Context, s *settings) (results []Result, err error) {
+	p, err := newPlane(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.end()) }()
+	yesterday := time.Now().Add(-24 * time.Hour).Truncate(time.Second)
+	var sizes, times []float64
+	live, ended := 0, 0
+	for _, n := range []int{s.count / 10, s.count / 3, s.count} {
+		if err := p.seedAll(ctx, "ended", ended, n-n/10, &yesterday); err != nil {
+			return nil, err
+		}
+		ended = n - n/10
+		// The ones of the last start have been caught up with: they count as live all the same.
+		if err := p.seedAll(ctx, "live", live, n/10, nil); err != nil {
+			return nil, err
+		}
+		for i := range live {
+			if err := p.fallBehind(ctx, fmt.Sprintf("live-%d", i)); err != nil {
+				return nil, err
+			}
+		}
+		live = n / 10
+		took, writes, used, err := p.coldStart(ctx, s, live)
+		if err != nil {
+			return nil, err
+		}
+		sizes, times = append(sizes, float64(n)), append(times, took)
+		what := fmt.Sprintf("cold start, %d executions, %d of them live: ", n, live)
+		results = append(results,
+			atMost(what+"time", took, 15, "s"),
+			told(what+"processor time", used, "s"),
+			atMost(what+"writes on ended ones", float64(writes), 0, ""))
+	}
+	return append(results, atMost("cold start: exponent of time", exponent(sizes, times), 1.1, "")), nil
+}
+
+// coldStart starts a manager, and says how many seconds it took to catch up, how often it wrote on what had ended, and the
+// seconds of processor time.
+func (p *plane) coldStart(ctx context.Context, s *settings, live int) (took float64, writes int, used float64, err error) {
+	if _, err := p.audit.next(); err != nil {
+		return 0, 0, 0, err
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	caughtUp, err := watchFor(watching, p.Admin, "default", &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
+		status := &object.(*wfev1.WorkflowExecution).Status
+		return status.Phase == wfev1.PhaseRunning && status.Progress == fmt.Sprintf("%d/%d", liveSteps-1, liveSteps)
+	})
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	began := time.Now()
+	m, err := p.manage(ctx)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	go m.profile(s, fmt.Sprintf("cold-%d", live), 5)
+	if err := caughtUp.wait(ctx, func() bool { return caughtUp.count() >= live }); err != nil {
+		return 0, 0, 0, err
+	}
+	took = time.Since(began).Seconds()
+	if err := m.waitForQuiet(ctx); err != nil {
+		return 0, 0, 0, err
+	}
+	if used, err = m.processor(); err != nil {
+		return 0, 0, 0, err
+	}
+	written, err := p.audit.next()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	for i := range written {
+		if w := &written[i]; !w.isAsked() && (len(w.ObjectRef.Name) < 5 || w.ObjectRef.Name[:5] != "live-") {
+			writes++
+		}
+	}
+	return took, writes, used, m.stop()
+}
+
+// fallBehind takes the status of a live execution back to where it was before its steps began.
+func (p *plane) fallBehind(ctx context.Context, name string) error {
+	wfe := &wfev1.WorkflowExecution{}
+	if err := p.Admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, wfe); err != nil {
+		return err
+	}
+	behind := seededStatus(wfe)
+	behind.DeepCopyInto(&wfe.Status)
+	return p.Admin.Status().Update(ctx, wfe)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+const (
+	// createRounds is how often ours and theirs are measured, in turn.
+	createRounds = 5
+	// oneByOne is how many are created one after another in each round.
+	oneByOne = 40
+	// createSteps is how many steps they have.
+	createSteps = 5
+)
+
+// creation creates one object that leads to a Workflow of its name.
+type creation func(ctx context.Context, name string) error
+
+// measureCreation measures how long it takes until the Workflow of an execution can be seen, and how many a second can be
+// had, beside creating the same Workflows directly.
+func measureCreation(ctx context.Context, s *settings) (results []Result, err error) {
+	p, err := newPlane(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.end()) }()
+	m, err := p.manage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := p.watchWorkflows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ours := func(ctx context.Context, name string) error { return p.Admin.Create(ctx, p.simple(name, createSteps)) }
+	// Nobody but Argo shall see the direct ones.
+	theirs := func(ctx context.Context, name string) error {
+		wf := plan(p.simple(name, createSteps), p.catalog).Workflow(translate.Options{})
+		wf.Labels, wf.OwnerReferences, wf.Finalizers = nil, nil, nil
+		return p.Admin.Create(ctx, wf)
+	}
+	go m.profile(s, "create", 10)
+	var mine, direct []float64
+	var rates, quotients []float64
+	for round := range createRounds {
+		if direct, err = latencies(ctx, seen, theirs, fmt.Sprintf("theirs-%d", round), direct); err != nil {
+			return nil, err
+		}
+		if mine, err = latencies(ctx, seen, ours, fmt.Sprintf("ours-%d", round), mine); err != nil {
+			return nil, err
+		}
+	}
+	for round := range createRounds {
+		n := max(1, s.count/createRounds)
+		directly, err := rate(ctx, seen, theirs, fmt.Sprintf("their-rate-%d", round), n)
+		if err != nil {
+			return nil, err
+		}
+		through, err := rate(ctx, seen, ours, fmt.Sprintf("our-rate-%d", round), n)
+		if err != nil {
+			return nil, err
+		}
+		rates, quotients = append(rates, through), append(quotients, through/directly)
+		// What is left to do for these must not count for the next ones.
+		if err := m.waitForActive(ctx, createRounds*oneByOne+(round+1)*n); err != nil {
+			return nil, err
+		}
+	}
+	log, err := os.ReadFile(m.log)
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("create path, %d executions: ", s.count)
+	return []Result{
+		told(what+"p50 until the Workflow is visible", percentile(mine, 50)*1e3, "ms"),
+		told(what+"p99 until the Workflow is visible", percentile(mine, 99)*1e3, "ms"),
+		told(what+"p50 of a Workflow created directly", percentile(direct, 50)*1e3, "ms"),
+		told(what+"p99 of a Workflow created directly", percentile(direct, 99)*1e3, "ms"),
+		atMost(what+"p50 / direct p50", percentile(mine, 50)/percentile(direct, 50), 2, ""),
+		told(what+"sustained rate", percentile(rates, 50), "1/s"),
+		atLeast(what+"sustained rate / direct", percentile(quotients, 50), 0.28),
+		atMost(what+"throttled by our own client", float64(strings.Count(string(log), "client-side throttling")), 0, "times"),
+	}, nil
+}
+
+// simple is an execution of so many steps, one after another.
+func (p *plane) simple(name string, steps int) *wfev1.WorkflowExecution {
+	wfe := shapes[0].execution(name, steps)
+	wfe.UID = ""
+	return wfe
+}
+
+// latencies creates one after another, and appends the seconds until each Workflow was seen.
+func latencies(ctx context.Context, seen *sight, create creation, prefix string, known []float64) ([]float64, error) {
+	for i := range oneByOne {
+		name := fmt.Sprintf("%s-%d", prefix, i)
+		began := time.Now()
+		if err := create(ctx, name); err != nil {
+			return nil, err
+		}
+		var at time.Time
+		err := seen.wait(ctx, func() (ok bool) { at, ok = seen.of(name); return ok })
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, at.Sub(began).Seconds())
+	}
+	return known, nil
+}
+
+// rate creates as many as it can, and says how many Workflows a second could be seen.
+func rate(ctx context.Context, seen *sight, create creation, prefix string, n int) (float64, error) {
+	before := seen.count()
+	began := time.Now()
+	if err := each(0, n, func(i int) error { return create(ctx, fmt.Sprintf("%s-%d", prefix, i)) }); err != nil {
+		return 0, err
+	}
+	if err := seen.wait(ctx, func() bool { return seen.count() >= before+n }); err != nil {
+		return 0, err
+	}
+	return float64(n) / time.Since(began).Seconds(), nil
+}

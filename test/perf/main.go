@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+)
+
+// settings are the flags.
+type settings struct {
+	only   string
+	count  int
+	folder string
+	// profiles says whether profiles are kept in the folder.
+	profiles bool
+}
+
+// measurement is one thing that is measured.
+type measurement struct {
+	name    string
+	measure func(context.Context, *settings) ([]Result, error)
+	// onCluster says that it needs the cluster of KUBECONFIG, and is made only when it is named.
+	onCluster bool
+}
+
+// isWanted reports whether a measurement is to be made.
+func (m *measurement) isWanted(only string) bool {
+	if only == "" {
+		return !m.onCluster
+	}
+	return slices.Contains(strings.Split(only, ","), m.name)
+}
+
+var measurements = []measurement{
+	{name: "translate", measure: measureTranslation},
+	{name: "status", measure: measureStatus},
+	{name: "create", measure: measureCreation},
+	{name: "writes", measure: measureWrites},
+	{name: "signal", measure: measureSignal},
+	{name: "memory", measure: measureMemory},
+	{name: "cold", measure: measureColdStart},
+	{name: "scrape", measure: measureScrape},
+	{name: "whole", measure: measureWhole, onCluster: true},
+	{name: "argo", measure: measureArgo, onCluster: true},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := measureAll(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "perf:", err)
+		os.Exit(1)
+	}
+}
+
+func measureAll(ctx context.Context, args []string) error {
+	root, err := testutil.Root()
+	if err != nil {
+		return err
+	}
+	s := &settings{}
+	f := flag.NewFlagSet("perf", flag.ContinueOnError)
+	f.StringVar(&s.only, "only", "", "Names of the measurements to make, with commas between; empty for all that need no cluster.")
+	f.IntVar(&s.count, "count", 1000, "How many executions there are.")
+	f.StringVar(&s.folder, "folder", filepath.Join(root, ".bench"), "Folder of results and profiles.")
+	f.BoolVar(&s.profiles, "profiles", true, "Keep profiles in the folder.")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	ctrl.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
+	missed := 0
+	for _, m := range measurements {
+		if !m.isWanted(s.only) {
+			continue
+		}
+		results, err := m.measure(ctx, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		for _, result := range results {
+			fmt.Fprintln(os.Stdout, result)
+			if !result.OK {
+				missed++
+			}
+		}
+		if err := record(filepath.Join(s.folder, "results.json"), results); err != nil {
+			return err
+		}
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d targets are missed", missed)
+	}
+	return nil
+}
+
+func sorted[value any](m map[string]value) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut-io/workflowexecution/test/controlplane"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+// workers is how many requests the harness makes at once.
+const workers = 16
+
+// plane is a control plane with the catalog, and the manager as it is shipped.
+type plane struct {
+	*controlplane.ControlPlane
+	catalog translate.Catalog
+	audit   *audit
+
+	folder string
+	binary string
+	ends   []func() error
+}
+
+// newPlane starts a control plane, without a manager. Whatever it gives must be ended.
+func newPlane(ctx context.Context) (p *plane, err error) {
+	p = &plane{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.end())
+		}
+	}()
+	if p.folder, err = os.MkdirTemp("", "perf-"); err != nil {
+		return p, err
+	}
+	p.ends = append(p.ends, func() error { return os.RemoveAll(p.folder) })
+	root, err := testutil.Root()
+	if err != nil {
+		return p, err
+	}
+	p.binary = filepath.Join(p.folder, "manager")
+	build := exec.CommandContext(ctx, "go", "build", "-o", p.binary, "./cmd/manager")
+	build.Dir = root
+	if output, err := build.CombinedOutput(); err != nil {
+		return p, fmt.Errorf("build the manager: %w\n%s", err, output)
+	}
+	p.audit = &audit{file: filepath.Join(p.folder, "audit.log")}
+	if p.ControlPlane, err = controlplane.Start(ctx, controlplane.WithAuditLog(p.audit.file), controlplane.WithFsync()); err != nil {
+		return p, err
+	}
+	p.ends = append(p.ends, p.Stop)
+	if err := p.InstallArgo(); err != nil {
+		return p, err
+	}
+	if p.catalog, err = readCatalog(); err != nil {
+		return p, err
+	}
+	for name := range p.catalog {
+		objects, err := testutil.ReadManifests(filepath.Join(root, "config", "actions", name+".yaml"))
+		if err != nil {
+			return p, err
+		}
+		if err := p.Admin.Create(ctx, objects[0]); err != nil {
+			return p, err
+		}
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
+	return p, client.IgnoreAlreadyExists(p.Admin.Create(ctx, account))
+}
+
+// end ends what was started, the last first.
+func (p *plane) end() error {
+	var errs []error
+	for i := len(p.ends) - 1; i >= 0; i-- {
+		errs = append(errs, p.ends[i]())
+	}
+	p.ends = nil
+	return errors.Join(errs...)
+}
+
+// each does something for the numbers from first to end, several at a time.
+func each(first, end int, do func(i int) error) error {
+	numbers := make(chan int)
+	errs := make([]error, workers)
+	var working sync.WaitGroup
+	for w := range workers {
+		working.Go(func() {
+			for i := range numbers {
+				if err := do(i); err != nil {
+					errs[w] = errors.Join(errs[w], err)
+				}
+			}
+		})
+	}
+	for i := first; i < end; i++ {
+		numbers <- i
+	}
+	close(numbers)
+	working.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Result is one measured value. One without a target is for information.
+type Result struct {
+	Name   string  `json:"name"`
+	Value  float64 `json:"value"`
+	Unit   string  `json:"unit"`
+	Target string  `json:"target"`
+	OK     bool    `json:"ok"`
+}
+
+// atMost is a result that must not be larger than a bound.
+func atMost(name string, value, bound float64, unit string) Result {
+	return Result{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("≤ %v", bound), OK: value <= bound}
+}
+
+// atLeast is a result that must not be smaller than a bound.
+func atLeast(name string, value, bound float64) Result {
+	return Result{Name: name, Value: value, Target: fmt.Sprintf("≥ %v", bound), OK: value >= bound}
+}
+
+// told is a result without a target.
+func told(name string, value float64, unit string) Result {
+	return Result{Name: name, Value: value, Unit: unit, OK: true}
+}
+
+func (r Result) String() string {
+	verdict := ""
+	if r.Target != "" {
+		verdict = map[bool]string{true: "ok", false: "MISSED"}[r.OK]
+	}
+	return strings.TrimRight(fmt.Sprintf("%-64s %12s %-12s %-10s %s", r.Name, format(r.Value), r.Unit, r.Target, verdict), " ")
+}
+
+// format writes a value with three significant digits.
+func format(value float64) string {
+	text := fmt.Sprintf("%.3g", value)
+	if strings.Contains(text, "e") {
+		return fmt.Sprintf("%.0f", value)
+	}
+	return text
+}
+
+// record puts results into a file of results, in the place of those of the same names.
+func record(path string, results []Result) error {
+	var known []Result
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(content, &known)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read earlier results: %w", err)
+	}
+	at := map[string]int{}
+	for i := range known {
+		at[known[i].Name] = i
+	}
+	for _, result := range results {
+		if i, ok := at[result.Name]; ok {
+			known[i] = result
+			continue
+		}
+		at[result.Name] = len(known)
+		known = append(known, result)
+	}
+	return write(path, known)
+}
+
+// write writes a value as JSON.
+func write(path string, value any) error {
+	content, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(content, '\n'), 0o644) //nolint:gosec // results are for everybody
+}

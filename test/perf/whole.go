@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/translate"
+)
+
+const (
+	wholeRounds = 5
+	wholeSteps  = 5
+	// played and real are how many executions there are in a round, on played nodes and on real ones.
+	played, real = 40, 4
+)
+
+// measureWhole measures how long many executions take from the first one's creation to the last one's end, beside the same
+// Workflows submitted to Argo directly: on played nodes, and on real pods.
+func measureWhole(ctx context.Context, _ *settings) (results []Result, err error) {
+	if os.Getenv("KUBECONFIG") == "" {
+		return nil, errors.New("KUBECONFIG is not set: whole runs need a cluster; see README.md")
+	}
+	c, err := newCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.end()) }()
+	undo, err := c.play(ctx)
+	if err != nil {
+		return nil, err
+	}
+	onPlayed, err := c.compare(ctx, "played", played)
+	if err = errors.Join(err, undo()); err != nil {
+		return nil, err
+	}
+	onReal, err := c.compare(ctx, "real", real)
+	if err != nil {
+		return nil, err
+	}
+	return append(onPlayed, onReal...), nil
+}
+
+// compare measures rounds of Workflows submitted directly, and of executions, in turn.
+func (c *cluster) compare(ctx context.Context, where string, n int) ([]Result, error) {
+	var direct, mine []float64
+	for round := range wholeRounds {
+		took, err := c.batch(ctx, fmt.Sprintf("%s-direct-%d", where, round), n, c.submit)
+		if err != nil {
+			return nil, err
+		}
+		direct = append(direct, took)
+		if took, err = c.batch(ctx, fmt.Sprintf("%s-ours-%d", where, round), n, c.apply); err != nil {
+			return nil, err
+		}
+		mine = append(mine, took)
+	}
+	what := fmt.Sprintf("whole run, %d × %d executions of %d steps on %s pods: ", wholeRounds, n, wholeSteps, where)
+	return []Result{
+		told(what+"submitted directly", sum(direct), "s"),
+		told(what+"as executions", sum(mine), "s"),
+		atMost(what+"as executions / directly", sum(mine)/sum(direct), 1.05, ""),
+		told(what+"median of the rounds' ratios", ratio(mine, direct), ""),
+	}, nil
+}
+
+// waits is an execution of steps that wait for a second, in turn.
+func (c *cluster) waits(name string) *wfev1.WorkflowExecution {
+	wfe := newExecution(name, shapes[0].steps(wholeSteps))
+	wfe.Namespace, wfe.UID = c.ns, ""
+	for i := range wfe.Spec.Steps {
+		wfe.Spec.Steps[i].Action = "wait"
+		wfe.Spec.Steps[i].Parameters = []wfev1.Parameter{{Name: "seconds", Value: ptr.To("1")}}
+	}
+	return wfe
+}
+
+// apply creates an execution.
+func (c *cluster) apply(ctx context.Context, name string) error { return c.Create(ctx, c.waits(name)) }
+
+// submit creates the Workflow of an execution that there is not.
+func (c *cluster) submit(ctx context.Context, name string) error {
+	wf := plan(c.waits(name), c.catalog).Workflow(translate.Options{ServiceAccountName: "default"})
+	wf.Labels, wf.OwnerReferences, wf.Finalizers = nil, nil, nil
+	return c.Create(ctx, wf)
+}
+
+// batch starts so many and says how many seconds it took until all of them had ended, for whoever asked for them: an
+// execution has ended when its status says so.
+func (c *cluster) batch(ctx context.Context, prefix string, n int, start creation) (float64, error) {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	executions, err := watchFor(watching, c.watcher, c.ns, &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
+		return strings.HasPrefix(object.GetName(), prefix+"-") && object.(*wfev1.WorkflowExecution).Status.Phase.IsTerminal()
+	})
+	if err != nil {
+		return 0, err
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(wfv1.SchemeGroupVersion.WithKind("WorkflowList"))
+	workflows, err := watchFor(watching, c.watcher, c.ns, list, func(object client.Object) bool {
+		submitted := strings.HasPrefix(object.GetName(), prefix+"-") && metav1.GetControllerOf(object) == nil
+		return submitted && object.GetLabels()["workflows.argoproj.io/completed"] == "true"
+	})
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if err := each(0, n, func(i int) error { return start(ctx, fmt.Sprintf("%s-%d", prefix, i)) }); err != nil {
+		return 0, err
+	}
+	ended := func() int { return executions.count() + workflows.count() }
+	if err := until(ctx, func() (bool, error) { return ended() >= n, nil }); err != nil {
+		return 0, fmt.Errorf("%s: %d of %d ended: %w", prefix, ended(), n, err)
+	}
+	return time.Since(began).Seconds(), c.checkSucceeded(ctx, prefix, n)
+}
+
+// checkSucceeded makes sure that what was measured is what was meant.
+func (c *cluster) checkSucceeded(ctx context.Context, prefix string, n int) error {
+	workflows := &wfv1.WorkflowList{}
+	if err := c.List(ctx, workflows, client.InNamespace(c.ns)); err != nil {
+		return err
+	}
+	succeeded := 0
+	for i := range workflows.Items {
+		if wf := &workflows.Items[i]; strings.HasPrefix(wf.Name, prefix+"-") && wf.Status.Phase == wfv1.WorkflowSucceeded {
+			succeeded++
+		}
+	}
+	if succeeded != n {
+		return fmt.Errorf("%s: %d of %d Workflows succeeded", prefix, succeeded, n)
+	}
+	return nil
+}
+
+func sum(values []float64) float64 {
+	total := 0.0
+	for _, value := range values {
+		total += value
+	}
+	return total
+}

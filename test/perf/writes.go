@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+)
+
+const (
+	// mostWrites is a Workflow, its start, a change, its end, and its release.
+	mostWrites = 5
+	// atRest is how long it is watched that nothing is written.
+	atRest = 5 * time.Second
+)
+
+var double = argodouble.Double{Now: time.Now}
+
+// measureWrites counts what the controller writes for an execution, by the API server's audit log.
+func measureWrites(ctx context.Context, _ *settings) (results []Result, err error) {
+	p, err := newPlane(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.end()) }()
+	if _, err := p.manage(ctx); err != nil {
+		return nil, err
+	}
+	for _, steps := range []int{1, 5, 100, 500} {
+		counted, err := p.writesOf(ctx, fmt.Sprintf("together-%d", steps), steps, true)
+		if err != nil {
+			return nil, err
+		}
+		what := fmt.Sprintf("writes for %d steps whose nodes change together", steps)
+		results = append(results, atMost(what, float64(counted.all), mostWrites, ""), atMost(what+": events a phase", float64(counted.events)/2, 1, ""))
+		for _, kind := range sorted(counted.kinds) {
+			results = append(results, told(what+": "+kind, float64(counted.kinds[kind]), ""))
+		}
+	}
+	const steps = 10
+	counted, err := p.writesOf(ctx, "apart", steps, false)
+	if err != nil {
+		return nil, err
+	}
+	// The start is a change, too: nothing observed it before.
+	patches := float64(counted.kinds["patch workflowexecutions/status"])
+	results = append(results,
+		told("writes for 10 steps one after another", float64(counted.all), ""),
+		atMost("writes for 10 steps one after another: status patches a change", patches/float64(counted.changes+1), 1, ""))
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-time.After(atRest):
+	}
+	rest, err := p.audit.next()
+	if err != nil {
+		return nil, err
+	}
+	return append(results, atMost("writes at rest, in 5 s", float64(len(rest)), 0, "")), nil
+}
+
+// count is what was written for one execution.
+type count struct {
+	kinds   map[string]int
+	all     int
+	events  int
+	changes int
+}
+
+// writesOf runs an execution to its end, all of its steps at once or one after another, and counts the writes.
+func (p *plane) writesOf(ctx context.Context, name string, steps int, together bool) (*count, error) {
+	if _, err := p.audit.next(); err != nil { // what was before
+		return nil, err
+	}
+	wfe := p.simple(name, steps)
+	if err := p.Admin.Create(ctx, wfe); err != nil {
+		return nil, err
+	}
+	if err := p.waitFor(ctx, name, func(status *wfev1.WorkflowExecutionStatus) bool { return status.Phase == wfev1.PhaseRunning }); err != nil {
+		return nil, err
+	}
+	changes := p.changesOf(wfe, together)
+	for i, change := range changes {
+		if err := p.happen(ctx, name, change...); err != nil {
+			return nil, err
+		}
+		seen := func(status *wfev1.WorkflowExecutionStatus) bool { return isMirrored(status, i, steps, together) }
+		if err := p.waitFor(ctx, name, seen); err != nil {
+			return nil, err
+		}
+	}
+	err := until(ctx, func() (bool, error) {
+		wf := &wfv1.Workflow{}
+		err := p.Admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, wf)
+		return err == nil && len(wf.Finalizers) == 0, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	counted := &count{kinds: map[string]int{}, changes: len(changes)}
+	// Events are sent in the background: the last one tells of the end.
+	return counted, until(ctx, func() (bool, error) {
+		writes, err := p.audit.next()
+		for i := range writes {
+			switch w := &writes[i]; {
+			case w.ObjectRef.Resource == "events" && strings.HasPrefix(w.ObjectRef.Name, name+"."), w.ObjectRef.Resource == "events" && w.ObjectRef.Name == "":
+				counted.events++
+			case !w.isAsked():
+				counted.all++
+				counted.kinds[w.kind()]++
+			}
+		}
+		return counted.events >= 2, err
+	})
+}
+
+// changesOf are the changes of the nodes of an execution, each of which is one write of Argo's.
+func (p *plane) changesOf(wfe *wfev1.WorkflowExecution, together bool) [][]argodouble.Event {
+	var running, ended []argodouble.Event
+	var apart [][]argodouble.Event
+	for i := range wfe.Spec.Steps {
+		name := wfe.Spec.Steps[i].Name
+		running = append(running, double.Run(name))
+		ended = append(ended, double.Succeed(name, "changed=true", "previous-replicas=3"))
+		apart = append(apart, []argodouble.Event{double.Run(name)}, []argodouble.Event{double.Succeed(name, "changed=true", "previous-replicas=3")})
+	}
+	if together {
+		return [][]argodouble.Event{running, append(ended, double.Finish(wfv1.WorkflowSucceeded))}
+	}
+	apart[len(apart)-1] = append(apart[len(apart)-1], double.Finish(wfv1.WorkflowSucceeded))
+	return apart
+}
+
+// isMirrored reports whether a status shows the change of a number, of those that changesOf makes.
+func isMirrored(status *wfev1.WorkflowExecutionStatus, change, steps int, together bool) bool {
+	running, ended := 0, 0
+	for i := range status.Steps {
+		switch status.Steps[i].Phase {
+		case wfev1.StepRunning:
+			running++
+		case wfev1.StepCompleted:
+			ended++
+		default:
+		}
+	}
+	switch {
+	case together && change == 0:
+		return running == steps
+	case together:
+		return status.Phase == wfev1.PhaseCompleted
+	case change == 2*steps-1:
+		return status.Phase == wfev1.PhaseCompleted
+	case change%2 == 0:
+		return running == 1 && ended == change/2
+	default:
+		return ended == change/2+1
+	}
+}
+
+// happen lets something happen in a Workflow, and writes it once.
+func (p *plane) happen(ctx context.Context, name string, events ...argodouble.Event) error {
+	was := &wfv1.Workflow{}
+	if err := p.Admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, was); err != nil {
+		return err
+	}
+	wf := was.DeepCopy()
+	if wf.Status.Phase == "" {
+		double.PickUp(wf)
+	}
+	for _, event := range events {
+		event(wf)
+	}
+	return p.Admin.Patch(ctx, wf, client.MergeFrom(was))
+}
+
+// waitFor waits until the status of an execution is as wanted.
+func (p *plane) waitFor(ctx context.Context, name string, wanted func(*wfev1.WorkflowExecutionStatus) bool) error {
+	return until(ctx, func() (bool, error) {
+		wfe := &wfev1.WorkflowExecution{}
+		err := p.Admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, wfe)
+		return err == nil && wanted(&wfe.Status), err
+	})
+}
