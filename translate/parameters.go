@@ -111,6 +111,9 @@ func checkValue(step string, declared *ActionParameter, value, field string) []P
 	if sequence := forbiddenSequence(value); sequence != "" {
 		return []Problem{invalidf(step, field, "the sequence %q is not allowed in a value, since it would be expanded on its way to the action", sequence)}
 	}
+	if sequence := garbledSequence(value); sequence != "" {
+		return []Problem{invalidf(step, field, "the sequence %q is not allowed in a value, since the kubelet would not hand it on as it is: use a parameter that the catalog declares as base64", sequence)}
+	}
 	return nil
 }
 
