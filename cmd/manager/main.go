@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -45,6 +46,8 @@ type options struct {
 	qps              float64
 	burst            int
 	settings         controllers.Settings
+	namespaces       string
+	pprofAddress     string
 	argoInstanceID   string
 	argoServerURL    string
 	argoServerCA     string
@@ -108,6 +111,10 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.argoServerCA, "argo-server-ca-file", "", "Certificate authorities of the Argo server; empty for the system's.")
 	f.StringVar(&o.settings.ArgoURL, "argo-ui-url", "", "Base URL of the Argo UI, for status.url.")
 	f.BoolVar(&o.settings.NamespacedActions, "namespaced-actions", false, "Let WorkflowTemplates of an execution's namespace be actions too.")
+	f.StringVar(&o.namespaces, "namespaces", "", "Namespaces whose executions are driven, separated by commas; empty for all. With some, and with --catalog-namespace, Roles are enough.")
+	f.StringVar(&o.settings.CatalogNamespace, "catalog-namespace", "", "Namespace whose WorkflowTemplates are the actions, in place of the cluster's.")
+	f.IntVar(&o.settings.MaxLivePerNamespace, "max-live-per-namespace", 0, "The most executions of a namespace that have started and not ended; the others wait. 0 for no bound.")
+	f.StringVar(&o.pprofAddress, "pprof-bind-address", "", "Address of /debug/pprof, which shows the memory to whoever asks; empty serves none.")
 	f.DurationVar(&o.gracefulShutdown, "graceful-shutdown-timeout", 20*time.Second, "How long a reconcile may take to end when the process is told to.")
 	o.logs.BindFlags(f)
 	if err := f.Parse(args); err != nil {
@@ -115,6 +122,15 @@ func parse(args []string) (*options, error) {
 	}
 	if o.settings.DefaultTimeout < time.Second {
 		return nil, fmt.Errorf("--default-timeout: %s is shorter than a second", o.settings.DefaultTimeout)
+	}
+	if o.settings.MaxLivePerNamespace < 0 {
+		return nil, fmt.Errorf("--max-live-per-namespace: %d is negative", o.settings.MaxLivePerNamespace)
+	}
+	for _, name := range strings.FieldsFunc(o.namespaces, func(c rune) bool { return c == ',' || c == ' ' }) {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return nil, fmt.Errorf("--namespaces: %q: %s", name, strings.Join(problems, "; "))
+		}
+		o.settings.Namespaces = append(o.settings.Namespaces, name)
 	}
 	o.settings.ArgoURL = strings.TrimSuffix(o.settings.ArgoURL, "/")
 	o.settings.Workflow = translate.Options{ServiceAccountName: o.serviceAccount, InstanceID: o.argoInstanceID}
@@ -144,9 +160,10 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 	}
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		NewCache:                      controllers.NewCache,
+		NewCache:                      controllers.NewCache(o.settings),
 		Metrics:                       served,
 		HealthProbeBindAddress:        o.probeAddress,
+		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaderElectionID,
 		LeaderElectionNamespace:       o.leaseNamespace,

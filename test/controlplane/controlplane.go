@@ -83,6 +83,9 @@ func Start(ctx context.Context) (c *ControlPlane, err error) {
 			return c, err
 		}
 	}
+	if err := c.audit(); err != nil {
+		return c, err
+	}
 	if c.Config, err = c.environment.Start(); err != nil {
 		return c, fmt.Errorf("start the API server and etcd of %s: %w", os.Getenv(AssetsVariable), err)
 	}
