@@ -173,13 +173,13 @@ kind-engine-down: ## Stop the private engine and remove all that it made.
 
 .PHONY: build
 build: ## Build the static binaries into bin/.
-	go build -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./cmd/kubectl-wfe ./test/e2e/images/...
+	go build -buildvcs=false -ldflags='$(LDFLAGS)' -o $(BIN)/ ./cmd/manager ./cmd/action ./cmd/kubectl-wfe ./test/e2e/images/...
 	go build -modfile=test/tools/go.mod -ldflags='-s -w' -o $(BIN)/ mvdan.cc/sh/v3/cmd/gosh
 
 .PHONY: images
-images: build ## Make the images as tar archives in bin/, without a container engine.
-	$(cluster) image --binary $(BIN)/manager --name $(IMG) --output $(BIN)/manager.tar
-	$(cluster) image --binary $(BIN)/action --name $(ACTION_IMG) --output $(BIN)/action.tar
+images: build ## Make the images without a container engine: archives in bin/, and layouts for registries in bin/oci.
+	$(cluster) image --binary $(BIN)/manager --name $(IMG) --output $(BIN)/manager.tar --layout $(BIN)/oci/manager
+	$(cluster) image --binary $(BIN)/action --name $(ACTION_IMG) --output $(BIN)/action.tar --layout $(BIN)/oci/action
 	$(cluster) image --binary $(BIN)/payment-api --name $(SAMPLE_IMG) --output $(BIN)/payment-api.tar
 	$(cluster) image --binary $(BIN)/faulty --name $(FAULTY_IMG) --output $(BIN)/faulty.tar
 	$(cluster) image --binary $(BIN)/gosh --entrypoint bin/sh --name $(SHELL_IMG) --output $(BIN)/shell.tar
@@ -198,3 +198,33 @@ deploy: images ## Load the images and apply everything in config/default.
 .PHONY: undeploy
 undeploy: ## Remove everything in config/default from the cluster.
 	$(KUBECTL) delete --ignore-not-found -k config/default
+
+##@ Supply chain
+
+supply = go tool -modfile=$(CURDIR)/test/tools/supply.mod
+# The database of vulnerabilities: a folder or a server. Without one, the one of the Go module that is pinned with the tools.
+VULNDB ?=
+
+.PHONY: reproduce
+reproduce: images ## Build the images again elsewhere, with an empty cache, and compare their digests.
+	rm -rf $(BIN)/again && mkdir -p $(BIN)/again/source
+	git ls-files -z -- go.mod go.sum api translate controllers cmd config | xargs -0 cp --parents -t $(BIN)/again/source
+	cd $(BIN)/again/source && GOCACHE=$(BIN)/again/cache go build -buildvcs=false -ldflags='$(LDFLAGS)' -o $(BIN)/again/ ./cmd/manager ./cmd/action
+	$(cluster) image --binary $(BIN)/again/manager --name $(IMG) --output $(BIN)/again/manager.tar --layout $(BIN)/again/oci/manager
+	$(cluster) image --binary $(BIN)/again/action --name $(ACTION_IMG) --output $(BIN)/again/action.tar --layout $(BIN)/again/oci/action
+	for image in manager action; do cmp $(BIN)/oci/$$image/index.json $(BIN)/again/oci/$$image/index.json || exit 1; done
+	rm -rf $(BIN)/again
+
+.PHONY: sbom
+sbom: build ## Write what the binaries are made of to bin/*.cdx.json, in the format CycloneDX.
+	for binary in manager action kubectl-wfe; do $(supply) cyclonedx-gomod bin -json -output $(BIN)/$$binary.cdx.json -version $(VERSION) $(BIN)/$$binary || exit 1; done
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities that the programs can run into; VULNDB=https://vuln.go.dev asks for today's.
+	@mkdir -p $(BIN)
+	@database='$(VULNDB)'; if [ -z "$$database" ]; then \
+		module=$$(go list -modfile=$(CURDIR)/test/tools/supply.mod -m -f '{{.Dir}} {{.Version}}' golang.org/x/vulndb) && \
+		$(supply) indexdb -vulns $${module% *}/data/osv -out $(BIN)/vulndb && database=file://$(BIN)/vulndb && \
+		echo "the database is golang.org/x/vulndb $${module#* }: newer vulnerabilities are not looked for" || exit 1; fi; \
+	$(supply) govulncheck -db $$database ./cmd/... 2>$(BIN)/vulncheck.txt; code=$$?; cat $(BIN)/vulncheck.txt >&2; \
+	if grep -q 'fetching vulnerabilities' $(BIN)/vulncheck.txt; then echo "$$database cannot be reached: NOTHING was checked" >&2; fi; exit $$code

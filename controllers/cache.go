@@ -29,14 +29,21 @@ const (
 	endSpan = 10 * time.Minute
 )
 
-// NewCache makes a manager's cache. It keeps out of memory what is nobody's business of ours: other people's Workflows,
-// templates that are not actions, and of the others what is never read. It knows Argo's kinds also where they are not installed, since a cache asks about
-// all its kinds when it is made; nothing reads them before they are.
-func NewCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
+// NewCache makes caches for managers. They keep out of memory what is nobody's business of ours: other namespaces, other
+// people's Workflows, templates that are not actions, and of the others what is never read. They know Argo's kinds also
+// where they are not installed, since a cache asks about all its kinds when it is made; nothing reads them before they are.
+func NewCache(settings Settings) cache.NewCacheFunc {
+	return func(config *rest.Config, options cache.Options) (cache.Cache, error) {
+		return newCache(settings, config, options)
+	}
+}
+
+func newCache(settings Settings, config *rest.Config, options cache.Options) (cache.Cache, error) {
+	options.DefaultNamespaces = cachedNamespaces(settings.Namespaces)
 	options.ByObject = map[client.Object]cache.ByObject{
 		&wfev1.WorkflowExecution{}:      {Transform: keepExecution},
 		&wfv1.Workflow{}:                {Label: hasLabel(wfev1.LabelRole), Transform: keepWorkflow},
-		&wfv1.WorkflowTemplate{}:        {Label: hasLabel(wfev1.LabelAction)},
+		&wfv1.WorkflowTemplate{}:        {Label: hasLabel(wfev1.LabelAction), Namespaces: cachedNamespaces(settings.templateNamespaces())},
 		&wfv1.ClusterWorkflowTemplate{}: {Label: hasLabel(wfev1.LabelAction)},
 	}
 	options.DefaultTransform = cache.TransformStripManagedFields()
@@ -46,6 +53,18 @@ func NewCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
 	argo.Add(wfv1.SchemeGroupVersion.WithKind("ClusterWorkflowTemplate"), meta.RESTScopeRoot)
 	options.Mapper = meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{argo, options.Mapper}}
 	return cache.New(config, options)
+}
+
+// cachedNamespaces is nil for all namespaces.
+func cachedNamespaces(names []string) map[string]cache.Config {
+	if len(names) == 0 {
+		return nil
+	}
+	cached := make(map[string]cache.Config, len(names))
+	for _, name := range names {
+		cached[name] = cache.Config{}
+	}
+	return cached
 }
 
 func hasLabel(key string) labels.Selector {

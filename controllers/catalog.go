@@ -41,20 +41,23 @@ func (r *Reconciler) lookUpAction(ctx context.Context, reader client.Reader, nam
 	return translate.NewCatalog(claims)[name], nil
 }
 
-// claims judges the cluster's templates and, if they count here, those of the namespace, or of all where none is named.
+// claims judges the templates of the catalog and, if they count here, those of the namespace, or of all where none is
+// named. Of two that claim the same action, the later one has it.
 func (r *Reconciler) claims(ctx context.Context, reader client.Reader, namespace string, which client.ListOption) ([]translate.Claim, error) {
 	var found []translate.Template
-	cluster := &wfv1.ClusterWorkflowTemplateList{}
-	// The templates are only read, and what is kept of them is copied.
-	if err := reader.List(ctx, cluster, which, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("list ClusterWorkflowTemplates: %w", err)
+	if r.Settings.hasClusterCatalog() {
+		cluster := &wfv1.ClusterWorkflowTemplateList{}
+		// The templates are only read, and what is kept of them is copied.
+		if err := reader.List(ctx, cluster, which, client.UnsafeDisableDeepCopy); err != nil {
+			return nil, fmt.Errorf("list ClusterWorkflowTemplates: %w", err)
+		}
+		for i := range cluster.Items {
+			found = append(found, &cluster.Items[i])
+		}
 	}
-	for i := range cluster.Items {
-		found = append(found, &cluster.Items[i])
-	}
-	if r.Settings.NamespacedActions {
+	for _, from := range r.Settings.templatesFor(namespace) {
 		namespaced := &wfv1.WorkflowTemplateList{}
-		if err := reader.List(ctx, namespaced, client.InNamespace(namespace), which, client.UnsafeDisableDeepCopy); err != nil {
+		if err := reader.List(ctx, namespaced, client.InNamespace(from), which, client.UnsafeDisableDeepCopy); err != nil {
 			return nil, fmt.Errorf("list WorkflowTemplates: %w", err)
 		}
 		for i := range namespaced.Items {

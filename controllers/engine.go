@@ -28,6 +28,8 @@ const (
 	// servedAttempts is how often, servedRetry apart, it is tried whether a changed definition is served.
 	servedAttempts = 30
 	servedRetry    = time.Second
+	// discoveryRetry is how often Argo's kinds are looked for where their definitions may not be watched.
+	discoveryRetry = 10 * time.Second
 )
 
 // engine waits for Argo's kinds and then watches them: a watch on a kind that is not there would end the manager. It is
@@ -74,11 +76,13 @@ func (e *engine) open() error {
 	owner := handler.TypedEnqueueRequestForOwner[*wfv1.Workflow](e.mgr.GetScheme(), mapper, &wfev1.WorkflowExecution{}, handler.OnlyControllerOwner())
 	sources := []source.Source{
 		source.Kind(cache, &wfv1.Workflow{}, owner),
-		source.Kind[client.Object](cache, &wfv1.ClusterWorkflowTemplate{}, e.reconciler.learnActions()),
 		// Every execution is looked at again: those that were waiting for the engine are among them.
 		source.Kind(cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{}),
 	}
-	if e.reconciler.Settings.NamespacedActions {
+	if e.reconciler.Settings.hasClusterCatalog() {
+		sources = append(sources, source.Kind[client.Object](cache, &wfv1.ClusterWorkflowTemplate{}, e.reconciler.learnActions()))
+	}
+	if e.reconciler.Settings.readsTemplates() {
 		sources = append(sources, source.Kind[client.Object](cache, &wfv1.WorkflowTemplate{}, e.reconciler.learnActions()))
 	}
 	for _, s := range sources {
@@ -119,6 +123,9 @@ func (e *engine) Start(ctx context.Context) error {
 		return nil
 	}
 	ctrl.Log.Info("Argo Workflows is not installed; waiting for its CustomResourceDefinitions")
+	if e.reconciler.Settings.isNamespaced() {
+		return e.lookFor(ctx)
+	}
 	definitions := &metav1.PartialObjectMetadata{}
 	definitions.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
 	informer, err := e.mgr.GetCache().GetInformer(ctx, definitions)
@@ -160,6 +167,23 @@ func (e *engine) await(ctx context.Context, changed <-chan struct{}) error {
 			attempts = servedAttempts
 		case <-again:
 			attempts--
+		}
+		if err := e.appear(); err != nil {
+			ctrl.Log.Error(err, "cannot watch Argo's kinds")
+		}
+	}
+	return nil
+}
+
+// lookFor tries now and then: definitions belong to the cluster, and a controller of some namespaces may not watch them.
+func (e *engine) lookFor(ctx context.Context) error {
+	ticker := time.NewTicker(discoveryRetry)
+	defer ticker.Stop()
+	for !e.isAvailable() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
 		}
 		if err := e.appear(); err != nil {
 			ctrl.Log.Error(err, "cannot watch Argo's kinds")

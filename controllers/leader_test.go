@@ -30,8 +30,11 @@ var (
 	registries []*prometheus.Registry
 	// argoServer is what the next controller asks for offloaded nodes; nil for nobody.
 	argoServer *controllers.ArgoServer
-	// namespacedActions is a setting of the next controller.
+	// namespacedActions, namespaces, catalogNamespace and maxLive are settings of the next controller.
 	namespacedActions bool
+	namespaces        []string
+	catalogNamespace  string
+	maxLive           int
 	// resync is how often the next controller's cache tells again what it knows; zero for the default.
 	resync time.Duration
 )
@@ -39,9 +42,18 @@ var (
 // lead starts a controller with the wiring of cmd/manager and waits until it knows the catalog.
 func lead() {
 	GinkgoHelper()
+	settings := controllers.Settings{
+		DefaultTimeout:      defaultTimeout,
+		ArgoURL:             "https://argo.example",
+		NamespacedActions:   namespacedActions,
+		Namespaces:          namespaces,
+		CatalogNamespace:    catalogNamespace,
+		MaxLivePerNamespace: maxLive,
+		Workflow:            translate.Options{ServiceAccountName: serviceAccount, InstanceID: "blue"},
+	}
 	mgr, err := ctrl.NewManager(controllerConfig, ctrl.Options{
 		Scheme:     scheme,
-		NewCache:   controllers.NewCache,
+		NewCache:   controllers.NewCache(settings),
 		Cache:      cacheOptions(),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
@@ -62,12 +74,7 @@ func lead() {
 		Events:     mgr.GetEventRecorder("workflowexecution-controller"),
 		Metrics:    recorder,
 		ArgoServer: argoServer,
-		Settings: controllers.Settings{
-			DefaultTimeout:    defaultTimeout,
-			ArgoURL:           "https://argo.example",
-			NamespacedActions: namespacedActions,
-			Workflow:          translate.Options{ServiceAccountName: serviceAccount, InstanceID: "blue"},
-		},
+		Settings:   settings,
 	}
 	source := controllers.Source{Cache: mgr.GetClient(), Now: moment.Now, Broken: reconciler.CountBrokenTemplates}
 	registry := prometheus.NewRegistry()

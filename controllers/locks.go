@@ -26,26 +26,56 @@ type locks struct {
 	mu       sync.Mutex
 	rebuilt  bool
 	admitted map[string]types.UID
+	slots    slots
 }
 
-// admit makes the execution the holder of the lock on its target, or returns the name of who is before it. The holder
-// is whoever has started; when nobody has, the oldest waiting one is next, by creation time and then by name.
-func (r *Reconciler) admit(ctx context.Context, wfe *wfev1.WorkflowExecution) (holder string, err error) {
-	if wfe.Spec.DryRun {
-		return "", nil
+// obstacle is what an execution waits for before it starts; the zero value is nothing.
+type obstacle struct {
+	// reason and message are the condition Admitted's.
+	reason, message string
+	// waiting is the condition Reconciling's message.
+	waiting string
+}
+
+// admit makes the execution the holder of the lock on its target and gives it a slot of its namespace, both or neither;
+// else it returns what is in its way. Dry runs take no lock.
+func (r *Reconciler) admit(ctx context.Context, wfe *wfev1.WorkflowExecution) (obstacle, error) {
+	if wfe.Spec.DryRun && r.Settings.MaxLivePerNamespace == 0 {
+		return obstacle{}, nil
 	}
 	r.locks.mu.Lock()
 	defer r.locks.mu.Unlock()
 	if err := r.rebuildLocks(ctx); err != nil {
-		return "", fmt.Errorf("rebuild the locks: %w", err)
+		return obstacle{}, fmt.Errorf("rebuild the locks: %w", err)
+	}
+	if wfe.Spec.DryRun {
+		return r.takeSlot(ctx, wfe)
 	}
 	key, err := r.lockKey(wfe)
+	if err != nil || r.locks.admitted[key] == wfe.UID {
+		return obstacle{}, err
+	}
+	holder, err := r.holder(ctx, wfe, key)
 	if err != nil {
-		return "", err
+		return obstacle{}, err
 	}
-	if r.locks.admitted[key] == wfe.UID {
-		return "", nil
+	if holder != "" {
+		return obstacle{
+			reason:  "TargetLocked",
+			message: fmt.Sprintf("%s %s is being remediated by %s", wfe.Spec.Target.Kind, wfe.Spec.Target.Name, holder),
+			waiting: "waiting for " + holder,
+		}, nil
 	}
+	full, err := r.takeSlot(ctx, wfe)
+	if err == nil && full.reason == "" {
+		r.locks.admitted[key] = wfe.UID
+	}
+	return full, err
+}
+
+// holder is the name of who is before an execution, if anybody is. The holder of a lock is whoever has started; when
+// nobody has, the oldest waiting one is next, by creation time and then by name.
+func (r *Reconciler) holder(ctx context.Context, wfe *wfev1.WorkflowExecution, key string) (string, error) {
 	rivals, err := r.rivals(ctx, wfe)
 	if err != nil {
 		return "", err
@@ -63,7 +93,6 @@ func (r *Reconciler) admit(ctx context.Context, wfe *wfev1.WorkflowExecution) (h
 	if first != wfe {
 		return first.Namespace + "/" + first.Name, nil
 	}
-	r.locks.admitted[key] = wfe.UID
 	return "", nil
 }
 
@@ -143,15 +172,16 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.locks.admitted = map[string]types.UID{}
+	r.locks.admitted, r.locks.slots = map[string]types.UID{}, slots{}
 	list := &wfev1.WorkflowExecutionList{}
-	for {
-		if err := r.Live.List(ctx, list, client.Limit(livePage), client.Continue(list.Continue)); err != nil {
-			return fmt.Errorf("list WorkflowExecutions: %w", err)
-		}
+	err = r.listLive(ctx, list, func() error {
 		for i := range list.Items {
 			wfe := &list.Items[i]
-			if wfe.Status.Phase.IsTerminal() || wfe.Spec.DryRun || wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
+			if wfe.Status.Phase.IsTerminal() || wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
+				continue
+			}
+			r.rememberSlot(wfe)
+			if wfe.Spec.DryRun {
 				continue
 			}
 			key, err := r.lockKey(wfe)
@@ -160,11 +190,13 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 			}
 			r.locks.admitted[key] = wfe.UID
 		}
-		if list.Continue == "" {
-			r.locks.rebuilt = true
-			return nil
-		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list WorkflowExecutions: %w", err)
 	}
+	r.locks.rebuilt = true
+	return nil
 }
 
 // startedExecutions are the UIDs of the executions that have a main Workflow.
@@ -172,17 +204,16 @@ func (r *Reconciler) startedExecutions(ctx context.Context) (map[types.UID]bool,
 	started := map[types.UID]bool{}
 	list := &metav1.PartialObjectMetadataList{} // nodes are large, and nobody needs them here
 	list.SetGroupVersionKind(wfv1.SchemeGroupVersion.WithKind("WorkflowList"))
-	for {
-		if err := r.Live.List(ctx, list, client.Limit(livePage), client.Continue(list.Continue), client.MatchingLabels{wfev1.LabelRole: wfev1.RoleMain}); err != nil {
-			return nil, fmt.Errorf("list Workflows: %w", err)
-		}
+	err := r.listLive(ctx, list, func() error {
 		for i := range list.Items {
 			for _, owner := range list.Items[i].OwnerReferences {
 				started[owner.UID] = true
 			}
 		}
-		if list.Continue == "" {
-			return started, nil
-		}
+		return nil
+	}, client.MatchingLabels{wfev1.LabelRole: wfev1.RoleMain})
+	if err != nil {
+		return nil, fmt.Errorf("list Workflows: %w", err)
 	}
+	return started, nil
 }

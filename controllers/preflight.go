@@ -64,13 +64,16 @@ func (r *Reconciler) lacking(ctx context.Context, namespace, serviceAccount stri
 
 // mayReport asks the API server whether a service account may report the results of steps to Argo.
 func (r *Reconciler) mayReport(ctx context.Context, account types.NamespacedName, verb string) (bool, error) {
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User:   "system:serviceaccount:" + account.Namespace + ":" + account.Name,
-		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + account.Namespace, "system:authenticated"},
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: account.Namespace, Group: "argoproj.io", Resource: "workflowtaskresults", Verb: verb,
+	review := &authorizationv1.LocalSubjectAccessReview{
+		ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace},
+		Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:   "system:serviceaccount:" + account.Namespace + ":" + account.Name,
+			Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + account.Namespace, "system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: account.Namespace, Group: "argoproj.io", Resource: "workflowtaskresults", Verb: verb,
+			},
 		},
-	}}
+	}
 	if err := r.Create(ctx, review); err != nil {
 		return false, fmt.Errorf("ask what service account %s may do: %w", account, err)
 	}

@@ -31,6 +31,13 @@ type Settings struct {
 	// NamespacedActions lets WorkflowTemplates of an execution's namespace be actions. Where both have an action, the
 	// namespace's wins.
 	NamespacedActions bool
+	// Namespaces are where executions are driven; none means everywhere.
+	Namespaces []string
+	// CatalogNamespace is whose WorkflowTemplates are the catalog; empty for the ClusterWorkflowTemplates.
+	CatalogNamespace string
+	// MaxLivePerNamespace bounds the executions of one namespace that have started and not ended, dry runs among them; zero
+	// for no bound.
+	MaxLivePerNamespace int
 	// ArgoURL is the base URL of the Argo UI for status.url; empty leaves it out.
 	ArgoURL string
 }

@@ -111,14 +111,13 @@ func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonTimedOut, Message: "the execution timed out before it could start"})
 		return ctrl.Result{}, nil
 	}
-	holder, err := r.admit(ctx, wfe)
+	inTheWay, err := r.admit(ctx, wfe)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if holder != "" {
-		setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionFalse, "TargetLocked",
-			fmt.Sprintf("%s %s is being remediated by %s", wfe.Spec.Target.Kind, wfe.Spec.Target.Name, holder))
-		setReconciling(wfe, "TargetLocked", "waiting for "+holder)
+	if inTheWay.reason != "" {
+		setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionFalse, inTheWay.reason, inTheWay.message)
+		setReconciling(wfe, inTheWay.reason, inTheWay.waiting)
 		return ctrl.Result{RequeueAfter: deadline.Sub(r.now())}, nil
 	}
 	setAdmitted(wfe)

@@ -2,12 +2,14 @@ package controllers_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"go.uber.org/goleak"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -29,6 +31,8 @@ const (
 // The suite's one environment. The specs run one after another, each in a namespace of its own.
 var (
 	ctx = context.Background()
+	// environment is the API server and etcd.
+	environment *controlplane.ControlPlane
 	// admin is everybody but the controller: users, Argo and the garbage collector. It has no cache.
 	admin client.WithWatch
 	// adminConfig connects admin, controllerConfig the controller.
@@ -67,9 +71,26 @@ var _ = BeforeSuite(func() {
 	DeferCleanup(stepDown)
 })
 
+// The controller has no right that the whole suite could do without, but those for an Argo that is installed after it
+// (test/faults) and for what nobody asks for by a request: updating finalizers is asked about when an owner is named.
+var _ = AfterSuite(func() {
+	if how, _ := GinkgoConfiguration(); len(how.FocusStrings)+len(how.SkipStrings)+len(how.FocusFiles)+len(how.SkipFiles) > 0 || how.LabelFilter == "whole" {
+		return // what was not run used no right
+	}
+	used, err := environment.UsedRights()
+	Expect(err).NotTo(HaveOccurred())
+	role := &rbacv1.ClusterRole{}
+	Expect(admin.Get(ctx, client.ObjectKey{Name: "workflowexecution-controller"}, role)).To(Succeed())
+	unused := slices.DeleteFunc(controlplane.Rights(role.Rules...), func(right string) bool { return slices.Contains(used, right) })
+	Expect(unused).To(ConsistOf(
+		"list apiextensions.k8s.io/customresourcedefinitions", "watch apiextensions.k8s.io/customresourcedefinitions",
+		"update workflowexecution.kubernaut.io/workflowexecutions/finalizers"))
+})
+
 // startEnvironment starts an API server and etcd with the CRDs of this repository and Argo's minimal ones.
 func startEnvironment() {
-	environment, err := controlplane.Start(ctx)
+	var err error
+	environment, err = controlplane.Start(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(environment.Stop)
 	Expect(environment.InstallArgo()).To(Succeed())

@@ -16,17 +16,20 @@ import (
 )
 
 // SetupWithManager adds the indices and the watches. An execution is looked at when it changes, when one of its
-// Workflows changes, and when one with the same target stops being in its way.
+// Workflows changes, and when one with the same target, or of the same namespace, stops being in its way.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
 	if err := addIndices(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	c, err := ctrl.NewControllerManagedBy(mgr).
+	building := ctrl.NewControllerManagedBy(mgr).
 		Named("workflowexecution").
 		For(&wfev1.WorkflowExecution{}).
 		Watches(&wfev1.WorkflowExecution{}, r.wakeRivals()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
-		Build(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+	if r.Settings.MaxLivePerNamespace > 0 {
+		building = building.Watches(&wfev1.WorkflowExecution{}, r.wakeNextInLine())
+	}
+	c, err := building.Build(r)
 	if err != nil {
 		return err
 	}
@@ -66,4 +69,26 @@ func (r *Reconciler) wakeRivals() handler.EventHandler {
 func givesWay(before, after *wfev1.WorkflowExecution) bool {
 	return after.Status.Phase.IsTerminal() && !before.Status.Phase.IsTerminal() ||
 		after.Spec.Suspended && !before.Spec.Suspended && after.Status.WorkflowRef == nil
+}
+
+// wakeNextInLine wakes those that wait for a slot of their namespace when one before them has ended, is gone or gave way.
+func (r *Reconciler) wakeNextInLine() handler.EventHandler {
+	wake := func(ctx context.Context, object client.Object, q queue) {
+		next, err := r.nextInLine(ctx, object.GetNamespace())
+		if err != nil {
+			log.FromContext(ctx).Error(err, "cannot wake the executions that wait for a slot of their namespace")
+			return
+		}
+		for _, key := range next {
+			q.Add(reconcile.Request{NamespacedName: key})
+		}
+	}
+	return handler.Funcs{
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			if isInLine(e.ObjectOld.(*wfev1.WorkflowExecution)) && !isInLine(e.ObjectNew.(*wfev1.WorkflowExecution)) {
+				wake(ctx, e.ObjectNew, q)
+			}
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { wake(ctx, e.Object, q) },
+	}
 }

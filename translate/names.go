@@ -3,6 +3,7 @@ package translate
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 )
@@ -112,4 +113,19 @@ func forbiddenSequence(s string) string {
 		}
 	}
 	return ""
+}
+
+// garbledSequence finds a dollar sign that the kubelet would not hand on as it is in a value of the environment: it makes
+// "$$" one of them, and reads what follows one as a single byte, which breaks any other character than one of ASCII.
+func garbledSequence(s string) string {
+	for rest := s; ; {
+		_, after, found := strings.Cut(rest, "$")
+		if !found || after == "" {
+			return ""
+		}
+		if next, size := utf8.DecodeRuneInString(after); next == '$' || next >= utf8.RuneSelf {
+			return "$" + after[:size]
+		}
+		rest = after
+	}
 }

@@ -84,3 +84,24 @@ func TestForbiddenSequence(t *testing.T) {
 		})
 	}
 }
+
+func TestGarbledSequence(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		text   string
+		want   string
+	}{
+		"Plain":    {reason: "A dollar sign before a letter, a bracket or the end stays.", text: "$HOME ${HOME} $1 a$ b$", want: ""},
+		"Doubled":  {reason: "The kubelet takes it for an escape.", text: "$1 echo $$", want: "$$"},
+		"Tripled":  {reason: "The first two are an escape.", text: "$$$", want: "$$"},
+		"NotASCII": {reason: "The kubelet takes the first byte for a character.", text: "5 $ or $€", want: "$€"},
+		"NoText":   {reason: "What is no UTF-8 is none of ASCII either.", text: "$\xff", want: "$\xff"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := garbledSequence(tc.text); got != tc.want {
+				t.Errorf("%s\nwant %q, got %q", tc.reason, tc.want, got)
+			}
+		})
+	}
+}

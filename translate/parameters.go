@@ -120,6 +120,9 @@ func faultOf(declared *ActionParameter, value string) string {
 	if sequence := forbiddenSequence(value); sequence != "" {
 		return fmt.Sprintf("the sequence %q is not allowed in a value, since it would be expanded on its way to the action", sequence)
 	}
+	if sequence := garbledSequence(value); sequence != "" {
+		return fmt.Sprintf("the sequence %q is not allowed in a value, since the kubelet would not hand it on as it is: use a parameter that the catalog declares as base64", sequence)
+	}
 	return ""
 }
 

@@ -269,7 +269,7 @@ type Parameter struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
 
-	// value is the parameter's value, at most 64 KiB. The sequences "{{" and "$(" are refused, unless the catalog
+	// value is the parameter's value, at most 64 KiB. The sequences "{{", "$(" and "$$" are refused, unless the catalog
 	// declares the parameter as base64.
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536

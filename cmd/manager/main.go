@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -38,7 +39,6 @@ type options struct {
 	metricsAddress   string
 	metricsInsecure  bool
 	probeAddress     string
-	profileAddress   string
 	leaderElect      bool
 	leaseNamespace   string
 	concurrency      int
@@ -46,6 +46,8 @@ type options struct {
 	qps              float64
 	burst            int
 	settings         controllers.Settings
+	namespaces       string
+	pprofAddress     string
 	argoInstanceID   string
 	argoServerURL    string
 	argoServerCA     string
@@ -93,7 +95,6 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of /metrics; 0 serves none.")
 	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "Serve /metrics by plain HTTP to everybody, for tests.")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")
-	f.StringVar(&o.profileAddress, "pprof-bind-address", "", "Address of Go's profiles, which are for nobody but whoever looks for a fault; empty serves none.")
 	f.BoolVar(&o.leaderElect, "leader-elect", true, "Let one replica lead; the others wait.")
 	f.StringVar(&o.leaseNamespace, "leader-elect-namespace", "", "Namespace of the lease; in a pod, its own unless another is named.")
 	f.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "How long a lease lasts that is not renewed.")
@@ -110,6 +111,10 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.argoServerCA, "argo-server-ca-file", "", "Certificate authorities of the Argo server; empty for the system's.")
 	f.StringVar(&o.settings.ArgoURL, "argo-ui-url", "", "Base URL of the Argo UI, for status.url.")
 	f.BoolVar(&o.settings.NamespacedActions, "namespaced-actions", false, "Let WorkflowTemplates of an execution's namespace be actions too.")
+	f.StringVar(&o.namespaces, "namespaces", "", "Namespaces whose executions are driven, separated by commas; empty for all. With some, and with --catalog-namespace, Roles are enough.")
+	f.StringVar(&o.settings.CatalogNamespace, "catalog-namespace", "", "Namespace whose WorkflowTemplates are the actions, in place of the cluster's.")
+	f.IntVar(&o.settings.MaxLivePerNamespace, "max-live-per-namespace", 0, "The most executions of a namespace that have started and not ended; the others wait. 0 for no bound.")
+	f.StringVar(&o.pprofAddress, "pprof-bind-address", "", "Address of /debug/pprof, which shows the memory to whoever asks; empty serves none.")
 	f.DurationVar(&o.gracefulShutdown, "graceful-shutdown-timeout", 20*time.Second, "How long a reconcile may take to end when the process is told to.")
 	o.logs.BindFlags(f)
 	if err := f.Parse(args); err != nil {
@@ -117,6 +122,15 @@ func parse(args []string) (*options, error) {
 	}
 	if o.settings.DefaultTimeout < time.Second {
 		return nil, fmt.Errorf("--default-timeout: %s is shorter than a second", o.settings.DefaultTimeout)
+	}
+	if o.settings.MaxLivePerNamespace < 0 {
+		return nil, fmt.Errorf("--max-live-per-namespace: %d is negative", o.settings.MaxLivePerNamespace)
+	}
+	for _, name := range strings.FieldsFunc(o.namespaces, func(c rune) bool { return c == ',' || c == ' ' }) {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return nil, fmt.Errorf("--namespaces: %q: %s", name, strings.Join(problems, "; "))
+		}
+		o.settings.Namespaces = append(o.settings.Namespaces, name)
 	}
 	o.settings.ArgoURL = strings.TrimSuffix(o.settings.ArgoURL, "/")
 	o.settings.Workflow = translate.Options{ServiceAccountName: o.serviceAccount, InstanceID: o.argoInstanceID}
@@ -146,10 +160,10 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 	}
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
-		NewCache:                      controllers.NewCache,
+		NewCache:                      controllers.NewCache(o.settings),
 		Metrics:                       served,
 		HealthProbeBindAddress:        o.probeAddress,
-		PprofBindAddress:              o.profileAddress,
+		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaderElectionID,
 		LeaderElectionNamespace:       o.leaseNamespace,

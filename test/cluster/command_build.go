@@ -90,13 +90,20 @@ func newProgramCommand(shared *settings) *cobra.Command {
 
 func newImageCommand(shared *settings) *cobra.Command {
 	var request images.Request
-	var output string
+	var output, layout string
 	command := &cobra.Command{
-		Use:   "image --binary PATH --name REPOSITORY:TAG --output FILE.tar",
+		Use:   "image --binary PATH --name REPOSITORY:TAG --output FILE.tar [--layout FOLDER]",
 		Short: "Pack one static binary as an image, without a container engine",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(command *cobra.Command, _ []string) error {
 			request.Binary = shared.path(request.Binary)
+			if layout != "" {
+				digest, err := images.WriteLayout(request, shared.path(layout))
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(command.OutOrStdout(), digest, request.Name)
+			}
 			return images.WriteArchive(request, shared.path(output))
 		},
 	}
@@ -104,6 +111,7 @@ func newImageCommand(shared *settings) *cobra.Command {
 	flags.StringVar(&request.Binary, "binary", "", "static executable")
 	flags.StringVar(&request.Name, "name", "", "name of the image, with its tag")
 	flags.StringVar(&output, "output", "", "archive to write, as docker save would")
+	flags.StringVar(&layout, "layout", "", "folder to write as an OCI image layout too, for registries; its digest is printed")
 	flags.StringVar(&request.Entrypoint, "entrypoint", "", "name of the executable in the image (default: the binary's)")
 	flags.StringVar(&request.User, "user", "65532", "numeric user")
 	for _, required := range []string{"binary", "name", "output"} {

@@ -83,6 +83,9 @@ func Start(ctx context.Context, options ...Option) (c *ControlPlane, err error) 
 			return c, err
 		}
 	}
+	if err := c.audit(); err != nil {
+		return c, err
+	}
 	for _, option := range options {
 		if err := option(c); err != nil {
 			return c, err

@@ -8,8 +8,8 @@ import (
 // Option is a choice for a control plane that is about to start.
 type Option func(*ControlPlane) error
 
-// auditPolicy notes what the controller writes, leases apart, when it has been answered.
-const auditPolicy = `apiVersion: audit.k8s.io/v1
+// writesPolicy notes what the controller writes, leases apart, when it has been answered.
+const writesPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
@@ -25,7 +25,7 @@ rules:
 func WithAuditLog(file string) Option {
 	return func(c *ControlPlane) error {
 		policy := filepath.Join(c.folder, "audit.yaml")
-		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		if err := os.WriteFile(policy, []byte(writesPolicy), 0o600); err != nil {
 			return err
 		}
 		c.environment.ControlPlane.GetAPIServer().Configure().

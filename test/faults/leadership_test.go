@@ -67,6 +67,7 @@ var _ = Describe("Of two managers the one that leads", func() {
 		expectTakeover(w, standby, time.Now())
 		Eventually(leader.isRunning).WithTimeout(takeover).Should(BeFalse())
 		w.expectAllDone(executions, steps)
+		Expect(w.UsedRights()).To(ContainElements("get coordination.k8s.io/leases", "create coordination.k8s.io/leases", "update coordination.k8s.io/leases"))
 	})
 })
 

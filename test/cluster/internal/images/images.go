@@ -46,7 +46,7 @@ var epoch = time.Unix(0, 0).UTC()
 
 // WriteArchive writes an image as an archive that "docker load", containerd and kind read.
 func WriteArchive(request Request, file string) error {
-	image, err := build(request)
+	image, err := build(request, plainLayer)
 	if err != nil {
 		return fmt.Errorf("pack %s as image %s: %w", request.Binary, request.Name, err)
 	}
@@ -87,7 +87,8 @@ func writeArchive(imageName string, image v1.Image, file string) (err error) {
 	return os.Rename(temporary.Name(), file)
 }
 
-func build(request Request) (v1.Image, error) {
+// build packs the binary in a layer that pack makes of an archive.
+func build(request Request, pack func(archive []byte) (v1.Layer, error)) (v1.Image, error) {
 	if user, err := strconv.Atoi(request.User); err != nil || user < 0 {
 		return nil, fmt.Errorf("user %q: it must be a number, because runAsNonRoot can't judge a name", request.User)
 	}
@@ -99,7 +100,11 @@ func build(request Request) (v1.Image, error) {
 		target = filepath.Base(request.Binary)
 	}
 	target = path.Join("/", target)
-	layer, err := buildLayer(request.Binary, target)
+	archive, err := archiveBinary(request.Binary, target)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := pack(archive)
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +152,12 @@ func requireStatic(binary string) error {
 	return nil
 }
 
-// buildLayer leaves the layer uncompressed, because it is only ever copied within one machine.
-func buildLayer(binary, target string) (v1.Layer, error) {
+// plainLayer leaves the layer uncompressed, because it is only ever copied within one machine.
+func plainLayer(archive []byte) (v1.Layer, error) {
+	return static.NewLayer(archive, types.DockerUncompressedLayer), nil
+}
+
+func archiveBinary(binary, target string) ([]byte, error) {
 	content, err := os.ReadFile(binary)
 	if err != nil {
 		return nil, err
@@ -171,7 +180,7 @@ func buildLayer(binary, target string) (v1.Layer, error) {
 	if err := writer.Close(); err != nil {
 		return nil, err
 	}
-	return static.NewLayer(layer.Bytes(), types.DockerUncompressedLayer), nil
+	return layer.Bytes(), nil
 }
 
 func writeFolders(writer *tar.Writer, executables string) error {

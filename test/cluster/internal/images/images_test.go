@@ -13,8 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // staticExecutable is the smallest that passes for one: a header of a 64-bit Linux executable without any segment.
@@ -51,6 +53,57 @@ func TestArchivesAreReproducible(t *testing.T) {
 	}
 	if !bytes.Equal(archives[0], archives[1]) {
 		t.Error("packing the same binary twice yields different bytes")
+	}
+}
+
+func TestLayoutsAreReproducible(t *testing.T) {
+	binary := staticExecutable(t)
+	request := Request{Binary: binary, Name: "example.org/program:v1", User: "65532"}
+	folder := filepath.Join(t.TempDir(), "sub", "layout")
+	var digests []v1.Hash
+	for range 2 { // the second one replaces the first
+		digest, err := WriteLayout(request, folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, digest)
+		later := time.Now().Add(time.Hour)
+		if err := os.Chtimes(binary, later, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if digests[0] != digests[1] {
+		t.Errorf("packing the same binary twice yields %s and %s", digests[0], digests[1])
+	}
+	index, err := layout.ImageIndexFromPath(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(manifest.Manifests); n != 1 {
+		t.Fatalf("%d images", n)
+	}
+	if image := manifest.Manifests[0]; image.Digest != digests[0] || image.MediaType != types.OCIManifestSchema1 || image.Annotations[refName] != request.Name {
+		t.Errorf("the layout names %+v", image)
+	}
+	image, err := index.Image(digests[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := image.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("%d layers, %v", len(layers), err)
+	}
+	content, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = content.Close() }()
+	if diff := cmp.Diff([]string{"tmp/", "program"}, listFiles(t, content)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 

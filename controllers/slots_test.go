@@ -1,0 +1,116 @@
+package controllers_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// waitsForSlot checks that an execution waits because its namespace has as many live ones as it may.
+func waitsForSlot(wfe *wfev1.WorkflowExecution) {
+	GinkgoHelper()
+	Eventually(conditionsOf).WithArguments(wfe).Should(SatisfyAll(
+		HaveKeyWithValue("Admitted", "False NamespaceFull"), HaveKeyWithValue("Reconciling", "True NamespaceFull"), HaveKeyWithValue("Valid", "True Accepted")))
+	Expect(conditionMessage(wfe, wfev1.ConditionAdmitted)).To(ContainSubstring("namespace " + wfe.Namespace + " has 2 live executions"))
+	Expect(phaseOf(wfe)()).To(Equal(wfev1.PhasePending))
+	Expect(exists(&wfv1.Workflow{ObjectMeta: wfe.ObjectMeta})).To(BeFalse())
+}
+
+var _ = Describe("The bound on the live executions of a namespace", Ordered, ContinueOnFailure, func() {
+	BeforeAll(func() {
+		DeferCleanup(func() { succession(func() { maxLive = 0 }) })
+		succession(func() { maxLive = 2 })
+	})
+	// Creation times are whole seconds, and within one the name decides.
+	one := func(name string) *wfev1.WorkflowExecution { return execution(name, step("s")) }
+
+	It("lets so many start, first come first served, and wakes the next without polling", func() {
+		a, b := start(one("a")), start(one("b"))
+		c, d := create(one("c")), create(one("d"))
+		waitsForSlot(c)
+		waitsForSlot(d)
+		elsewhere := one("e")
+		elsewhere.Namespace = newNamespace()
+		start(elsewhere)
+		Eventually(busy).Should(BeFalse())
+		looks := calls.looks(d)
+		Consistently(func() int { return calls.looks(d) }).Should(Equal(looks), "nothing is polled")
+
+		complete(a)
+		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
+		waitsForSlot(d)
+		argoOf(b).write(run("s"), fail("s", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
+		Eventually(phaseOf(d)).Should(Equal(wfev1.PhaseRunning))
+	})
+
+	It("frees a slot when a live execution is deleted", func() {
+		a := start(one("a"))
+		start(one("b"))
+		c := create(one("c"))
+		waitsForSlot(c)
+		Expect(admin.Delete(ctx, a)).To(Succeed())
+		Eventually(func() []string { collectGarbage(); return []string{string(phaseOf(c)())} }).Should(ConsistOf("Running"))
+	})
+
+	It("counts dry runs, which also do work", func() {
+		dry := one("a")
+		dry.Spec.DryRun = true
+		start(dry)
+		start(one("b"))
+		last := one("c")
+		last.Spec.DryRun = true
+		waitsForSlot(create(last))
+		complete(dry)
+		Eventually(phaseOf(last)).Should(Equal(wfev1.PhaseRunning))
+	})
+
+	It("gives no slot to one that waits for its target, nor lets it keep its place", func() {
+		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+		a := start(on(api, one("a")))
+		b := create(on(api, one("b")))
+		waitsFor(b, a)
+		c := start(one("c"))
+		d := create(one("d"))
+		waitsForSlot(d)
+		complete(c)
+		Eventually(phaseOf(d)).Should(Equal(wfev1.PhaseRunning))
+		waitsFor(b, a)
+		complete(a)
+		Eventually(phaseOf(b)).Should(Equal(wfev1.PhaseRunning))
+	})
+
+	It("passes over one that is suspended or cancelled while it waits", func() {
+		a := start(one("a"))
+		b := start(one("b"))
+		c, d, e := create(one("c")), create(one("d")), create(one("e"))
+		waitsForSlot(c)
+		waitsForSlot(d)
+		waitsForSlot(e)
+		change(c, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = true })
+		change(d, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Cancel = wfev1.CancelStop })
+		Eventually(phaseOf(d)).Should(Equal(wfev1.PhaseCancelled))
+		complete(a)
+		Eventually(phaseOf(e)).Should(Equal(wfev1.PhaseRunning))
+		change(c, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = false })
+		waitsForSlot(c)
+		complete(b)
+		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
+	})
+
+	It("is kept through a change of leader, also by a Workflow that no status tells of", func() {
+		start(one("a"))
+		var b, c *wfev1.WorkflowExecution
+		succession(func() {
+			c = create(one("c"))
+			b = create(one("b"))
+			Expect(admin.Create(ctx, plannedWorkflow(b))).To(Succeed())
+		})
+		Eventually(phaseOf(b)).Should(Equal(wfev1.PhaseRunning))
+		waitsForSlot(c)
+		complete(b)
+		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
+	})
+})

@@ -1,0 +1,197 @@
+package policy
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/controlplane"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
+)
+
+const (
+	team = "team"
+	// patience is how long the API server may take to learn of a policy.
+	patience = 30 * time.Second
+
+	controller = "system:serviceaccount:workflowexecution-system:controller"
+	argo       = "system:serviceaccount:argo:argo"
+	otherArgo  = "system:serviceaccount:other:argo"
+	collector  = "system:serviceaccount:kube-system:generic-garbage-collector"
+)
+
+// world is an API server with users. Alice may create executions and use one service account, mallory may create them only,
+// carol decides, dave has both, and eve was given far too much in Argo.
+type world struct {
+	admin  client.Client
+	config *rest.Config
+	root   string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	plane, err := controlplane.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := plane.Stop(); err != nil {
+			t.Errorf("stop the API server: %v", err)
+		}
+	})
+	if err := plane.InstallArgo(); err != nil {
+		t.Fatal(err)
+	}
+	root, err := testutil.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{admin: plane.Admin, config: plane.Config, root: root}
+	w.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}})
+	w.install(t, "config/rbac/user_roles.yaml")
+	everything := rbacv1.PolicyRule{APIGroups: []string{"argoproj.io"}, Resources: []string{"workflows"}, Verbs: []string{"*"}}
+	status := rbacv1.PolicyRule{APIGroups: []string{wfev1.GroupVersion.Group}, Resources: []string{"workflowexecutions", "workflowexecutions/status"}, Verbs: []string{"*"}}
+	use := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: []string{"use"}, ResourceNames: []string{"remediation"}}
+	for name, rule := range map[string]rbacv1.PolicyRule{"workflows": everything, "status": status, "use-remediation": use} {
+		w.create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{rule}})
+	}
+	for role, users := range map[string][]string{
+		"workflowexecution-editor":   {"alice", "mallory", "dave"},
+		"workflowexecution-approver": {"carol", "dave"},
+		"use-remediation":            {"alice"},
+		"workflows":                  {"eve", argo, otherArgo, collector},
+		"status":                     {"eve"},
+		// The controller has its own role cluster-wide, from the control plane; here it is known by its service account.
+		"workflowexecution-controller": {controller},
+	} {
+		for _, user := range users {
+			w.create(t, &rbacv1.RoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Namespace: team, GenerateName: role + "-"},
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+				Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+			})
+		}
+	}
+	return w
+}
+
+func (w *world) create(t *testing.T, object client.Object) {
+	t.Helper()
+	if err := w.admin.Create(t.Context(), object); err != nil {
+		t.Fatalf("create %T %s: %v", object, object.GetName(), err)
+	}
+}
+
+// install creates what manifests of the repository say.
+func (w *world) install(t *testing.T, patterns ...string) {
+	t.Helper()
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(filepath.Join(w.root, pattern))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(paths), err)
+		}
+		objects, err := testutil.ReadManifests(paths...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range objects {
+			if object.GetKind() != "Kustomization" {
+				w.create(t, object)
+			}
+		}
+	}
+}
+
+// as connects a user.
+func (w *world) as(t *testing.T, user string) client.Client {
+	t.Helper()
+	config := rest.CopyConfig(w.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
+	c, err := client.New(config, client.Options{Scheme: w.admin.Scheme(), Mapper: w.admin.RESTMapper()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// awaitRefusal tries something dry until the API server refuses it.
+func (w *world) awaitRefusal(t *testing.T, a attempt) {
+	t.Helper()
+	var last error
+	dry := client.NewDryRunClient(w.as(t, a.as))
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		last = a.do(ctx, dry)
+		return apierrors.IsForbidden(last), nil
+	})
+	if err != nil {
+		t.Errorf("%s is never refused: %v", a.as, last)
+	}
+}
+
+// execution is one that asks twice.
+func execution(name string, mutate ...func(*wfev1.WorkflowExecutionSpec)) *wfev1.WorkflowExecution {
+	wfe := &wfev1.WorkflowExecution{
+		ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name},
+		Spec: wfev1.WorkflowExecutionSpec{
+			Target: wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"},
+			Steps: []wfev1.Step{
+				{Name: "ask", Approval: &wfev1.ApprovalRequest{Message: "Restart?"}},
+				{Name: "ask-again", Approval: &wfev1.ApprovalRequest{Message: "Really?"}},
+			},
+		},
+	}
+	for _, m := range mutate {
+		m(&wfe.Spec)
+	}
+	return wfe
+}
+
+func under(account string) func(*wfev1.WorkflowExecutionSpec) {
+	return func(spec *wfev1.WorkflowExecutionSpec) { spec.ServiceAccountName = account }
+}
+
+// approved adds a decision.
+func approved(step, by string) func(*wfev1.WorkflowExecutionSpec) {
+	return func(spec *wfev1.WorkflowExecutionSpec) {
+		spec.Approvals = append(spec.Approvals, wfev1.Approval{Step: step, Approved: true, By: by})
+	}
+}
+
+func dry(spec *wfev1.WorkflowExecutionSpec) { spec.DryRun = true }
+
+func suspended(spec *wfev1.WorkflowExecutionSpec) { spec.Suspended = true }
+
+// workflow is one of ours.
+func workflow(name string, mutate ...func(*metav1.ObjectMeta)) *wfv1.Workflow {
+	wf := &wfv1.Workflow{
+		ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name},
+		Spec:       wfv1.WorkflowSpec{Entrypoint: "main", Templates: []wfv1.Template{{Name: "main", Suspend: &wfv1.SuspendTemplate{}}}},
+	}
+	for _, m := range mutate {
+		m(&wf.ObjectMeta)
+	}
+	return wf
+}
+
+func labelled(object *metav1.ObjectMeta) {
+	metav1.SetMetaDataLabel(object, wfev1.LabelRole, wfev1.RoleMain)
+	object.Finalizers = []string{wfev1.FinalizerObserved}
+}
+
+func owned(object *metav1.ObjectMeta) {
+	object.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: wfev1.GroupVersion.String(), Kind: wfev1.Kind, Name: "asks", UID: "0d0c7a52-3b5e-4a53-9f7c-0c7a52b5e4a5",
+	}}
+}
