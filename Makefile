@@ -172,17 +172,49 @@ images: build ## Make the images as tar archives in bin/, without a container en
 	$(cluster) image --binary $(BIN)/faulty --name $(FAULTY_IMG) --output $(BIN)/faulty.tar
 	$(cluster) image --binary $(BIN)/gosh --entrypoint bin/sh --name $(SHELL_IMG) --output $(BIN)/shell.tar
 
+# config/default with these images and this version. It is written beside config, so that deploying changes no file of git's.
+define INSTALLATION
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../../config/default]
+labels:
+- pairs: {app.kubernetes.io/version: "$(VERSION)"}
+patches:
+- target: {kind: Deployment, name: controller}
+  patch: '[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "$(IMG)"}]'
+- target: {kind: ClusterWorkflowTemplate}
+  patch: '[{"op": "replace", "path": "/spec/templates/0/container/image", "value": "$(ACTION_IMG)"}]'
+endef
+
+.PHONY: installation
+installation:
+	@: $(shell mkdir -p $(BIN)/installation)$(file >$(BIN)/installation/kustomization.yaml,$(INSTALLATION))
+
 .PHONY: install
 install: ## Apply the CRD to the cluster of KUBECONFIG.
 	$(KUBECTL) apply --server-side -k config/crd
 
 .PHONY: deploy
-deploy: images ## Load the images and apply everything in config/default.
+deploy: images installation ## Load the images, and apply config/default with IMG and ACTION_IMG.
 	$(if $(is_ours),$(cluster) load $(BIN)/manager.tar $(BIN)/action.tar)
-	$(KUBECTL) apply --server-side --force-conflicts -k config/default
+	$(KUBECTL) apply --server-side --force-conflicts -k $(BIN)/installation
 	$(KUBECTL) -n workflowexecution-system rollout restart deployment/controller
 	$(KUBECTL) -n workflowexecution-system rollout status deployment/controller --timeout=120s
 
 .PHONY: undeploy
-undeploy: ## Remove everything in config/default from the cluster.
-	$(KUBECTL) delete --ignore-not-found -k config/default
+undeploy: ## Remove all of it and all that it made, executions first; also when the controller is gone already.
+	KUBECTL="$(KUBECTL)" config/default/uninstall.sh
+
+.PHONY: dist
+dist: installation $(BIN)/helm ## Write the installers and the chart, with VERSION, IMG and ACTION_IMG in them, into dist/.
+	rm -rf dist $(BIN)/chart && mkdir dist && cp -r config/chart $(BIN)/chart
+	$(KUBECTL) kustomize $(BIN)/installation > dist/install.yaml
+	$(KUBECTL) kustomize config/prometheus > dist/prometheus.yaml
+	$(KUBECTL) kustomize config/grafana > dist/grafana.yaml
+	sed -i -e 's|^image: .*|image: $(IMG)|' -e 's|^  image: .*|  image: $(ACTION_IMG)|' $(BIN)/chart/values.yaml
+	$(BIN)/helm package $(BIN)/chart --version $(VERSION:v%=%) --app-version $(VERSION) --destination dist
+	cp config/default/uninstall.sh dist/
+	cd dist && sha256sum * > SHA256SUMS
+
+$(BIN)/helm: test/tools/helm.mod
+	go build -modfile=test/tools/helm.mod -ldflags='-s -w' -o $@ helm.sh/helm/v4/cmd/helm
