@@ -15,6 +15,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 export CGO_ENABLED := 0
 
 BIN        := $(CURDIR)/bin
+ARCHIVES   := $(foreach name,manager action payment-api faulty shell,$(BIN)/$(name).tar)
 # The local cluster's, whatever the shell has: nobody's own cluster is touched by mistake. To use another cluster, say so:
 # make test-e2e KUBECONFIG=… (then it must have Argo, and be able to pull the images).
 # CLUSTER=kind means the one of kind instead, everywhere.
@@ -50,9 +51,10 @@ test: verify lint test-unit test-envtest test-e2e ## Run what CI runs.
 test-all: test test-e2e-whole test-observability test-faults ## Run everything there is, for an hour or so.
 
 .PHONY: test-unit
-test-unit: ## Run the unit tests with the race detector.
-	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 \
-		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$)
+test-unit: $(BIN)/helm ## Run the unit tests with the race detector.
+	assets=$$($(cluster) envtest-assets) && kubectl=$(KUBECTL) && \
+		KUBEBUILDER_ASSETS=$$assets KUBECTL=$$kubectl HELM=$(BIN)/helm CGO_ENABLED=1 \
+		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$ -e /test/documents/walk$$)
 	go test -C test/cluster ./...
 	go test -C test/observability .
 
@@ -67,8 +69,14 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 		go test -timeout 60m -count=1 ./test/faults/
 
 .PHONY: test-e2e
-test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
+test-e2e: $(if $(is_ours),test-documents) e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
 	$(call run_e2e,!whole)
+
+.PHONY: test-documents
+test-documents: cluster-up images installation $(BIN)/helm ## Run every command of the documents on a local cluster, up to the uninstallation.
+	$(cluster) load $(ARCHIVES)
+	ln -sf $(KUBECTL) $(BIN)/kubectl
+	KUBECTL=$(BIN)/kubectl go test -count=1 -timeout 20m ./test/documents/walk/
 
 .PHONY: test-e2e-whole
 test-e2e-whole: e2e-deploy ## Run its long specs: every action of the catalog, and 500 steps.
@@ -80,7 +88,7 @@ test-observability: e2e-deploy ## Let a real Prometheus watch the controller wor
 
 .PHONY: e2e-deploy
 e2e-deploy: $(if $(is_ours),cluster-up) deploy
-	$(if $(is_ours),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar $(BIN)/shell.tar)
+	$(if $(is_ours),$(cluster) load $(filter-out %/manager.tar %/action.tar,$(ARCHIVES)))
 
 .PHONY: bench
 bench: ## Run the Go benchmarks.
