@@ -15,6 +15,7 @@ export GOFLAGS     := $(strip $(GOFLAGS) -trimpath)
 export CGO_ENABLED := 0
 
 BIN        := $(CURDIR)/bin
+ARCHIVES   := $(foreach name,manager action payment-api faulty shell,$(BIN)/$(name).tar)
 # The local cluster's, whatever the shell has: nobody's own cluster is touched by mistake. To use another cluster, say so:
 # make test-e2e KUBECONFIG=… (then it must have Argo, and be able to pull the images).
 # CLUSTER=kind means the one of kind instead, everywhere.
@@ -52,9 +53,10 @@ test: verify lint test-unit test-envtest test-gates test-observability test-e2e 
 test-all: test test-e2e-whole test-faults ## Run everything there is, for an hour or so.
 
 .PHONY: test-unit
-test-unit: ## Run the unit tests with the race detector.
-	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets CGO_ENABLED=1 \
-		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$)
+test-unit: $(BIN)/helm ## Run the unit tests with the race detector.
+	assets=$$($(cluster) envtest-assets) && kubectl=$(KUBECTL) && \
+		KUBEBUILDER_ASSETS=$$assets KUBECTL=$$kubectl HELM=$(BIN)/helm CGO_ENABLED=1 \
+		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$ -e /test/documents/walk$$)
 	go test -C test/cluster ./...
 	go test -C test/observability .
 
@@ -73,8 +75,14 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 		go test -timeout 60m -count=1 ./test/faults/
 
 .PHONY: test-e2e
-test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
+test-e2e: $(if $(is_ours),test-documents) e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
 	$(call run_e2e,!whole)
+
+.PHONY: test-documents
+test-documents: cluster-up images installation $(BIN)/helm ## Run every command of the documents on a local cluster, up to the uninstallation.
+	$(cluster) load $(ARCHIVES)
+	ln -sf $(KUBECTL) $(BIN)/kubectl
+	KUBECTL=$(BIN)/kubectl go test -count=1 -timeout 20m ./test/documents/walk/
 
 .PHONY: test-e2e-whole
 test-e2e-whole: e2e-deploy ## Run its long specs: every action of the catalog, and 500 steps.
@@ -86,7 +94,7 @@ test-observability: e2e-deploy ## Let a real Prometheus watch the controller wor
 
 .PHONY: e2e-deploy
 e2e-deploy: $(if $(is_ours),cluster-up) deploy
-	$(if $(is_ours),$(cluster) load $(BIN)/payment-api.tar $(BIN)/faulty.tar $(BIN)/shell.tar)
+	$(if $(is_ours),$(cluster) load $(filter-out %/manager.tar %/action.tar,$(ARCHIVES)))
 
 .PHONY: bench
 bench: ## Measure the controller beside what it costs without it; results in .bench/results.json. BENCH_FLAGS='-only create -count 10000'.
@@ -184,20 +192,52 @@ images: build ## Make the images without a container engine: archives in bin/, a
 	$(cluster) image --binary $(BIN)/faulty --name $(FAULTY_IMG) --output $(BIN)/faulty.tar
 	$(cluster) image --binary $(BIN)/gosh --entrypoint bin/sh --name $(SHELL_IMG) --output $(BIN)/shell.tar
 
+# config/default with these images and this version. It is written beside config, so that deploying changes no file of git's.
+define INSTALLATION
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../../config/default]
+labels:
+- pairs: {app.kubernetes.io/version: "$(VERSION)"}
+patches:
+- target: {kind: Deployment, name: controller}
+  patch: '[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "$(IMG)"}]'
+- target: {kind: ClusterWorkflowTemplate}
+  patch: '[{"op": "replace", "path": "/spec/templates/0/container/image", "value": "$(ACTION_IMG)"}]'
+endef
+
+.PHONY: installation
+installation:
+	@: $(shell mkdir -p $(BIN)/installation)$(file >$(BIN)/installation/kustomization.yaml,$(INSTALLATION))
+
 .PHONY: install
 install: ## Apply the CRD to the cluster of KUBECONFIG.
 	$(KUBECTL) apply --server-side -k config/crd
 
 .PHONY: deploy
-deploy: images ## Load the images and apply everything in config/default.
+deploy: images installation ## Load the images, and apply config/default with IMG and ACTION_IMG.
 	$(if $(is_ours),$(cluster) load $(BIN)/manager.tar $(BIN)/action.tar)
-	$(KUBECTL) apply --server-side --force-conflicts -k config/default
+	$(KUBECTL) apply --server-side --force-conflicts -k $(BIN)/installation
 	$(KUBECTL) -n workflowexecution-system rollout restart deployment/controller
 	$(KUBECTL) -n workflowexecution-system rollout status deployment/controller --timeout=120s
 
 .PHONY: undeploy
-undeploy: ## Remove everything in config/default from the cluster.
-	$(KUBECTL) delete --ignore-not-found -k config/default
+undeploy: ## Remove all of it and all that it made, executions first; also when the controller is gone already.
+	KUBECTL="$(KUBECTL)" config/default/uninstall.sh
+
+.PHONY: dist
+dist: installation $(BIN)/helm ## Write the installers and the chart, with VERSION, IMG and ACTION_IMG in them, into dist/.
+	rm -rf dist $(BIN)/chart && mkdir dist && cp -r config/chart $(BIN)/chart
+	$(KUBECTL) kustomize $(BIN)/installation > dist/install.yaml
+	$(KUBECTL) kustomize config/prometheus > dist/prometheus.yaml
+	$(KUBECTL) kustomize config/grafana > dist/grafana.yaml
+	sed -i -e 's|^image: .*|image: $(IMG)|' -e 's|^  image: .*|  image: $(ACTION_IMG)|' $(BIN)/chart/values.yaml
+	$(BIN)/helm package $(BIN)/chart --version $(VERSION:v%=%) --app-version $(VERSION) --destination dist
+	cp config/default/uninstall.sh dist/
+	cd dist && sha256sum * > SHA256SUMS
+
+$(BIN)/helm: test/tools/helm.mod
+	go build -modfile=test/tools/helm.mod -ldflags='-s -w' -o $@ helm.sh/helm/v4/cmd/helm
 
 ##@ Supply chain
 

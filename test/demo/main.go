@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	namespace = "production"
+	namespace = "demo"
 	sample    = "config/samples/remediate.yaml"
 	name      = "payment-api-oom"
 	limit     = 5 * time.Minute
@@ -51,7 +51,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	say(out, "A Deployment to remediate: payment-api in namespace production, 2 replicas with 1Gi")
+	say(out, "A Deployment to remediate: payment-api in namespace "+namespace+", 2 replicas with 1Gi")
 	if err := prepare(ctx, cluster, root); err != nil {
 		return err
 	}
@@ -62,6 +62,9 @@ func run(ctx context.Context, out io.Writer) error {
 	say(out, "kubectl apply -f "+sample)
 	objects, err := testutil.ReadManifests(filepath.Join(root, sample))
 	if err != nil {
+		return err
+	}
+	if err := testutil.InNamespace(namespace, objects); err != nil {
 		return err
 	}
 	if err := cluster.Apply(ctx, objects...); err != nil {
@@ -93,6 +96,7 @@ func prepare(ctx context.Context, cluster *testutil.Cluster, root string) error 
 	if err != nil {
 		return err
 	}
+	objects[0].SetName(namespace)
 	inside, err := testutil.ReadManifests(filepath.Join(dir, "remediation.yaml"), filepath.Join(dir, "deployment.yaml"))
 	if err != nil {
 		return err

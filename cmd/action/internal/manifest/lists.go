@@ -24,19 +24,12 @@ rules:
   verbs: [create, patch]
 `
 
-// The image field is not where kustomize looks for images by itself.
-const kustomizeconfig = header + `images:
-- path: spec/templates/container/image
-  kind: ClusterWorkflowTemplate
-`
-
 // Files is every generated file below config/actions, by its path there.
 func Files(actions []contract.Action) (map[string]string, error) {
 	files := map[string]string{
 		StepRoleFile:              stepRole,
-		"kustomizeconfig.yaml":    kustomizeconfig,
-		"kustomization.yaml":      kustomization(actions, "", "configurations:\n- kustomizeconfig.yaml\n"),
-		"rbac/kustomization.yaml": kustomization(actions, "- step.yaml\n", ""),
+		"kustomization.yaml":      kustomization(actions, ""),
+		"rbac/kustomization.yaml": kustomization(actions, "- step.yaml\n"),
 		"README.md":               readme(actions),
 	}
 	for _, action := range actions {
@@ -54,13 +47,12 @@ func Files(actions []contract.Action) (map[string]string, error) {
 	return files, nil
 }
 
-func kustomization(actions []contract.Action, first, last string) string {
+func kustomization(actions []contract.Action, first string) string {
 	var b strings.Builder
 	b.WriteString(header + "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + first)
 	for _, action := range actions {
 		fmt.Fprintf(&b, "- %s.yaml\n", action.Name)
 	}
-	b.WriteString(last)
 	return b.String()
 }
 
