@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
 // TestBuiltIn compares the embedded catalog with the folder that it is made from.
@@ -32,7 +33,7 @@ func TestBuiltIn(t *testing.T) {
 	if scale == nil || !strings.HasPrefix(scale.Summary, "Sets the number of replicas") {
 		t.Errorf("scale-deployment is %+v", scale)
 	}
-	if embedded.Actions()["scale-deployment"] != scale.Action {
+	if embedded.Actions()["scale-deployment"] != scale {
 		t.Error("the translator's catalog has another scale-deployment")
 	}
 }
@@ -44,6 +45,11 @@ func names(c *Catalog) []string {
 	}
 	return all
 }
+
+const (
+	namespacedKind = "WorkflowTemplate"
+	clusterKind    = "ClusterWorkflowTemplate"
+)
 
 const body = `
 spec:
@@ -82,10 +88,21 @@ func TestFromFolder(t *testing.T) {
 			files:  map[string]string{"a.yaml": manifest(clusterKind, "a", "a") + "---\n" + manifest(namespacedKind, "mine", "a")},
 			want:   []string{"a WorkflowTemplate/mine"},
 		},
+		"BrokenNamespacedWins": {
+			reason: "as in the controller: nobody gets another action than the namespace says",
+			files:  map[string]string{"a.yaml": manifest(namespacedKind, "mine", "a") + "---\n" + manifest(namespacedKind, "mine-too", "a") + "---\n" + manifest(clusterKind, "a", "a")},
+			problems: []string{
+				`WorkflowTemplate/mine-too: 2 templates claim action "a", so none of them is it`,
+				`WorkflowTemplate/mine: 2 templates claim action "a", so none of them is it`,
+			},
+		},
 		"ClaimedTwice": {
-			reason:   "of two claims none is right",
-			files:    map[string]string{"a.yaml": manifest(clusterKind, "a", "x") + "---\n" + manifest(clusterKind, "b", "x")},
-			problems: []string{`action "x" is claimed by 2 templates of kind ClusterWorkflowTemplate, so none is used`},
+			reason: "of two claims none is right",
+			files:  map[string]string{"a.yaml": manifest(clusterKind, "a", "x") + "---\n" + manifest(clusterKind, "b", "x")},
+			problems: []string{
+				`ClusterWorkflowTemplate/a: 2 templates claim action "x", so none of them is it`,
+				`ClusterWorkflowTemplate/b: 2 templates claim action "x", so none of them is it`,
+			},
 		},
 		"Broken": {
 			reason:   "a template that is no action is told, and the others are used",
@@ -133,15 +150,15 @@ func TestFromFolder(t *testing.T) {
 
 func TestOver(t *testing.T) {
 	t.Parallel()
-	base := build([]template{claim("a", "base-a"), claim("b", "base-b")})
-	own := build([]template{claim("b", "own-b"), claim("c", "own-c")})
+	base := build([]translate.Template{claim("a", "base-a"), claim("b", "base-b")})
+	own := build([]translate.Template{claim("b", "own-b"), claim("c", "own-c")})
 	want := []string{"a ClusterWorkflowTemplate/base-a", "b ClusterWorkflowTemplate/own-b", "c ClusterWorkflowTemplate/own-c"}
 	if diff := cmp.Diff(want, names(own.Over(base))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func claim(action, name string) template {
+func claim(action, name string) translate.Template {
 	templates, err := decode([]byte(manifest(clusterKind, name, action)))
 	if err != nil {
 		panic(err)

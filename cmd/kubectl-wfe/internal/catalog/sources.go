@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -17,6 +19,7 @@ import (
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/config/actions"
+	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
 // BuiltIn is the catalog of config/actions, as it was when the program was built.
@@ -35,7 +38,7 @@ func FromFolder(folder string) (*Catalog, error) {
 }
 
 func fromFiles(files fs.FS) (*Catalog, error) {
-	var found []template
+	var found []translate.Template
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !isManifest(name) {
 			return err
@@ -65,36 +68,63 @@ func isManifest(name string) bool {
 	return false
 }
 
-func decode(content []byte) ([]template, error) {
-	var found []template
+// theNamespace is where the namespaced templates of files are taken to be, wherever they say they are: a folder is the
+// catalog of one namespace.
+const theNamespace = "default"
+
+// decode reads the templates with the label of an action.
+func decode(content []byte) ([]translate.Template, error) {
+	var found []translate.Template
 	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096)
 	for {
-		var t template
-		err := decoder.Decode(&t)
+		var object json.RawMessage
+		err := decoder.Decode(&object)
 		if errors.Is(err, io.EOF) {
 			return found, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		if t.Kind == clusterKind || t.Kind == namespacedKind {
+		t, err := decodeTemplate(object)
+		if err != nil {
+			return nil, err
+		}
+		if t != nil && t.GetLabels()[wfev1.LabelAction] != "" {
 			found = append(found, t)
 		}
 	}
 }
 
+// decodeTemplate is the template that an object is, or nil.
+func decodeTemplate(object []byte) (translate.Template, error) {
+	var meta metav1.TypeMeta
+	if err := json.Unmarshal(object, &meta); err != nil {
+		return nil, err
+	}
+	switch meta.Kind {
+	case "ClusterWorkflowTemplate":
+		t := &wfv1.ClusterWorkflowTemplate{}
+		return t, json.Unmarshal(object, t)
+	case "WorkflowTemplate":
+		t := &wfv1.WorkflowTemplate{}
+		err := json.Unmarshal(object, t)
+		t.Namespace = theNamespace
+		return t, err
+	}
+	return nil, nil
+}
+
 // FromCluster is the cluster's catalog, as the controller sees it: with the templates of the namespace where the
 // controller runs with --namespaced-actions.
 func FromCluster(ctx context.Context, reader client.Reader, namespace string, namespaced bool) (*Catalog, error) {
-	var found []template
+	var found []translate.Template
 	labelled := client.HasLabels{wfev1.LabelAction}
 	list := &wfv1.ClusterWorkflowTemplateList{}
 	if err := reader.List(ctx, list, labelled); err != nil {
 		return nil, fmt.Errorf("list the actions of the cluster: %w", err)
 	}
 	for i := range list.Items {
-		t := &list.Items[i]
-		found = append(found, newTemplate(clusterKind, t.ObjectMeta, t.Spec))
+		found = append(found, &list.Items[i])
 	}
 	if namespaced {
 		list := &wfv1.WorkflowTemplateList{}
@@ -102,8 +132,7 @@ func FromCluster(ctx context.Context, reader client.Reader, namespace string, na
 			return nil, fmt.Errorf("list the actions of the namespace: %w", err)
 		}
 		for i := range list.Items {
-			t := &list.Items[i]
-			found = append(found, newTemplate(namespacedKind, t.ObjectMeta, t.Spec))
+			found = append(found, &list.Items[i])
 		}
 	}
 	return build(found), nil

@@ -95,11 +95,11 @@ func (s *session) catalogOrBuiltIn(cmd *cobra.Command, namespaced bool) (known *
 	return known, false, err
 }
 
-func (s *session) printActions(o *output, entries []catalog.Entry) error {
+func (s *session) printActions(o *output, entries []*translate.Action) error {
 	if o.isObject() {
 		all := make([]action, len(entries))
 		for i := range entries {
-			all[i] = describeAction(&entries[i])
+			all[i] = describeAction(entries[i])
 		}
 		return s.printValue(o, all)
 	}
@@ -109,7 +109,7 @@ func (s *session) printActions(o *output, entries []catalog.Entry) error {
 	}
 	rows := make([][]any, 0, len(entries))
 	for i := range entries {
-		entry := &entries[i]
+		entry := entries[i]
 		var required, optional, outputs []string
 		for j := range entry.Parameters {
 			p := &entry.Parameters[j]
@@ -159,7 +159,7 @@ type parameter struct {
 	Base64      bool     `json:"base64,omitempty"`
 }
 
-func describeAction(entry *catalog.Entry) action {
+func describeAction(entry *translate.Action) action {
 	a := action{Name: entry.Name, Summary: entry.Summary, Source: entry.Source, Parameters: []parameter{}, Outputs: []parameter{}}
 	for i := range entry.Parameters {
 		p := &entry.Parameters[i]
@@ -174,7 +174,7 @@ func describeAction(entry *catalog.Entry) action {
 	return a
 }
 
-func (s *session) printAction(entry *catalog.Entry) error {
+func (s *session) printAction(entry *translate.Action) error {
 	a := describeAction(entry)
 	w := tabwriter.NewWriter(s.Streams.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "Name:\t%s\nDoes:\t%s\nSource:\t%s\n", a.Name, oneLine(a.Summary), a.Source)

@@ -70,7 +70,7 @@ func TestAPIServer(t *testing.T) {
 	for name, test := range map[string]func(*world){
 		"UnknownNames": testUnknownNames, "Look": testLook, "Completion": testCompletion, "Logs": testLogs, "Actions": testActions,
 		"Decide": testDecide, "DecideTogether": testDecideTogether, "Steer": testSteer, "Retry": testRetry, "RetryByAnEditor": testRetryByAnEditor,
-		"Watch": testWatch, "WatchDeletion": testWatchDeletion, "Diff": testDiff, "DiffWithoutEnd": testDiffWithoutEnd,
+		"Watch": testWatch, "WatchDeletion": testWatchDeletion, "Diff": testDiff, "DiffWithoutEnd": testDiffWithoutEnd, "Dashboard": testDashboard, "DashboardRefuses": testDashboardRefuses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

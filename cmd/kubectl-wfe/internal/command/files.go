@@ -56,33 +56,44 @@ func (f *files) catalog() (*catalog.Catalog, error) {
 	return own.Over(builtIn), nil
 }
 
-// check reads the executions of all files and checks them against a catalog. An error is about the files themselves.
-func (f *files) check(known translate.Catalog) ([]lint.Valid, []lint.Problem, error) {
+// checked is what was found in files.
+type checked struct {
+	known    translate.Catalog
+	valid    []lint.Valid
+	problems []lint.Problem
+}
+
+// check reads the executions of all files and checks them against the catalog that load loads. An error is about the
+// files themselves.
+func (f *files) check(load func() (*catalog.Catalog, error)) (*checked, error) {
 	if len(f.names) == 0 {
-		return nil, nil, errors.New("name a file: -f FILE, or -f - for the standard input")
+		return nil, errors.New("name a file: -f FILE, or -f - for the standard input")
 	}
-	checker, err := lint.NewChecker(known)
+	loaded, err := load()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	found := &checked{known: loaded.Actions()}
+	checker, err := lint.NewChecker(found.known)
+	if err != nil {
+		return nil, err
 	}
 	names, err := expand(f.names)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var valid []lint.Valid
-	var problems []lint.Problem
 	for _, name := range names {
 		content, err := f.read(name)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		good, bad := checker.Check(name, content)
-		valid, problems = append(valid, good...), append(problems, bad...)
+		found.valid, found.problems = append(found.valid, good...), append(found.problems, bad...)
 	}
-	if len(valid)+len(problems) == 0 {
-		return nil, nil, fmt.Errorf("there is no WorkflowExecution in %v", f.names)
+	if len(found.valid)+len(found.problems) == 0 {
+		return nil, fmt.Errorf("there is no WorkflowExecution in %v", f.names)
 	}
-	return valid, problems, nil
+	return found, nil
 }
 
 func (f *files) read(name string) ([]byte, error) {

@@ -53,20 +53,16 @@ func (s *session) fromFilesOrCluster(cmd *cobra.Command, f *files, args []string
 		}
 		return []*wfev1.WorkflowExecution{wfe}, nil
 	}
-	known, err := load()
+	found, err := f.check(load)
 	if err != nil {
 		return nil, err
 	}
-	valid, problems, err := f.check(known.Actions())
-	if err != nil {
+	if err := f.report(s.Streams.ErrOut, found.problems); err != nil {
 		return nil, err
 	}
-	if err := f.report(s.Streams.ErrOut, problems); err != nil {
-		return nil, err
-	}
-	executions := make([]*wfev1.WorkflowExecution, len(valid))
-	for i := range valid {
-		executions[i] = valid[i].WFE
+	executions := make([]*wfev1.WorkflowExecution, len(found.valid))
+	for i := range found.valid {
+		executions[i] = found.valid[i].WFE
 	}
 	return executions, nil
 }

@@ -98,7 +98,7 @@ func (s *session) printList(o *output, items []wfev1.WorkflowExecution, everywhe
 			reason, message = string(failure.Reason), oneLine(failure.Message)
 		}
 		row := []any{
-			wfe.Name, string(tree.PhaseOf(wfe)), wfe.Status.Progress, strings.Join(underWay(wfe), ","),
+			wfe.Name, string(tree.PhaseOf(wfe)), wfe.Status.Progress, strings.Join(tree.UnderWay(wfe), ","),
 			tree.Took(wfe.Status.StartTime, wfe.Status.CompletionTime, s.Now()), reason,
 			duration.HumanDuration(s.Now().Sub(wfe.CreationTimestamp.Time)),
 			wfe.Spec.Target.Kind + "/" + wfe.Spec.Target.Name, message,
@@ -109,19 +109,6 @@ func (s *session) printList(o *output, items []wfev1.WorkflowExecution, everywhe
 		rows = append(rows, row)
 	}
 	return o.printTable(s.Streams.Out, columns, rows)
-}
-
-// underWay is the steps, or undos, that run or wait for somebody.
-func underWay(wfe *wfev1.WorkflowExecution) []string {
-	var names []string
-	for _, steps := range [][]wfev1.StepStatus{wfe.Status.Steps, wfe.Status.RollbackSteps} {
-		for i := range steps {
-			if p := steps[i].Phase; p == wfev1.StepRunning || p == wfev1.StepAwaitingApproval {
-				names = append(names, steps[i].Name)
-			}
-		}
-	}
-	return names
 }
 
 func (s *session) newTree() *cobra.Command {

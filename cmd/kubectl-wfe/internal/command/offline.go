@@ -27,21 +27,17 @@ It needs no cluster: the schema and the built-in actions are part of this progra
 	f.addCatalog(cmd)
 	o := newOutput(cmd, "", formatJSON, formatYAML)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		known, err := f.catalog()
-		if err != nil {
-			return err
-		}
-		valid, problems, err := f.check(known.Actions())
+		found, err := f.check(f.catalog)
 		if err != nil {
 			return err
 		}
 		if o.isObject() {
-			return s.printProblems(o, problems)
+			return s.printProblems(o, found.problems)
 		}
-		for _, v := range valid {
+		for _, v := range found.valid {
 			s.say("%s: no problems, %d steps, %d dependencies", v.WFE.Name, len(v.WFE.Spec.Steps), v.Plan.Graph().Edges())
 		}
-		return f.report(s.Streams.Out, problems)
+		return f.report(s.Streams.Out, found.problems)
 	}
 	return cmd
 }
@@ -93,22 +89,18 @@ status in the file says was done; such a file comes from kubectl get wfe NAME -o
 	cmd.Flags().StringVar(&options.InstanceID, "argo-instance-id", "", "Instance ID of the Argo controller, as the controller's flag says.")
 	cmd.Flags().BoolVar(&rollback, "rollback", false, "Print the Workflow that undoes what the status in the file says was done.")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		known, err := f.catalog()
+		found, err := f.check(f.catalog)
 		if err != nil {
 			return err
 		}
-		valid, problems, err := f.check(known.Actions())
-		if err != nil {
+		if err := f.report(s.Streams.ErrOut, found.problems); err != nil {
 			return err
 		}
-		if err := f.report(s.Streams.ErrOut, problems); err != nil {
-			return err
-		}
-		for _, v := range valid {
+		for _, v := range found.valid {
 			if v.WFE.Namespace == "" {
 				v.WFE.Namespace = *s.config.Namespace
 			}
-			wf, err := workflowOf(v, known.Actions(), options, rollback)
+			wf, err := workflowOf(v, found.known, options, rollback)
 			if err != nil {
 				return err
 			}

@@ -105,7 +105,7 @@ func newRoot(env Environment) *cobra.Command {
 	)
 	root.AddCommand(
 		s.newLint(), s.newTranslate(),
-		s.newGet(), s.newTree(), s.newWatch(), s.newDescribe(), s.newLogs(), s.newGraph(), s.newActions(), s.newDiff(),
+		s.newGet(), s.newTree(), s.newWatch(), s.newDescribe(), s.newLogs(), s.newGraph(), s.newActions(), s.newDiff(), s.newDashboard(),
 		s.newApprove(), s.newReject(), s.newCancel(), s.newSuspend(), s.newResume(), s.newRetry(),
 	)
 	return root

@@ -29,7 +29,7 @@ func Write(wfe *wfev1.WorkflowExecution, format string) (string, error) {
 	case "mermaid":
 		return mermaid(nodes), nil
 	case "svg":
-		return svg(wfe.Name, nodes), nil
+		return svg(wfe.Name, nodes, nil), nil
 	}
 	return "", fmt.Errorf("%q is not a format of a graph: use dot, mermaid or svg", format)
 }

@@ -70,10 +70,11 @@ func TestHostileNames(t *testing.T) {
 	wfe := sample()
 	wfe.Name = `"><script>&`
 	wfe.Spec.Steps = []wfev1.Step{{Name: `a"]; evil --> b`, Action: `</text>&"`}}
-	picture, err := Write(wfe, "svg")
+	picture, err := Picture(wfe, func(step string) string { return "#step-" + step })
 	if err != nil {
 		t.Fatal(err)
 	}
+	links := 0
 	decoder := xml.NewDecoder(strings.NewReader(picture))
 	for {
 		token, err := decoder.Token()
@@ -85,7 +86,12 @@ func TestHostileNames(t *testing.T) {
 		}
 		if start, isStart := token.(xml.StartElement); isStart && start.Name.Local == "script" {
 			t.Error("a name became an element")
+		} else if isStart && start.Name.Local == "a" {
+			links++
 		}
+	}
+	if links != 1 {
+		t.Errorf("%d links of one step", links)
 	}
 	flowchart, err := Write(wfe, "mermaid")
 	if err != nil {

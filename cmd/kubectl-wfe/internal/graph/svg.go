@@ -5,6 +5,8 @@ import (
 	"html"
 	"strings"
 	"unicode/utf8"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
 // The measures of the picture, in pixels.
@@ -21,18 +23,34 @@ const (
 // box is where a slot is drawn.
 type box struct{ x, y, width, height float64 }
 
-func svg(name string, nodes []node) string {
+// Picture is the graph of an execution as an SVG picture to be put into a page: each step is a link to where link says,
+// and what is drawn has a class, so that the page may colour it.
+func Picture(wfe *wfev1.WorkflowExecution, link func(step string) string) (string, error) {
+	nodes, err := read(wfe)
+	if err != nil {
+		return "", err
+	}
+	return svg(wfe.Name, nodes, link), nil
+}
+
+func svg(name string, nodes []node, link func(step string) string) string {
 	p := arrange(nodes)
 	boxes, width, height := p.measure(nodes)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="13" role="img">`+"\n", width, height, width, height)
 	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(name))
-	b.WriteString(`<defs><marker id="end" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#777"/></marker></defs>` + "\n")
+	b.WriteString(`<defs><marker id="end" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="tip" d="M0 0L8 4L0 8z" fill="#777"/></marker></defs>` + "\n")
 	for _, path := range p.edges {
-		fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="#777" marker-end="url(#end)"/>`+"\n", curve(path, boxes))
+		fmt.Fprintf(&b, `<path class="edge" d="%s" fill="none" stroke="#777" marker-end="url(#end)"/>`+"\n", curve(path, boxes))
 	}
 	for i := range nodes {
+		if link == nil {
+			drawBox(&b, &nodes[i], boxes[i])
+			continue
+		}
+		fmt.Fprintf(&b, `<a href="%s">`, html.EscapeString(link(nodes[i].name)))
 		drawBox(&b, &nodes[i], boxes[i])
+		b.WriteString("</a>\n")
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
@@ -108,13 +126,13 @@ func drawBox(b *strings.Builder, n *node, at box) {
 	if !n.critical {
 		dash = ` stroke-dasharray="4 3"`
 	}
-	phase := string(n.phase)
+	phase, class := string(n.phase), "step "+string(n.phase)
 	if phase == "" {
-		phase = "not run"
+		phase, class = "not run", "step"
 	}
-	fmt.Fprintf(b, `<g><title>%s: %s</title><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="%.0f" fill="%s" stroke="#555"%s/>`,
-		html.EscapeString(n.name), phase, at.x, at.y, at.width, at.height, corner, n.fill(), dash)
+	fmt.Fprintf(b, `<g class="%s"><title>%s: %s</title><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="%.0f" fill="%s" stroke="#555"%s/>`,
+		class, html.EscapeString(n.name), phase, at.x, at.y, at.width, at.height, corner, n.fill(), dash)
 	middle := at.x + at.width/2
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle" font-weight="bold">%s</text>`, middle, at.y+18, html.EscapeString(n.name))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle" font-weight="bold" fill="#111">%s</text>`, middle, at.y+18, html.EscapeString(n.name))
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle" font-size="11" fill="#555">%s</text></g>`+"\n", middle, at.y+34, html.EscapeString(n.label))
 }

@@ -29,7 +29,7 @@ func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
 		if PhaseOf(after).IsTerminal() {
 			took = Took(after.Status.StartTime, after.Status.CompletionTime, o.Now)
 		}
-		tell(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress, took}, reasons(after)...)...)
+		tell(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress, took}, Reasons(after)...)...)
 	}
 	if isFirst && !PhaseOf(after).IsTerminal() {
 		phase()

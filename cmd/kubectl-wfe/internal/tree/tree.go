@@ -42,7 +42,7 @@ type Line struct {
 // Draw draws an execution: its phase, its steps, each below the one that it waits for last, and its rollback.
 func Draw(wfe *wfev1.WorkflowExecution, o Options) []Line {
 	lines := []Line{{Text: heading(wfe, o)}}
-	for _, why := range reasons(wfe) {
+	for _, why := range Reasons(wfe) {
 		lines = append(lines, Line{Text: cut("  "+why, o.Width)})
 	}
 	lines = append(lines, drawRows(layout(wfe, o), o)...)
@@ -87,8 +87,8 @@ func PhaseOf(wfe *wfev1.WorkflowExecution) wfev1.Phase {
 	return wfe.Status.Phase
 }
 
-// reasons tell why an execution failed, or what it waits for.
-func reasons(wfe *wfev1.WorkflowExecution) []string {
+// Reasons tell why an execution failed, or what it waits for.
+func Reasons(wfe *wfev1.WorkflowExecution) []string {
 	var all []string
 	if failure := wfe.Status.Failure; failure != nil {
 		short := *failure
@@ -115,6 +115,19 @@ func saysItself(wfe *wfev1.WorkflowExecution, failure *wfev1.Failure) bool {
 	return slices.ContainsFunc(wfe.Status.Steps, func(step wfev1.StepStatus) bool {
 		return step.Name == failure.Step && step.Message == failure.Message
 	})
+}
+
+// UnderWay is the steps, or undos, that run or wait for somebody.
+func UnderWay(wfe *wfev1.WorkflowExecution) []string {
+	var names []string
+	for _, steps := range [][]wfev1.StepStatus{wfe.Status.Steps, wfe.Status.RollbackSteps} {
+		for i := range steps {
+			if p := steps[i].Phase; p == wfev1.StepRunning || p == wfev1.StepAwaitingApproval {
+				names = append(names, steps[i].Name)
+			}
+		}
+	}
+	return names
 }
 
 // Because says in one line why an execution failed.
@@ -166,6 +179,14 @@ func newRow(step *wfev1.StepStatus, spec *wfev1.Step, o Options) row {
 	}
 	return r
 }
+
+// Notes are what a step's line says beyond its phase and time; spec is nil for a step of a rollback.
+func Notes(step *wfev1.StepStatus, spec *wfev1.Step, o Options) []string {
+	return newRow(step, spec, o).notes
+}
+
+// Mark is what a step's phase looks like.
+func Mark(phase wfev1.StepPhase) string { return marks[phase] }
 
 func (r *row) name() string { return r.branch + marks[phaseOf(r.step)] + " " + r.step.Name }
 
