@@ -56,7 +56,7 @@ test-all: test test-e2e-whole test-faults ## Run everything there is, for an hou
 test-unit: $(BIN)/helm ## Run the unit tests with the race detector.
 	assets=$$($(cluster) envtest-assets) && kubectl=$(KUBECTL) && \
 		KUBEBUILDER_ASSETS=$$assets KUBECTL=$$kubectl HELM=$(BIN)/helm CGO_ENABLED=1 \
-		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$ -e /test/documents/walk$$)
+		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$ -e /test/documents/walk$$ -e /test/perf$$)
 	go test -C test/cluster ./...
 	go test -C test/observability .
 
