@@ -3,6 +3,7 @@ package observability
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -106,26 +107,36 @@ func TestQueries(t *testing.T) {
 	for _, name := range frameworkSeries {
 		known[name] = true
 	}
-	for _, panel := range dashboard(t).Panels {
+	dashboard := dashboard(t)
+	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
-			query, err := manifests.Interpolate(target.Expr, anything)
-			if err != nil {
-				t.Errorf("%q: %v", panel.Title, err)
-				continue
-			}
-			names, err := manifests.MetricsOf(query)
-			if err != nil {
-				t.Errorf("%q: %v", panel.Title, err)
-				continue
-			}
-			for _, name := range names {
-				if !known[name] {
-					t.Errorf("%q uses %s, which does not exist", panel.Title, name)
-				}
-			}
-			checkQuantiles(t, panel.Title, query)
+			checkQuantiles(t, panel.Title, checkMetrics(t, panel.Title, target.Expr, known))
 		}
 	}
+	for _, variable := range dashboard.Templating.List {
+		if selector, isOfValues := strings.CutPrefix(variable.Definition, "label_values("); isOfValues {
+			checkMetrics(t, variable.Name, selector[:strings.LastIndex(selector, ",")], known)
+		}
+	}
+}
+
+// checkMetrics wants an expression to select what exists, and returns it with values for its variables.
+func checkMetrics(t *testing.T, where, expression string, known map[string]bool) string {
+	t.Helper()
+	query, err := manifests.Interpolate(expression, anything)
+	if err != nil {
+		t.Fatalf("%q: %v", where, err)
+	}
+	names, err := manifests.MetricsOf(query)
+	if err != nil {
+		t.Fatalf("%q: %v", where, err)
+	}
+	for _, name := range names {
+		if !known[name] {
+			t.Errorf("%q uses %s, which does not exist", where, name)
+		}
+	}
+	return query
 }
 
 // checkQuantiles wants the buckets under a quantile to be summed by le, so that replicas are one histogram.
