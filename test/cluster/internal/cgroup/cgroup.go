@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -43,12 +44,20 @@ func Make(name string) error {
 	return nil
 }
 
-// Remove removes a cgroup and those in it, innermost first. They must not hold processes any more.
+// A process that was killed is in its cgroup until the kernel is done with it, which takes a while on a busy machine.
+const (
+	patience = 30 * time.Second
+	pause    = 50 * time.Millisecond
+)
+
+// Remove removes a cgroup and those in it, innermost first. Their processes must have been killed; it waits until they are
+// gone, for half a minute at most.
 func Remove(name string) error {
 	hierarchies, err := Hierarchies()
 	if err != nil {
 		return err
 	}
+	deadline := time.Now().Add(patience)
 	for _, hierarchy := range hierarchies {
 		top := filepath.Join(hierarchy, name)
 		var folders []string
@@ -65,10 +74,23 @@ func Remove(name string) error {
 			return fmt.Errorf("list cgroups below %s: %w", top, err)
 		}
 		for _, folder := range slices.Backward(folders) {
-			if err := unix.Rmdir(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := removeOne(folder, deadline); err != nil {
 				return fmt.Errorf("remove cgroup %s: %w", folder, err)
 			}
 		}
 	}
 	return nil
+}
+
+func removeOne(folder string, deadline time.Time) error {
+	for {
+		err := unix.Rmdir(folder)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+		<-time.After(pause) // version 1 tells nobody when a cgroup is empty
+	}
 }
