@@ -229,8 +229,7 @@ undeploy: ## Remove all of it and all that it made, executions first; also when 
 dist: installation $(BIN)/helm ## Write the installers and the chart, with VERSION, IMG and ACTION_IMG in them, into dist/.
 	rm -rf dist $(BIN)/chart && mkdir dist && cp -r config/chart $(BIN)/chart
 	$(KUBECTL) kustomize $(BIN)/installation > dist/install.yaml
-	$(KUBECTL) kustomize config/prometheus > dist/prometheus.yaml
-	$(KUBECTL) kustomize config/grafana > dist/grafana.yaml
+	for part in prometheus grafana policy network-policy; do $(KUBECTL) kustomize config/$$part > dist/$$part.yaml || exit 1; done
 	sed -i -e 's|^image: .*|image: $(IMG)|' -e 's|^  image: .*|  image: $(ACTION_IMG)|' $(BIN)/chart/values.yaml
 	$(BIN)/helm package $(BIN)/chart --version $(VERSION:v%=%) --app-version $(VERSION) --destination dist
 	cp config/default/uninstall.sh dist/

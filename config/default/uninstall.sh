@@ -51,9 +51,12 @@ $kubectl delete --ignore-not-found --all-namespaces -l "$ours/snapshot-of" confi
 [[ ${1:-} != --executions ]] || exit 0
 
 $kubectl delete --ignore-not-found -l "$part" namespaces
-if has clusterworkflowtemplates.argoproj.io; then
-  $kubectl delete --ignore-not-found -l "$part" clusterworkflowtemplates.argoproj.io
-fi
-$kubectl delete --ignore-not-found -l "$part" clusterrolebindings,clusterroles
-$kubectl delete --ignore-not-found --all-namespaces -l "$part" configmaps
+namespaced=deployments,services,poddisruptionbudgets,networkpolicies,configmaps,secrets,serviceaccounts,rolebindings,roles
+for kind in workflowtemplates.argoproj.io servicemonitors.monitoring.coreos.com prometheusrules.monitoring.coreos.com; do
+  ! has $kind || namespaced+=,$kind
+done
+$kubectl delete --ignore-not-found --all-namespaces -l "$part" "$namespaced"
+cluster=clusterrolebindings,clusterroles
+! has clusterworkflowtemplates.argoproj.io || cluster+=,clusterworkflowtemplates.argoproj.io
+$kubectl delete --ignore-not-found -l "$part" "$cluster"
 $kubectl delete --ignore-not-found "customresourcedefinitions/workflowexecutions.$ours"

@@ -2,12 +2,15 @@ package packaging
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
 // sets are the ways to install, each by the chart's values and by kustomize.
@@ -30,6 +33,12 @@ var sets = map[string]struct {
 			return kustomize(t, root(t), "config/default", "config/prometheus", "config/grafana")
 		},
 	},
+	"policies": {
+		values: []string{"policies.install=true", "networkPolicy.install=true"},
+		kustomize: func(t *testing.T) []*unstructured.Unstructured {
+			return kustomize(t, root(t), "config/default", "config/policy", "config/network-policy")
+		},
+	},
 	"without the catalog": {
 		values: []string{"actions.install=false"},
 		kustomize: func(t *testing.T) []*unstructured.Unstructured {
@@ -41,8 +50,12 @@ var sets = map[string]struct {
 	"without what others install": {
 		values: []string{"crd.install=false", "serviceAccount.create=false", "userRoles.install=false"},
 		kustomize: func(t *testing.T) []*unstructured.Unstructured {
+			userRoles, err := testutil.ReadManifests(filepath.Join(root(t), "config", "rbac", "user_roles.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
 			return slices.DeleteFunc(kustomize(t, root(t), "config/default"), func(o *unstructured.Unstructured) bool {
-				isUserRole := o.GetName() == "workflowexecution-viewer" || o.GetName() == "workflowexecution-editor"
+				isUserRole := slices.ContainsFunc(userRoles, func(role *unstructured.Unstructured) bool { return key(role) == key(o) })
 				return o.GetKind() == "CustomResourceDefinition" || o.GetKind() == "ServiceAccount" || isUserRole
 			})
 		},
@@ -134,7 +147,7 @@ func TestValues(t *testing.T) {
 // TestOtherNamespace installs everything elsewhere: nothing may be left that names the namespace of config/default.
 func TestOtherNamespace(t *testing.T) {
 	t.Parallel()
-	rendered, err := template(t, "elsewhere", arguments([]string{"monitoring.install=true", "policies.install=true", "replicas=2"})...)
+	rendered, err := template(t, "elsewhere", arguments([]string{"monitoring.install=true", "policies.install=true", "networkPolicy.install=true", "replicas=2"})...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func TestDist(t *testing.T) {
 	for _, entry := range entries {
 		names = append(names, entry.Name())
 	}
-	if diff := cmp.Diff([]string{"SHA256SUMS", "grafana.yaml", "install.yaml", "prometheus.yaml", "uninstall.sh", "workflowexecution-9.8.7.tgz"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"SHA256SUMS", "grafana.yaml", "install.yaml", "network-policy.yaml", "policy.yaml", "prometheus.yaml", "uninstall.sh", "workflowexecution-9.8.7.tgz"}, names); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }

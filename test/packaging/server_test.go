@@ -50,8 +50,8 @@ func TestServerTakesThem(t *testing.T) {
 	}
 	everything := map[string][]*unstructured.Unstructured{
 		"kustomize": slices.Concat(
-			kustomize(t, root(t), "config/default", "config/prometheus", "config/samples/payment-api"), withComponents(t, "components/high-availability")),
-		"chart": render(t, systemNamespace, arguments([]string{"monitoring.install=true", "policies.install=true", "replicas=2"})...),
+			kustomize(t, root(t), "config/default", "config/prometheus", "config/policy", "config/network-policy", "config/namespaced", "config/samples/payment-api"), withComponents(t, "components/high-availability")),
+		"chart": render(t, systemNamespace, arguments([]string{"monitoring.install=true", "policies.install=true", "networkPolicy.install=true", "replicas=2"})...),
 	}
 	for name, objects := range everything {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,10 @@ const config = "../../config"
 // files are the chart's files, and the kustomizations or manifests of config that each is made of.
 var files = map[string][]string{
 	"crd.yaml":               {"crd"},
-	"rbac.yaml":              {"rbac"},
+	"rbac.yaml":              {"rbac/service_account.yaml", "rbac/role.yaml", "rbac/leader_election.yaml", "rbac/metrics.yaml"},
+	"user-roles.yaml":        {"rbac/user_roles.yaml"},
+	"policies.yaml":          {"policy"},
+	"network-policy.yaml":    {"network-policy"},
 	"manager.yaml":           {"manager/manager.yaml"},
 	"service.yaml":           {"manager/service.yaml"},
 	"high-availability.yaml": {"components/high-availability"},
