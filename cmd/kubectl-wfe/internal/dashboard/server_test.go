@@ -138,7 +138,9 @@ func TestGuard(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			request := httptest.NewRequestWithContext(t.Context(), test.method, "http://"+host+test.path, nil)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // a stream that is answered goes on
+			defer cancel()
+			request := httptest.NewRequestWithContext(ctx, test.method, "http://"+host+test.path, nil)
 			request.Host = test.host
 			if test.cookie != "" {
 				_, port, _ := strings.Cut(host, ":")
@@ -287,7 +289,7 @@ func TestLiveTimes(t *testing.T) {
 	}
 	request := httptest.NewRequest(http.MethodGet, "http://h:1/live/", nil)
 	request.AddCookie(&http.Cookie{Name: "kubectl-wfe-1", Value: token})
-	ctx, cancel := context.WithCancel(request.Context())
+	ctx, cancel := context.WithTimeout(request.Context(), 20*time.Second)
 	defer cancel()
 	answer := &counting{ResponseRecorder: httptest.NewRecorder(), enough: cancel}
 	New(settings).ServeHTTP(answer, request.WithContext(ctx))

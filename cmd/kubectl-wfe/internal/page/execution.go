@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -78,7 +77,7 @@ func Execution(w io.Writer, whole bool, wfe *wfev1.WorkflowExecution, o Options)
 		Namespace: wfe.Namespace, Name: wfe.Name,
 		Phase: phaseOf(wfe), Progress: status.Progress, Bar: progress(wfe), Took: tree.Took(status.StartTime, status.CompletionTime, o.Now),
 		Facts: o.facts(wfe), Advice: Advise(wfe, o.Flags), Timeline: o.timeline(wfe),
-		Decisions: wfe.Spec.Approvals, Conditions: status.Conditions, URL: httpOnly(status.URL),
+		Decisions: wfe.Spec.Approvals, Conditions: status.Conditions, URL: status.URL,
 	}
 	view.Title = fmt.Sprintf("%s %s · %s", view.Phase.Mark, wfe.Name, view.Phase.Word)
 	if failure := status.Failure; failure != nil {
@@ -106,14 +105,6 @@ func Execution(w io.Writer, whole bool, wfe *wfev1.WorkflowExecution, o Options)
 }
 
 func anchor(kind, step string) string { return kind + "-" + step }
-
-// httpOnly is a URL that a link may lead to, or nothing.
-func httpOnly(url string) string {
-	if strings.HasPrefix(url, "https://") || strings.HasPrefix(url, "http://") {
-		return url
-	}
-	return ""
-}
 
 func (o *Options) facts(wfe *wfev1.WorkflowExecution) []fact {
 	spec, status := &wfe.Spec, &wfe.Status

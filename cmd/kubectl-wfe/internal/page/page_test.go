@@ -307,13 +307,13 @@ func TestTimeline(t *testing.T) {
 	}
 
 	wfe.Status.Phase, wfe.Status.CompletionTime = wfev1.PhaseFailed, at(200)
-	wfe.Status.RollbackSteps = []wfev1.StepStatus{{Name: "done", Phase: wfev1.StepCompleted, StartTime: at(150), CompletionTime: at(200)}}
+	wfe.Status.RollbackSteps = []wfev1.StepStatus{{Name: "done", Phase: wfev1.StepCompleted, StartTime: at(150), CompletionTime: at(180)}}
 	got = o.timeline(wfe)
-	if undo := got.Undo[0]; undo.ID != "undo-done" || undo.X != "75.00%" || undo.Width != "25.00%" {
+	if undo := got.Undo[0]; undo.ID != "undo-done" || undo.X != "75.00%" || undo.Width != "15.00%" {
 		t.Errorf("the rollback is on the same axis, after the steps: %+v", undo)
 	}
 	if got.Rows[0].X != "5.00%" {
-		t.Errorf("the axis ends with the rollback: %+v", got.Rows[0])
+		t.Errorf("the axis ends with the execution: %+v", got.Rows[0])
 	}
 }
 
