@@ -19,6 +19,7 @@ func main() {
 	}
 	switch os.Args[1] {
 	case "ok":
+		fmt.Printf("told %q\n", os.Getenv("SAY"))
 		say("did", os.Getenv("SAY"))
 	case "fail":
 		code, err := strconv.Atoi(os.Getenv("EXIT_CODE"))
