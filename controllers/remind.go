@@ -17,8 +17,8 @@ import (
 
 // Argo 3.7 writes its own answer into its informer's store (operator.go:854), and so forgets a patch of ours that the
 // store has got in the same moment: it goes on by the older copy until the Workflow changes once more, or for the twenty
-// minutes of its resync. A cancellation would wait as long. Any write helps, so a Workflow that Argo owes something is
-// written again.
+// minutes of its resync. A cancellation would wait as long: nine of sixty did when Argo, with little CPU, was told to stop
+// right after a write of its own. Any write helps, so a Workflow that Argo owes something is written again.
 const (
 	// remindersSent counts the reminders on a Workflow.
 	remindersSent = "workflowexecution.kubernaut.io/reminders"
