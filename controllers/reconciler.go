@@ -90,6 +90,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+	if wfe.Status.Phase.IsTerminal() && wfe.Status.ObservedGeneration == wfe.Generation {
+		return r.settle(ctx, wfe) // most executions, most of the time: there is nothing to compare
+	}
 	next := wfe.DeepCopy()
 	if wfe.Status.Phase.IsTerminal() {
 		next.Status.ObservedGeneration = wfe.Generation

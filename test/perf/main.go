@@ -24,6 +24,8 @@ type settings struct {
 	only   string
 	count  int
 	folder string
+	// table says that results are printed, and nothing is measured.
+	table bool
 	// profiles says whether profiles are kept in the folder.
 	profiles bool
 }
@@ -77,11 +79,28 @@ func measureAll(ctx context.Context, args []string) error {
 	f.IntVar(&s.count, "count", 1000, "How many executions there are.")
 	f.StringVar(&s.folder, "folder", filepath.Join(root, ".bench"), "Folder of results and profiles.")
 	f.BoolVar(&s.profiles, "profiles", true, "Keep profiles in the folder.")
+	f.BoolVar(&s.table, "table", false, "Print what was measured as a table for README.md, and measure nothing.")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
+	if s.table {
+		return printTable(os.Stdout, filepath.Join(s.folder, "results.json"))
+	}
+	where := environment()
+	for _, name := range sorted(where) {
+		fmt.Fprintf(os.Stdout, "%s: %s\n", name, where[name])
+	}
+	if err := write(filepath.Join(s.folder, "environment.json"), where); err != nil {
+		return err
+	}
+	return s.measure(ctx)
+}
+
+// measure makes the measurements that are asked for, and records each as soon as it is made. The error says how many
+// targets were missed.
+func (s *settings) measure(ctx context.Context) error {
 	missed := 0
 	for _, m := range measurements {
 		if !m.isWanted(s.only) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,6 +41,27 @@ func (r Result) String() string {
 		verdict = map[bool]string{true: "ok", false: "MISSED"}[r.OK]
 	}
 	return strings.TrimRight(fmt.Sprintf("%-64s %12s %-12s %-10s %s", r.Name, format(r.Value), r.Unit, r.Target, verdict), " ")
+}
+
+// printTable writes recorded results as a table in Markdown.
+func printTable(to io.Writer, path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var results []Result
+	if err := json.Unmarshal(content, &results); err != nil {
+		return err
+	}
+	fmt.Fprintln(to, "| what | value | target |\n|---|---|---|")
+	for _, r := range results {
+		target := r.Target
+		if !r.OK {
+			target += ", **missed**"
+		}
+		fmt.Fprintf(to, "| %s | %s | %s |\n", r.Name, strings.TrimSpace(format(r.Value)+" "+r.Unit), target)
+	}
+	return nil
 }
 
 // format writes a value with three significant digits.
