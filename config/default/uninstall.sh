@@ -17,8 +17,13 @@ finalizer=$ours/observed
 definitions=$($kubectl get customresourcedefinitions -o name)
 has() { [[ $definitions == *"customresourcedefinition.apiextensions.k8s.io/$1"* ]]; }
 say() { echo "uninstall: $*" >&2; }
+# again does what the API server may refuse for a moment more: it goes on to enforce a policy for a second after its end.
+again() {
+  for _ in 1 2 3 4 5; do "$@" 2>/dev/null && return; sleep 1; done
+  "$@"
+}
 
-# Policies first: they may refuse what follows.
+# Policies first: they refuse what follows.
 $kubectl delete --ignore-not-found -l "$part" validatingadmissionpolicybindings,validatingadmissionpolicies
 
 if has "workflowexecutions.$ours"; then
@@ -27,7 +32,7 @@ fi
 
 if has workflows.argoproj.io; then
   workflows=(workflows.argoproj.io --all-namespaces -l "$ours/role")
-  $kubectl delete --ignore-not-found --wait=false "${workflows[@]}"
+  again $kubectl delete --ignore-not-found --wait=false "${workflows[@]}"
   controllers=$($kubectl get deployments -A -l "$part,app.kubernetes.io/component=controller" -o 'jsonpath={.items[*].status.availableReplicas}')
   if [[ -n $controllers && -n $($kubectl get "${workflows[@]}" -o name) ]]; then
     say "waiting for the controller to record the end of its Workflows"

@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -18,15 +19,52 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// TestServerTakesThem applies every object to a real API server that refuses what it does not know, with the
-// CustomResourceDefinitions of Argo and of the Prometheus operator.
-func TestServerTakesThem(t *testing.T) {
+// TestServer installs and uninstalls everything on a real API server, with the CustomResourceDefinitions of Argo and of the
+// Prometheus operator.
+func TestServer(t *testing.T) {
+	server, kubeconfig := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
+	if err := server.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("takes every object", func(t *testing.T) { takesEveryObject(ctx, t, server) })
+	t.Run("loses every object", func(t *testing.T) { losesEveryObject(ctx, t, server, kubeconfig) })
+}
+
+// takesEveryObject lets the server refuse what it does not know.
+func takesEveryObject(ctx context.Context, t *testing.T, server client.Client) {
+	everything := map[string][]*unstructured.Unstructured{
+		"kustomize": slices.Concat(
+			kustomize(t, root(t), "config/default", "config/prometheus", "config/policy", "config/network-policy", "config/namespaced", "config/samples/payment-api"), withComponents(t, "components/high-availability")),
+		"chart": render(t, systemNamespace, arguments([]string{"monitoring.install=true", "policies.install=true", "networkPolicy.install=true", "replicas=2"})...),
+	}
+	for name, objects := range everything {
+		t.Run(name, func(t *testing.T) {
+			for _, object := range objects {
+				options := []client.ApplyOption{client.FieldOwner("test"), client.ForceOwnership}
+				if object.GetKind() == "Namespace" {
+					// It is made for good, so that what is inside can be tried; and as no part, because nobody would empty it.
+					object.SetLabels(nil)
+				} else {
+					options = append(options, client.DryRunAll)
+				}
+				strict := client.WithFieldValidation(server, metav1.FieldValidationStrict)
+				if err := strict.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...); err != nil {
+					t.Errorf("%s: %v", key(object), err)
+				}
+			}
+		})
+	}
+}
+
+// start starts an API server, and writes a kubeconfig for it.
+func start(t *testing.T) (server client.Client, kubeconfig string) {
+	t.Helper()
 	program(t, "KUBEBUILDER_ASSETS")
 	environment := &envtest.Environment{
-		ErrorIfCRDPathMissing: true, ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Minute,
-		CRDDirectoryPaths: []string{filepath.Join(root(t), "config", "crd"), argoDefinitions(t), operatorDefinitions(t)},
+		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Minute,
+		CRDInstallOptions: envtest.CRDInstallOptions{Paths: definitions(t), MaxTime: time.Minute},
 	}
 	config, err := environment.Start()
 	t.Cleanup(func() {
@@ -41,44 +79,34 @@ func TestServerTakesThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := client.New(config, client.Options{Scheme: scheme})
+	server, err = client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}); err != nil {
+	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, environment.KubeConfig, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	everything := map[string][]*unstructured.Unstructured{
-		"kustomize": slices.Concat(
-			kustomize(t, root(t), "config/default", "config/prometheus", "config/policy", "config/network-policy", "config/namespaced", "config/samples/payment-api"), withComponents(t, "components/high-availability")),
-		"chart": render(t, systemNamespace, arguments([]string{"monitoring.install=true", "policies.install=true", "networkPolicy.install=true", "replicas=2"})...),
-	}
-	for name, objects := range everything {
-		t.Run(name, func(t *testing.T) {
-			for _, object := range objects {
-				// Namespaces are made for good, so that what is inside can be tried.
-				var dry []client.ApplyOption
-				if object.GetKind() != "Namespace" {
-					dry = append(dry, client.DryRunAll)
-				}
-				dry = append(dry, client.FieldOwner("test"), client.ForceOwnership)
-				strict := client.WithFieldValidation(server, metav1.FieldValidationStrict)
-				if err := strict.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), dry...); err != nil {
-					t.Errorf("%s: %v", key(object), err)
-				}
-			}
-		})
-	}
+	return server, kubeconfig
 }
 
-// argoDefinitions is the folder with Argo's full definitions, which know every field.
-func argoDefinitions(t *testing.T) string {
+// definitions are the files of the kinds that are installed: of Argo's, the catalog's has every field, and the others are the
+// small ones, because the server takes long for each.
+func definitions(t *testing.T) []string {
 	t.Helper()
 	minimal, err := testutil.ArgoDefinitions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(filepath.Dir(minimal), "full")
+	operator := operatorDefinitions(t)
+	return []string{
+		filepath.Join(root(t), "config", "crd", "workflowexecution.kubernaut.io_workflowexecutions.yaml"),
+		filepath.Join(filepath.Dir(minimal), "full", "argoproj.io_clusterworkflowtemplates.yaml"),
+		filepath.Join(minimal, "argoproj.io_workflows.yaml"),
+		filepath.Join(minimal, "argoproj.io_workflowtemplates.yaml"),
+		filepath.Join(operator, "monitoring.coreos.com_servicemonitors.yaml"),
+		filepath.Join(operator, "monitoring.coreos.com_prometheusrules.yaml"),
+	}
 }
 
 // operatorDefinitions is the folder with the Prometheus operator's definitions, in its module.
