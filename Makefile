@@ -85,7 +85,8 @@ test-documents: cluster-up images installation $(BIN)/helm ## Run every command 
 	KUBECTL=$(BIN)/kubectl go test -count=1 -timeout 20m ./test/documents/walk/
 
 .PHONY: test-e2e-whole
-test-e2e-whole: e2e-deploy ## Run its long specs: every action of the catalog, and 500 steps.
+test-e2e-whole: e2e-deploy ## Run its long specs: every action of the catalog, 500 steps, and the Argo server.
+	$(if $(is_ours),$(cluster) load $$($(cluster) argo-server-images))
 	$(call run_e2e,whole)
 
 .PHONY: test-observability

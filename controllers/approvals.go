@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -55,9 +56,9 @@ func (r *Reconciler) decisions(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) 
 
 // decide writes decisions onto the nodes of the Workflow that was read: the patch carries its resourceVersion, so that
 // it never meets a node that somebody else has ended meanwhile.
-func (r *Reconciler) decide(ctx context.Context, wf *wfv1.Workflow, decided []translate.Decision) error {
+func (r *Reconciler) decide(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, decided []translate.Decision) error {
 	if wf.Status.OffloadNodeStatusVersion != "" {
-		return r.decideInArgo(ctx, wf, decided)
+		return r.decideInArgo(ctx, wfe, wf, decided)
 	}
 	patch, err := translate.DecisionPatch(wf, decided, metav1.NewTime(r.now().Truncate(time.Second)))
 	if err != nil {
@@ -72,12 +73,18 @@ func (r *Reconciler) decide(ctx context.Context, wf *wfv1.Workflow, decided []tr
 }
 
 // decideInArgo lets the Argo server write decisions, for the nodes are not in the Workflow. It refuses a node that has
-// ended meanwhile.
-func (r *Reconciler) decideInArgo(ctx context.Context, wf *wfv1.Workflow, decided []translate.Decision) error {
+// ended meanwhile. What it does not allow stays undecided until somebody allows it, so that is told.
+func (r *Reconciler) decideInArgo(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, decided []translate.Decision) error {
 	for _, decision := range decided {
-		if err := r.ArgoServer.decide(ctx, wf, decision); err != nil {
+		written, err := r.ArgoServer.decide(ctx, wf, decision)
+		if isForbidden(err) {
+			r.Events.Eventf(wfe, wf, corev1.EventTypeWarning, "DecisionRefused", "Decide",
+				"A decision cannot be written; allow the controller to update Workflows (config/components/argo-server): %s", err)
+		}
+		if err != nil {
 			return fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err)
 		}
+		r.written.note(&wfv1.Workflow{ObjectMeta: *written})
 	}
 	return nil
 }

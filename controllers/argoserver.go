@@ -74,8 +74,8 @@ func (s *ArgoServer) nodes(ctx context.Context, wf *wfv1.Workflow) (wfv1.Nodes, 
 	return read.Status.Nodes, nil
 }
 
-// decide writes a decision onto the node of an approval that waits.
-func (s *ArgoServer) decide(ctx context.Context, wf *wfv1.Workflow, decision translate.Decision) error {
+// decide writes a decision onto the node of an approval that waits, and returns the Workflow's metadata after that.
+func (s *ArgoServer) decide(ctx context.Context, wf *wfv1.Workflow, decision translate.Decision) (*metav1.ObjectMeta, error) {
 	body, err := json.Marshal(map[string]string{
 		"namespace":         wf.Namespace,
 		"name":              wf.Name,
@@ -84,10 +84,42 @@ func (s *ArgoServer) decide(ctx context.Context, wf *wfv1.Workflow, decision tra
 		"message":           decision.Message,
 	})
 	if err != nil {
-		return fmt.Errorf("encode a decision: %w", err)
+		return nil, fmt.Errorf("encode a decision: %w", err)
 	}
-	_, err = s.ask(ctx, http.MethodPut, wf, "/set", body)
-	return err
+	answer, err := s.ask(ctx, http.MethodPut, wf, "/set", body)
+	if err != nil {
+		return nil, err
+	}
+	written := &metav1.PartialObjectMetadata{}
+	if err := json.Unmarshal(answer, written); err != nil {
+		return nil, fmt.Errorf("read the Argo server's answer: %w", err)
+	}
+	return &written.ObjectMeta, nil
+}
+
+// argoServerError is what the Argo server answers instead of what it was asked for.
+type argoServerError struct {
+	status  int
+	message string
+}
+
+func (e *argoServerError) Error() string {
+	return fmt.Sprintf("the Argo server answers %d %s: %s", e.status, http.StatusText(e.status), e.message)
+}
+
+// isForbidden reports whether the Argo server does not let the controller do something, as long as nobody allows it.
+func isForbidden(err error) bool {
+	var refused *argoServerError
+	return errors.As(err, &refused) && (refused.status == http.StatusForbidden || refused.status == http.StatusUnauthorized)
+}
+
+// readError takes the message out of an answer; a proxy in between answers in a language of its own.
+func readError(status int, answer []byte) error {
+	told := struct{ Message string }{}
+	if err := json.Unmarshal(answer, &told); err != nil || told.Message == "" {
+		told.Message = string(answer)
+	}
+	return &argoServerError{status: status, message: translate.Truncate(told.Message, maxArgoError)}
 }
 
 func (s *ArgoServer) ask(ctx context.Context, method string, wf *wfv1.Workflow, suffix string, body []byte) ([]byte, error) {
@@ -107,7 +139,7 @@ func (s *ArgoServer) ask(ctx context.Context, method string, wf *wfv1.Workflow, 
 		return nil, fmt.Errorf("read the Argo server's answer: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the Argo server answers %s: %s", response.Status, answer[:min(len(answer), maxArgoError)])
+		return nil, readError(response.StatusCode, answer)
 	}
 	return answer, nil
 }

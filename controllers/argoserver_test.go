@@ -2,6 +2,8 @@ package controllers_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,12 +23,16 @@ import (
 	"github.com/kubernaut-io/workflowexecution/controllers"
 )
 
-// database stands in for the Argo server and its database. It is a simulation of two of the server's calls: GET of a
-// Workflow with its nodes, and PUT …/set of a node that is suspended.
+// database stands in for the Argo server and its database. It is a simulation of two of the server's calls (v3.7.18): GET
+// of some fields of a Workflow with its nodes, and PUT …/set of a node that is suspended; test/e2e runs the real one.
 type database struct {
 	nodes atomic.Pointer[wfv1.Nodes]
 	down  atomic.Bool
-	token atomic.Value
+	// refuses lets whoever asks read, and not update.
+	refuses atomic.Bool
+	// returns puts nodes that it changed back into the Workflow, as a server does that is not told to keep all of them.
+	returns atomic.Bool
+	token   atomic.Value
 }
 
 // serve starts the server and lets a controller lead that knows it.
@@ -40,30 +47,59 @@ func (d *database) serve() {
 }
 
 func (d *database) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	d.token.Store(request.Header.Get("Authorization"))
+	refuse := func(status, code int, message string) { // code is gRPC's
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message})
+	}
+	token := request.Header.Get("Authorization")
+	d.token.Store(token)
 	key, isSet := strings.CutSuffix(strings.TrimPrefix(request.URL.Path, "/api/v1/workflows/"), "/set")
 	namespace, name, _ := strings.Cut(key, "/")
 	wf := &wfv1.Workflow{}
 	err := admin.Get(request.Context(), types.NamespacedName{Namespace: namespace, Name: name}, wf)
-	if d.down.Load() || err != nil {
-		http.Error(w, `{"message":"the database is down"}`, http.StatusInternalServerError)
-		return
-	}
-	nodes := d.nodes.Load().DeepCopy()
-	if isSet {
-		asked := struct{ NodeFieldSelector, Phase, Message string }{}
-		err = json.NewDecoder(request.Body).Decode(&asked)
-		node, found := nodes[strings.TrimPrefix(asked.NodeFieldSelector, "id=")]
-		if err != nil || !found || node.Phase != wfv1.NodeRunning || request.Method != http.MethodPut {
-			http.Error(w, "no suspend nodes matching nodeFieldSelector", http.StatusInternalServerError)
+	switch {
+	case d.down.Load():
+		refuse(http.StatusInternalServerError, 13, "dial tcp: connect: connection refused")
+	case !strings.HasPrefix(token, "Bearer "):
+		refuse(http.StatusUnauthorized, 16, "token not valid")
+	case err != nil:
+		refuse(http.StatusNotFound, 5, err.Error())
+	case isSet && request.Method == http.MethodPut && d.refuses.Load():
+		refuse(http.StatusForbidden, 7, fmt.Sprintf("workflows.argoproj.io %q is forbidden", name))
+	case isSet && request.Method == http.MethodPut:
+		if err := d.set(request, wf); err != nil {
+			refuse(http.StatusInternalServerError, 13, err.Error())
 			return
 		}
-		node.Phase, node.Message = wfv1.NodePhase(asked.Phase), asked.Message
-		nodes[node.ID] = node
-		d.nodes.Store(&nodes)
+		_ = json.NewEncoder(w).Encode(wf) // as the API server has it; a client that is gone shows in the spec
+	case request.Method == http.MethodGet && request.URL.Query().Get("fields") == "metadata.uid,status.nodes":
+		answer := &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{UID: wf.UID}, Status: wfv1.WorkflowStatus{Nodes: *d.nodes.Load()}}
+		_ = json.NewEncoder(w).Encode(answer)
+	default:
+		refuse(http.StatusNotImplemented, 12, "not simulated")
 	}
-	wf.Status.Nodes = nodes
-	_ = json.NewEncoder(w).Encode(wf) // a client that is gone shows in the spec
+}
+
+// set changes the suspended node that the request selects, in the database, and the Workflow in the API server.
+func (d *database) set(request *http.Request, wf *wfv1.Workflow) error {
+	asked := struct{ NodeFieldSelector, Phase, Message string }{}
+	if err := json.NewDecoder(request.Body).Decode(&asked); err != nil {
+		return err
+	}
+	nodes := d.nodes.Load().DeepCopy()
+	node, found := nodes[strings.TrimPrefix(asked.NodeFieldSelector, "id=")]
+	if !found || !node.IsActiveSuspendNode() {
+		return errors.New("currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector: " + asked.NodeFieldSelector)
+	}
+	node.Phase, node.Message, node.FinishedAt = wfv1.NodePhase(asked.Phase), asked.Message, second()
+	nodes[node.ID] = node
+	d.nodes.Store(&nodes)
+	wf.Labels["workflows.argoproj.io/action"] = "Set"
+	wf.Status.OffloadNodeStatusVersion += "-set"
+	if d.returns.Load() {
+		wf.Status.Nodes, wf.Status.OffloadNodeStatusVersion = nodes, ""
+	}
+	return admin.Update(request.Context(), wf)
 }
 
 // offload moves the nodes to the database after some events, as Argo does with what is too large.
@@ -112,6 +148,37 @@ var _ = Describe("A Workflow whose nodes are in a database", func() {
 		undoing.write(succeed("first"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(conditionsOf(wfe)).To(HaveKeyWithValue("RolledBack", "True RolledBack"))
+	})
+
+	It("may come back from the database with a decision", func() {
+		db := &database{}
+		db.returns.Store(true)
+		db.serve()
+		wfe := start(execution("returned", approval("ask", 0), step("next", "ask")))
+		db.offload(wfe, "1", ask("ask"))
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
+		decide(wfe, true)
+		Eventually(stepsOf(wfe)).Should(Equal("ask=Completed next=Pending"))
+		Expect(workflowOf(wfe).Status.OffloadNodeStatusVersion).To(BeEmpty())
+		db.offload(wfe, "2", run("next"))
+		moment.pass(time.Second)
+		db.offload(wfe, "3", succeed("next"), finish(wfv1.WorkflowSucceeded))
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
+	})
+
+	It("has its approval decided as soon as the controller is allowed to, and tells that it is not", func() {
+		db := &database{}
+		db.refuses.Store(true)
+		db.serve()
+		wfe := start(execution("refused", approval("ask", 0)))
+		db.offload(wfe, "1", ask("ask"))
+		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
+		decide(wfe, false)
+		Eventually(eventsOf(wfe)).Should(ContainElement(And(HavePrefix("Warning DecisionRefused: "), ContainSubstring("config/components/argo-server"))))
+		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseAwaitingApproval))
+
+		db.refuses.Store(false)
+		Eventually(stepsOf(wfe)).Should(Equal("ask=Failed"))
 	})
 
 	It("ends as the Workflow does when the Argo server stays away, and not before it had time to come back", func() {

@@ -43,7 +43,7 @@ func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, ru
 	case !wfe.Spec.Suspended && wfe.Status.Failure == nil && isSuspended(wf) && wf.Annotations[suspendedByUs] != "":
 		return func(ctx context.Context) error { return r.resume(ctx, wf) }
 	case len(decided) > 0 && !isSuspended(wf):
-		return func(ctx context.Context) error { return r.decide(ctx, wf, decided) }
+		return func(ctx context.Context) error { return r.decide(ctx, wfe, wf, decided) }
 	case len(overdue) > 0:
 		return func(ctx context.Context) error { return r.deletePods(ctx, wfe.Namespace, overdue) }
 	}

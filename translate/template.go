@@ -72,13 +72,17 @@ func (s *templateSet) withDAG(tasks []wfv1.DAGTask) []wfv1.Template {
 }
 
 // approval is the name of the template that waits; it has no duration, for a suspend node with one ends as Succeeded
-// when the duration is over (operator.go:3721), which would approve.
+// when the duration is over (operator.go:3721), which would approve. Argo's user interface shows the inputs of a node that
+// is to be resumed and writes them into outputs of the same names first; where there are none, it does not resume.
 func (s *templateSet) approval() string {
 	if !s.hasApproval {
 		s.hasApproval = true
 		s.templates = append(s.templates, wfv1.Template{
-			Name:    approvalTemplate,
-			Inputs:  wfv1.Inputs{Parameters: []wfv1.Parameter{{Name: "message", Default: wfv1.AnyStringPtr("")}}},
+			Name:   approvalTemplate,
+			Inputs: wfv1.Inputs{Parameters: []wfv1.Parameter{{Name: "message", Default: wfv1.AnyStringPtr("")}}},
+			Outputs: wfv1.Outputs{Parameters: []wfv1.Parameter{{
+				Name: "message", ValueFrom: &wfv1.ValueFrom{Supplied: &wfv1.SuppliedValueFrom{}, Default: wfv1.AnyStringPtr("")},
+			}}},
 			Suspend: &wfv1.SuspendTemplate{},
 		})
 	}

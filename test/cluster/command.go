@@ -53,6 +53,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newUpCommand(shared), newDownCommand(shared), newStatusCommand(shared), newLoadCommand(shared),
 		newBinariesCommand(shared), newEnvtestCommand(shared), newKubectlCommand(shared), newProgramCommand(shared), newImageCommand(shared),
+		newServerImagesCommand(shared),
 		newNodeImageCommand(shared), newEngineUpCommand(shared), newEngineDownCommand(shared), newRuntimeCommand(),
 	)
 	return root
@@ -128,10 +129,15 @@ func (s *settings) binaryCache() *binaries.Cache {
 }
 
 func (s *settings) argoPrograms() []binaries.Program {
+	return binaries.Argo(s.argoLine())
+}
+
+// argoLine is the module line of the version that was chosen, which is one of those.
+func (s *settings) argoLine() string {
 	for _, known := range argoLines {
 		if known.version == s.argoVersion {
-			return binaries.Argo(known.line)
+			return known.line
 		}
 	}
-	return nil
+	return ""
 }

@@ -45,7 +45,7 @@ func grant(ctx context.Context, namespace, account string, onNodes bool, actions
 	}
 }
 
-// createForSpecs creates an object that has no namespace, and removes it when the specs at hand are over.
+// createForSpecs creates an object outside of the specs' namespaces, and removes it when the specs at hand are over.
 func createForSpecs(ctx context.Context, object client.Object) {
 	GinkgoHelper()
 	Expect(cluster.Create(ctx, object)).To(Succeed())

@@ -2,9 +2,14 @@ package e2e
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	. "github.com/onsi/gomega/gstruct"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -34,6 +39,30 @@ func largeExecution(namespace string) *wfev1.WorkflowExecution {
 	return newExecution(namespace, "large", steps[:maxSteps]...) // without the last gate
 }
 
+// packedExecution has steps that are skipped before each of two approvals, so that its nodes are many and much alike, and few
+// pods run.
+func packedExecution(namespace string) *wfev1.WorkflowExecution {
+	const width = 40
+	steps := []wfev1.Step{step("first", "test-ok", "say", "no")}
+	first, second := after(approval("first-ask", 0), "first"), after(approval("second-ask", 0), "first-ask")
+	for i := range width {
+		s := after(step(fmt.Sprintf("skipped-%d", i), "test-ok"), "first")
+		s.When = &wfev1.When{Step: "first", Output: "did", Operator: wfev1.OperatorIn, Values: []string{"yes"}}
+		first.DependsOn = append(first.DependsOn, s.Name)
+		steps = append(steps, s)
+	}
+	return newExecution(namespace, "packed", append(steps, first, second, after(step("last", "test-ok"), "second-ask"))...)
+}
+
+// expectPacked says that Argo packed the nodes of a Workflow.
+func expectPacked(ctx SpecContext, wfe *wfev1.WorkflowExecution) {
+	GinkgoHelper()
+	wf := &wfv1.Workflow{}
+	Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), wf)).To(Succeed())
+	Expect(wf.Status.CompressedNodes).NotTo(BeEmpty())
+	Expect(wf.Status.Nodes).To(BeEmpty())
+}
+
 var _ = Describe("A large execution", Serial, Label(whole), func() {
 	It("of 500 steps runs to its end", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
@@ -51,5 +80,48 @@ var _ = Describe("A large execution", Serial, Label(whole), func() {
 		wf := &wfv1.Workflow{}
 		Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), wf)).To(Succeed())
 		GinkgoWriter.Println("nodes", len(wf.Status.Nodes), "compressed", len(wf.Status.CompressedNodes), "seconds", wfe.Status.CompletionTime.Sub(wfe.Status.StartTime.Time).Seconds())
+	})
+
+	It("whose nodes Argo packs is shown whole, and its approvals are decided in the packed nodes", func(ctx SpecContext) {
+		const most = 28 << 10 // instead of 1 MiB: less than the Workflow with its nodes has, and more than with packed ones
+		configureArgo(ctx, nil, corev1.EnvVar{Name: "MAX_WORKFLOW_SIZE", Value: strconv.Itoa(most)})
+		namespace := newNamespace(ctx)
+		wfe := packedExecution(namespace)
+		wfe.Spec.Approvals = []wfev1.Approval{{Step: "first-ask", Approved: true, By: "carol"}}
+		Expect(cluster.Create(ctx, wfe)).To(Succeed())
+		waitStep(ctx, wfe, "second-ask", wfev1.StepAwaitingApproval)
+		expectPacked(ctx, wfe)
+		change(ctx, wfe, func(spec *wfev1.WorkflowExecutionSpec) {
+			spec.Approvals = append(spec.Approvals, wfev1.Approval{Step: "second-ask", Approved: true, By: "dave"})
+		})
+		wfe = waitEnd(ctx, wfe)
+
+		expectPacked(ctx, wfe)
+		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", wfe.Status.Failure)
+		Expect(wfe.Status.Progress).To(Equal("44/44"))
+		Expect(stepOf(wfe, "first-ask").Message).To(Equal("approved by carol"))
+		Expect(stepOf(wfe, "second-ask").Message).To(Equal("approved by dave"))
+		Expect(stepOf(wfe, "skipped-17").Phase).To(Equal(wfev1.StepSkipped))
+		Expect(stepOf(wfe, "last").Outputs).To(ConsistOf(wfev1.Output{Name: "did", Value: "yes"}))
+	})
+
+	It("that would be too large a Workflow is refused before it is sent", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		steps := make([]wfev1.Step, maxSteps)
+		for i := range steps {
+			steps[i] = step(fmt.Sprintf("step-%d", i), "test-ok", "say", strings.Repeat("v", 2100))
+		}
+
+		wfe := run(ctx, newExecution(namespace, "too-large", steps...))
+
+		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseFailed))
+		Expect(wfe.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{
+			"Reason": Equal(wfev1.ReasonWorkflowTooLarge), "Message": ContainSubstring("fewer steps or smaller values"),
+		})))
+		Expect(meta.IsStatusConditionFalse(wfe.Status.Conditions, wfev1.ConditionValid)).To(BeTrue())
+		Expect(wfe.Status.WorkflowRef).To(BeNil())
+		workflows := &wfv1.WorkflowList{}
+		Expect(cluster.List(ctx, workflows, client.InNamespace(namespace))).To(Succeed())
+		Expect(workflows.Items).To(BeEmpty())
 	})
 })

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -41,41 +40,70 @@ func scale(ctx SpecContext, namespace, name string, replicas int32) {
 	}).WithContext(ctx).WithTimeout(90 * time.Second).WithPolling(pollEvery).Should(Succeed())
 }
 
-// configureArgo sets Argo's configuration and starts its controller anew, never two at once; and back after the spec.
-func configureArgo(ctx SpecContext, data map[string]string) {
+// restart starts a Deployment's pod anew, never two at once, after a change.
+func restart(ctx SpecContext, key client.ObjectKey, change func(ctx SpecContext)) {
+	GinkgoHelper()
+	scale(ctx, key.Namespace, key.Name, 0)
+	change(ctx)
+	scale(ctx, key.Namespace, key.Name, 1)
+}
+
+// editPod changes the pod of a Deployment.
+func editPod(ctx SpecContext, key client.ObjectKey, edit func(pod *corev1.PodSpec)) {
+	GinkgoHelper()
+	deployment := &appsv1.Deployment{}
+	Expect(cluster.Get(ctx, key, deployment)).To(Succeed())
+	edit(&deployment.Spec.Template.Spec)
+	Expect(cluster.Update(ctx, deployment)).To(Succeed())
+}
+
+// configure starts a Deployment's pod anew after a change, and as it was after the spec. What is beside the pod is put back by
+// restore.
+func configure(ctx SpecContext, key client.ObjectKey, change, restore func(ctx SpecContext)) {
+	GinkgoHelper()
+	deployment := &appsv1.Deployment{}
+	Expect(cluster.Get(ctx, key, deployment)).To(Succeed())
+	was := deployment.Spec.Template.Spec
+	DeferCleanup(func(ctx SpecContext) {
+		restart(ctx, key, func(ctx SpecContext) {
+			editPod(ctx, key, func(pod *corev1.PodSpec) { *pod = was })
+			restore(ctx)
+		})
+	})
+	restart(ctx, key, change)
+}
+
+// configureArgo sets Argo's configuration and starts its controller anew, with more variables; and back after the spec.
+func configureArgo(ctx SpecContext, data map[string]string, variables ...corev1.EnvVar) {
 	GinkgoHelper()
 	config := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: argoNamespace, Name: "workflow-controller-configmap"}}
 	Expect(cluster.Get(ctx, client.ObjectKeyFromObject(config), config)).To(Succeed())
 	was := config.Data
 	set := func(ctx SpecContext, data map[string]string) {
-		scale(ctx, argoNamespace, "workflow-controller", 0)
+		GinkgoHelper()
 		Expect(cluster.Get(ctx, client.ObjectKeyFromObject(config), config)).To(Succeed())
 		config.Data = data
 		Expect(cluster.Update(ctx, config)).To(Succeed())
-		scale(ctx, argoNamespace, "workflow-controller", 1)
 	}
-	DeferCleanup(func(ctx SpecContext) { set(ctx, was) })
-	set(ctx, data)
+	key := client.ObjectKey{Namespace: argoNamespace, Name: "workflow-controller"}
+	configure(ctx, key, func(ctx SpecContext) {
+		set(ctx, data)
+		editPod(ctx, key, func(pod *corev1.PodSpec) { pod.Containers[0].Env = append(pod.Containers[0].Env, variables...) })
+	}, func(ctx SpecContext) { set(ctx, was) })
 }
 
-// configureController starts the controller with one more flag, and without it after the spec.
-func configureController(ctx SpecContext, flag string) {
+// controllerKey is the Deployment of our controller, and its service account.
+var controllerKey = client.ObjectKey{Namespace: testutil.SystemNamespace, Name: "controller"}
+
+// configureController starts the controller after a change of its pod, and as it was after the spec.
+func configureController(ctx SpecContext, change func(ctx SpecContext)) {
 	GinkgoHelper()
-	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: testutil.SystemNamespace, Name: "controller"}}
-	set := func(ctx SpecContext, change func(args []string) []string) {
-		scale(ctx, deployment.Namespace, deployment.Name, 0)
-		Expect(cluster.Get(ctx, client.ObjectKeyFromObject(deployment), deployment)).To(Succeed())
-		container := &deployment.Spec.Template.Spec.Containers[0]
-		container.Args = change(container.Args)
-		Expect(cluster.Update(ctx, deployment)).To(Succeed())
-		scale(ctx, deployment.Namespace, deployment.Name, 1)
-	}
-	DeferCleanup(func(ctx SpecContext) {
-		set(ctx, func(args []string) []string {
-			return slices.DeleteFunc(args, func(arg string) bool { return arg == flag })
-		})
-	})
-	set(ctx, func(args []string) []string { return append(args, flag) })
+	configure(ctx, controllerKey, change, func(SpecContext) {})
+}
+
+func addFlag(ctx SpecContext, flag string) {
+	GinkgoHelper()
+	editPod(ctx, controllerKey, func(pod *corev1.PodSpec) { pod.Containers[0].Args = append(pod.Containers[0].Args, flag) })
 }
 
 var _ = Describe("Argo as people run it", Serial, func() {
@@ -86,7 +114,7 @@ var _ = Describe("Argo as people run it", Serial, func() {
 		}})
 		Expect(err).NotTo(HaveOccurred())
 		configureArgo(ctx, map[string]string{"instanceID": "blue", "workflowDefaults": string(defaults)})
-		configureController(ctx, "--argo-instance-id=blue")
+		configureController(ctx, func(ctx SpecContext) { addFlag(ctx, "--argo-instance-id=blue") })
 		namespace := newNamespace(ctx)
 
 		wfe := run(ctx, newExecution(namespace, "blue", step("one", "test-ok", "say", "here"), after(step("two", "test-ok"), "one")))

@@ -53,7 +53,17 @@ func (c *Cluster) WithMetrics(ctx context.Context, use func(address string) erro
 	if err != nil {
 		return err
 	}
-	return c.forward(pod, metricsPort, func(port uint16) error { return use(fmt.Sprintf("127.0.0.1:%d", port)) })
+	return c.WithPort(pod, metricsPort, use)
+}
+
+// Token asks for a token of a service account, for ten minutes.
+func (c *Cluster) Token(ctx context.Context, namespace, name string) (string, error) {
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](600)}}
+	answer, err := c.Clientset.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, request, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("ask for a token: %w", err)
+	}
+	return answer.Status.Token, nil
 }
 
 // scraperToken makes sure that there is a service account that may read /metrics, and asks for a token of it.
@@ -71,16 +81,11 @@ func (c *Cluster) scraperToken(ctx context.Context) (string, error) {
 	if err := c.Apply(ctx, account, binding); err != nil {
 		return "", err
 	}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](600)}}
-	answer, err := c.Clientset.CoreV1().ServiceAccounts(SystemNamespace).CreateToken(ctx, scraper, request, metav1.CreateOptions{})
-	if err != nil {
-		return "", fmt.Errorf("ask for a token: %w", err)
-	}
-	return answer.Status.Token, nil
+	return c.Token(ctx, SystemNamespace, scraper)
 }
 
-// forward runs use while a port of this machine leads to a port of the pod.
-func (c *Cluster) forward(pod *corev1.Pod, port int, use func(local uint16) error) error {
+// WithPort runs use while an address of this machine leads to a port of the pod.
+func (c *Cluster) WithPort(pod *corev1.Pod, port int, use func(address string) error) error {
 	transport, upgrader, err := spdy.RoundTripperFor(c.Config)
 	if err != nil {
 		return fmt.Errorf("prepare the port forwarding: %w", err)
@@ -101,7 +106,7 @@ func (c *Cluster) forward(pod *corev1.Pod, port int, use func(local uint16) erro
 	}
 	ports, err := forwarder.GetPorts()
 	if err == nil {
-		err = use(ports[0].Local)
+		err = use(fmt.Sprintf("127.0.0.1:%d", ports[0].Local))
 	}
 	close(stop)
 	return errors.Join(err, <-ended)

@@ -41,6 +41,9 @@ func ControllerImage(version string) string { return "quay.io/argoproj/workflow-
 // ExecutorImage is the image of the init and wait containers of every step.
 func ExecutorImage(version string) string { return "quay.io/argoproj/argoexec:" + version }
 
+// ServerImage is the image of the Argo server, which Install leaves out.
+func ServerImage(version string) string { return "quay.io/argoproj/argocli:" + version }
+
 // Install applies the manifests and waits until the controller runs. It may be repeated.
 func (i Installation) Install(ctx context.Context, kubeconfig string) error {
 	folder, err := os.MkdirTemp(i.Scratch, "argo-install-")

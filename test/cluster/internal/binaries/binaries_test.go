@@ -12,7 +12,7 @@ import (
 func allPrograms() []Program {
 	programs := append(append(ControlPlane(), KindNode()...), Kind, Kwok)
 	for _, line := range []string{"v3", "v4"} {
-		programs = append(programs, Argo(line)...)
+		programs = append(append(programs, Argo(line)...), ArgoServer(line))
 	}
 	return programs
 }
@@ -88,9 +88,10 @@ func TestCacheKey(t *testing.T) {
 		t.Errorf("the same input has the keys %s and %s", base, again)
 	}
 
-	tagged, linked, variable := module, module, module
+	tagged, linked, filed, variable := module, module, module, module
 	tagged.Tags = []string{"tag"}
 	linked.Links = map[string]string{"a": "b"}
+	filed.Files = map[string]string{"a": "b"}
 	variable.Constants = map[string]string{"main.commit": "unknown"}
 	newer := toolchain
 	newer.Version = "go1.26.1"
@@ -99,6 +100,7 @@ func TestCacheKey(t *testing.T) {
 		"another toolchain":           key(program, "v1.0.0", newer),
 		"another tag":                 key(Program{Name: "sample", Package: program.Package, Module: &tagged}, "v1.0.0", toolchain),
 		"a restored link":             key(Program{Name: "sample", Package: program.Package, Module: &linked}, "v1.0.0", toolchain),
+		"a restored file":             key(Program{Name: "sample", Package: program.Package, Module: &filed}, "v1.0.0", toolchain),
 		"another variable":            key(Program{Name: "sample", Package: program.Package, Module: &variable}, "v1.0.0", toolchain),
 		"another package":             key(Program{Name: "sample", Package: program.Package + "/x", Module: &module}, "v1.0.0", toolchain),
 		"the input before the change": base,

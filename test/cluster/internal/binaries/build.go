@@ -105,8 +105,8 @@ func (c *Cache) buildArguments(ctx context.Context, group []Built, output string
 	if len(module.Tags) > 0 {
 		arguments = append(arguments, "-tags", strings.Join(module.Tags, ","))
 	}
-	if len(module.Links) > 0 {
-		modfile, err := c.restoreLinks(ctx, module, version)
+	if len(module.Links)+len(module.Files) > 0 {
+		modfile, err := c.restoreMissing(ctx, module, version)
 		if err != nil {
 			return nil, err
 		}

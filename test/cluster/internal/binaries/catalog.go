@@ -21,6 +21,8 @@ type Module struct {
 	Constants map[string]string
 	// Links maps symbolic links that module archives leave out to the file in the same folder that they point to.
 	Links map[string]string
+	// Files are files that a program embeds and that module archives leave out, with their contents.
+	Files map[string]string
 }
 
 // Program is one executable.
@@ -133,6 +135,13 @@ func Argo(line string) []Program {
 	}
 }
 
+// ArgoServer is the command of a major line of Argo Workflows whose subcommand "server" is the Argo server. It has no user interface:
+// that is made by other tools than the go command, and module archives leave it out.
+func ArgoServer(line string) Program {
+	module := argoModule(line)
+	return Program{Name: "argo", Package: module.Path + "/cmd/argo", Module: module}
+}
+
 func argoModule(line string) *Module {
 	upstream := "github.com/argoproj/argo-workflows/" + line
 	return &Module{
@@ -140,6 +149,7 @@ func argoModule(line string) *Module {
 		Path:      upstream,
 		Variables: []string{upstream + ".version"},
 		Links:     map[string]string{"workflow/executor/osspecific/signal_linux.go": "signal_darwin.go"},
+		Files:     map[string]string{"ui/dist/app/index.html": "<!DOCTYPE html><title>Argo</title><p>This server was built without its user interface.\n"},
 	}
 }
 

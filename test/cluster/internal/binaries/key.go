@@ -58,6 +58,9 @@ func cacheKey(pins string, program Program, version string, toolchain Toolchain)
 	for _, link := range sortedKeys(module.Links) {
 		fmt.Fprintf(hash, "link %q %q\n", link, module.Links[link])
 	}
+	for _, file := range sortedKeys(module.Files) {
+		fmt.Fprintf(hash, "file %q %q\n", file, module.Files[file])
+	}
 	if err := hashFiles(hash, filepath.Join(pins, module.Pin)); err != nil {
 		return "", fmt.Errorf("hash the pin of %s: %w", program.Name, err)
 	}

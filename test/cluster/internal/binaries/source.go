@@ -13,9 +13,9 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// restoreLinks makes a copy of a module's source in which the symbolic links that its archive left out are there again, and returns
-// a go.mod that uses the copy. The copy is needed because the module cache is read-only, and overlays are refused for it.
-func (c *Cache) restoreLinks(ctx context.Context, module *Module, version string) (string, error) {
+// restoreMissing makes a copy of a module's source in which what its archive left out is there again, and returns a go.mod that uses
+// the copy. The copy is needed because the module cache is read-only, and overlays are refused for it.
+func (c *Cache) restoreMissing(ctx context.Context, module *Module, version string) (string, error) {
 	work := filepath.Join(c.Folder, "src", module.Pin+"-"+version)
 	source := filepath.Join(work, "module")
 	if _, err := os.Stat(source); errors.Is(err, fs.ErrNotExist) {
@@ -24,6 +24,9 @@ func (c *Cache) restoreLinks(ctx context.Context, module *Module, version string
 		}
 	} else if err != nil {
 		return "", fmt.Errorf("look for the source of %s: %w", module.Path, err)
+	}
+	if err := module.restore(source); err != nil {
+		return "", fmt.Errorf("restore what the archive of %s lacks: %w", module.Path, err)
 	}
 	if err := writeReplacing(filepath.Join(c.Pins, module.Pin), work, module.Path, source); err != nil {
 		return "", fmt.Errorf("write a go.mod for %s: %w", module.Path, err)
@@ -43,12 +46,26 @@ func (c *Cache) copySource(ctx context.Context, module *Module, destination stri
 	if err := os.CopyFS(unfinishedCopy, os.DirFS(original)); err != nil {
 		return err
 	}
-	for link, target := range module.Links {
-		if err := os.Symlink(target, filepath.Join(unfinishedCopy, link)); err != nil && !errors.Is(err, fs.ErrExist) {
+	return os.Rename(unfinishedCopy, destination)
+}
+
+// restore adds what is missing to a copy of the module's source. The copy may be older than what is known to be missing.
+func (m *Module) restore(source string) error {
+	for link, target := range m.Links {
+		if err := os.Symlink(target, filepath.Join(source, link)); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
-	return os.Rename(unfinishedCopy, destination)
+	for name, content := range m.Files {
+		file := filepath.Join(source, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeReplacing copies go.mod and go.sum of a pin, with a replacement of one module by a folder.
