@@ -98,7 +98,7 @@ var FailureReasons = []FailureReason{
 const (
 	// ConditionValid says whether the specification was accepted against the catalog.
 	ConditionValid = "Valid"
-	// ConditionAdmitted says whether the execution holds the lock on its target.
+	// ConditionAdmitted says whether the execution holds the lock on its target, and its namespace has room for one more.
 	ConditionAdmitted = "Admitted"
 	// ConditionNamespaceReady says whether the namespace has what Argo needs to run steps in it.
 	ConditionNamespaceReady = "NamespaceReady"

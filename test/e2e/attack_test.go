@@ -176,7 +176,7 @@ var _ = Describe("An attacker", Ordered, func() {
 		Expect(cluster.WithMetrics(ctx, func(address string) error {
 			for path, want := range map[string]map[string]int{
 				"/metrics":     {"": http.StatusUnauthorized, mallory.config.BearerToken: http.StatusForbidden},
-				"/debug/pprof": {"": http.StatusUnauthorized, mallory.config.BearerToken: http.StatusForbidden},
+				"/debug/pprof": {"": http.StatusNotFound, mallory.config.BearerToken: http.StatusNotFound},
 			} {
 				for token, code := range want {
 					Expect(statusOf(ctx, "https://"+address+path, token)).To(Equal(code), path)
