@@ -57,6 +57,7 @@ func (r *Reconciler) finish(wfe *wfev1.WorkflowExecution, phase wfev1.Phase, rea
 	if status.StartTime != nil {
 		parallel := translate.ParallelSteps(status.Steps)
 		status.ParallelSteps = &parallel
+		status.Duration = &metav1.Duration{Duration: now.Sub(status.StartTime.Time)}
 	}
 	setProgress(wfe)
 	setCondition(wfe, wfev1.ConditionReconciling, metav1.ConditionFalse, reason, message)
