@@ -54,6 +54,12 @@ var _ = Describe("An approval", func() {
 		argo.write(succeed("next"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		Expect(statusOf(wfe).ApprovalWaitSeconds).To(BeNumerically("~", 7200, 5))
+		Eventually(eventsOf(wfe)).Should(HaveExactElements(
+			"Normal Running: Workflow asks runs the steps",
+			"Normal AwaitingApproval: waiting for a decision in spec.approvals on ask",
+			"Normal Running: Workflow asks runs the steps again",
+			HavePrefix("Normal Completed: 2/2: "),
+		), "each is one of its own")
 		Eventually(moved).Should(SatisfyAll(
 			HaveKeyWithValue("approval_wait_duration_seconds", 1.0),
 			Not(HaveKey(ContainSubstring("action=,"))),

@@ -74,7 +74,7 @@ var _ = Describe("A step that fails", func() {
 		Eventually(eventsOf(wfe)).Should(HaveExactElements(
 			HavePrefix("Normal Running"),
 			"Warning StepFailed: Step second failed: Forbidden: may not patch deployments",
-			HavePrefix("Warning Forbidden: "),
+			`Warning Forbidden: Failed at 3/3: step "second": may not patch deployments`,
 		))
 		Eventually(moved).Should(Equal(started().with(tally{
 			"total{status=failed}": 1, "failures_total{reason=Forbidden}": 1, "duration_seconds": 1, "parallel_steps_count": 1,

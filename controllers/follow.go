@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -221,7 +222,7 @@ func (r *Reconciler) setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflo
 	case isCancelled(wfe):
 		setReconciling(wfe, "Cancelling", "stopping the running steps")
 	case phase == wfev1.PhaseAwaitingApproval:
-		setReconciling(wfe, "AwaitingApproval", "waiting for a decision in spec.approvals")
+		setReconciling(wfe, "AwaitingApproval", "waiting for a decision in spec.approvals on "+strings.Join(awaited(wfe), ", "))
 	case phase == wfev1.PhaseSuspended:
 		setReconciling(wfe, "Suspended", "suspended before the next step")
 	case wfe.Spec.Suspended:
@@ -229,6 +230,17 @@ func (r *Reconciler) setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflo
 	default:
 		setReconciling(wfe, "Running", stepsAreRunning)
 	}
+}
+
+// awaited is the steps that wait for a decision.
+func awaited(wfe *wfev1.WorkflowExecution) []string {
+	var names []string
+	for i := range wfe.Status.Steps {
+		if wfe.Status.Steps[i].Phase == wfev1.StepAwaitingApproval {
+			names = append(names, wfe.Status.Steps[i].Name)
+		}
+	}
+	return names
 }
 
 // accountPause adds a pause that is over to the account of its kind, and notes when one begins.

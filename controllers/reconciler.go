@@ -94,14 +94,13 @@ func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution
 		return r.settle(ctx, wfe) // most executions, most of the time: there is nothing to compare
 	}
 	next := wfe.DeepCopy()
+	observe(next)
 	if wfe.Status.Phase.IsTerminal() {
-		next.Status.ObservedGeneration = wfe.Generation
 		if err := r.record(ctx, wfe, next); err != nil {
 			return ctrl.Result{}, err
 		}
 		return r.settle(ctx, next)
 	}
-	next.Status.ObservedGeneration = wfe.Generation
 	result, act, err := r.advance(ctx, next)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -116,6 +115,15 @@ func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution
 		return result, act(ctx)
 	}
 	return result, nil
+}
+
+// observe says that the status is about the present generation. So is every condition: what can be edited changes none of
+// those that hold, and kubectl wait passes over one of an earlier generation.
+func observe(wfe *wfev1.WorkflowExecution) {
+	wfe.Status.ObservedGeneration = wfe.Generation
+	for i := range wfe.Status.Conditions {
+		wfe.Status.Conditions[i].ObservedGeneration = wfe.Generation
+	}
 }
 
 // action is what is to be done once the status that calls for it is recorded.

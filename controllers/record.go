@@ -57,6 +57,7 @@ func (r *Reconciler) finish(wfe *wfev1.WorkflowExecution, phase wfev1.Phase, rea
 	if status.StartTime != nil {
 		parallel := translate.ParallelSteps(status.Steps)
 		status.ParallelSteps = &parallel
+		status.Duration = &metav1.Duration{Duration: now.Sub(status.StartTime.Time)}
 	}
 	setProgress(wfe)
 	setCondition(wfe, wfev1.ConditionReconciling, metav1.ConditionFalse, reason, message)
@@ -115,24 +116,43 @@ func (r *Reconciler) emit(before, after *wfev1.WorkflowExecution) {
 			r.Events.Eventf(after, nil, corev1.EventTypeWarning, "StepFailed", stepAction(step.Name), "Step %s failed: %s: %s", step.Name, step.Reason, step.Message)
 		}
 	}
-	if before.Status.Phase == after.Status.Phase {
-		return
+	if before.Status.Phase != after.Status.Phase {
+		r.emitPhase(before.Status.Phase, after)
 	}
-	switch after.Status.Phase {
+}
+
+// emitPhase tells of an execution's new phase. Two events are repetitions of one, and only counted, if they differ in their
+// note alone; so an action names what sets it apart.
+func (r *Reconciler) emitPhase(before wfev1.Phase, wfe *wfev1.WorkflowExecution) {
+	kind, reason, action := corev1.EventTypeNormal, string(wfe.Status.Phase), "Wait"
+	note := ""
+	if c := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionReconciling); c != nil {
+		note = c.Message
+	}
+	switch wfe.Status.Phase {
 	case wfev1.PhaseRunning:
-		r.Events.Eventf(after, nil, corev1.EventTypeNormal, "Running", "Run", "Workflow %s runs the steps", after.Name)
-	case wfev1.PhaseCompleted, wfev1.PhaseCancelled:
-		condition := meta.FindStatusCondition(after.Status.Conditions, wfev1.ConditionReconciling)
-		r.Events.Eventf(after, nil, corev1.EventTypeNormal, string(after.Status.Phase), "End", "%s: %s", after.Status.Progress, condition.Message)
-	case wfev1.PhaseFailed:
-		failure := after.Status.Failure
-		r.Events.Eventf(after, nil, corev1.EventTypeWarning, string(failure.Reason), "End", "%s", failure.Message)
-	case wfev1.PhasePending, wfev1.PhaseAwaitingApproval, wfev1.PhaseSuspended, wfev1.PhaseRollingBack:
-		condition := meta.FindStatusCondition(after.Status.Conditions, wfev1.ConditionReconciling)
-		if condition != nil {
-			r.Events.Eventf(after, nil, corev1.EventTypeNormal, string(after.Status.Phase), "Wait", "%s", condition.Message)
+		action, note = "Run", fmt.Sprintf("Workflow %s runs the steps", wfe.Name)
+		if before == wfev1.PhaseAwaitingApproval || before == wfev1.PhaseSuspended {
+			action, note = "Resume", note+" again"
 		}
+	case wfev1.PhaseAwaitingApproval:
+		action += "/" + strings.Join(awaited(wfe), ",")
+	case wfev1.PhaseFailed:
+		kind, reason = corev1.EventTypeWarning, string(wfe.Status.Failure.Reason)
+		action, note = "End", fmt.Sprintf("Failed at %s: %s%s", wfe.Status.Progress, note, undone(wfe))
+	case wfev1.PhaseCompleted, wfev1.PhaseCancelled:
+		action, note = "End", fmt.Sprintf("%s: %s%s", wfe.Status.Progress, note, undone(wfe))
+	case wfev1.PhasePending, wfev1.PhaseSuspended, wfev1.PhaseRollingBack:
 	}
+	r.Events.Eventf(wfe, nil, kind, reason, action, "%s", shorten(note))
+}
+
+// undone says how the rollback ended, if there was one.
+func undone(wfe *wfev1.WorkflowExecution) string {
+	if c := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionRolledBack); c != nil {
+		return "; rollback: " + c.Message
+	}
+	return ""
 }
 
 // stepAction is an event's action for a step: events that differ in their note alone are taken for repetitions of one.

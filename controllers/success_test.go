@@ -165,5 +165,7 @@ var _ = Describe("A successful execution", func() {
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = true })
 		Eventually(func() string { return kstatus(wfe) }).WithTimeout(time.Second).Should(Equal("Current"))
+		refresh(wfe)
+		Expect(wfe.Status.Conditions).To(HaveEach(HaveField("ObservedGeneration", wfe.Generation)), "kubectl wait passes over the others")
 	})
 })

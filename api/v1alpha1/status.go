@@ -30,6 +30,11 @@ type WorkflowExecutionStatus struct {
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 
+	// duration is how long the execution took, from its start to its end, in whole seconds and written as 1m30s; set when
+	// it has ended.
+	// +optional
+	Duration *metav1.Duration `json:"duration,omitempty"`
+
 	// approvalWaitSeconds is the time, in whole seconds, that the execution spent waiting for approvals.
 	// +optional
 	ApprovalWaitSeconds int64 `json:"approvalWaitSeconds,omitempty"`
@@ -156,7 +161,7 @@ type Failure struct {
 	// action is the step's action.
 	// +optional
 	Action string `json:"action,omitempty"`
-	// reason is a word of the closed set.
+	// reason is the cause in one word, of a closed set; it is a label of the metrics too.
 	Reason FailureReason `json:"reason"`
 	// message tells what happened and what to do, in at most 1024 bytes.
 	// +optional
@@ -172,7 +177,7 @@ type Failure struct {
 // +kubebuilder:printcolumn:name="Progress",type=string,JSONPath=`.status.progress`
 // +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.target.name`,priority=1
 // +kubebuilder:printcolumn:name="Started",type=date,JSONPath=`.status.startTime`,priority=1
-// +kubebuilder:printcolumn:name="Ended",type=date,JSONPath=`.status.completionTime`,priority=1
+// +kubebuilder:printcolumn:name="Duration",type=string,JSONPath=`.status.duration`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.failure.reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 54",message="metadata.name is at most 54 characters, so that the rollback's Workflow can bear it too"
@@ -186,8 +191,9 @@ type WorkflowExecution struct {
 	// +required
 	Spec WorkflowExecutionSpec `json:"spec"`
 
-	// status is what the controller has seen.
+	// status is what the controller has seen; its observedGeneration is -1 until then.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status WorkflowExecutionStatus `json:"status,omitempty"`
 }
 

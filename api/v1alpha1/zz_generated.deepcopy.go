@@ -426,6 +426,11 @@ func (in *WorkflowExecutionStatus) DeepCopyInto(out *WorkflowExecutionStatus) {
 		in, out := &in.CompletionTime, &out.CompletionTime
 		*out = (*in).DeepCopy()
 	}
+	if in.Duration != nil {
+		in, out := &in.Duration, &out.Duration
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.PauseStartTime != nil {
 		in, out := &in.PauseStartTime, &out.PauseStartTime
 		*out = (*in).DeepCopy()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -214,6 +215,9 @@ func (s *session) contextName() string {
 func (s *session) clusterFlags() []string {
 	var flags []string
 	if path := *s.config.KubeConfig; path != "" {
+		if absolute, err := filepath.Abs(path); err == nil {
+			path = absolute
+		}
 		flags = append(flags, "--kubeconfig="+path)
 	}
 	if name := s.contextName(); name != "" {

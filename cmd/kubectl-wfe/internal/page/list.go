@@ -180,10 +180,27 @@ func (o *Options) listRow(wfe *wfev1.WorkflowExecution) listRow {
 	if !tree.PhaseOf(wfe).IsTerminal() {
 		row.Now = strings.Join(tree.UnderWay(wfe), ", ")
 	}
+	if question := questionOf(wfe); question != "" {
+		row.Now += ": " + question
+	}
 	if failure := wfe.Status.Failure; failure != nil {
 		row.Why = flatten(tree.Because(failure))
 	} else if reasons := tree.Reasons(wfe); len(reasons) > 0 && row.Now == "" {
 		row.Now = flatten(reasons[0])
 	}
 	return row
+}
+
+// questionOf is what an execution asks, if it waits for one decision.
+func questionOf(wfe *wfev1.WorkflowExecution) string {
+	waiting := tree.UnderWay(wfe)
+	if tree.PhaseOf(wfe) != wfev1.PhaseAwaitingApproval || len(waiting) != 1 {
+		return ""
+	}
+	for i := range wfe.Spec.Steps {
+		if step := &wfe.Spec.Steps[i]; step.Name == waiting[0] && step.Approval != nil {
+			return flatten(step.Approval.Message)
+		}
+	}
+	return ""
 }

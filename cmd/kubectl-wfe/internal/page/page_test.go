@@ -265,6 +265,14 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestListAsks holds that the list says what is asked.
+func TestListAsks(t *testing.T) {
+	t.Parallel()
+	if l := read(t, drawList(t, true, []*wfev1.WorkflowExecution{load(t, "waiting")}, Filter{}, options())); !l.has("ask: Restart payment-api?") {
+		t.Errorf("the list says:\n%s", strings.Join(l.texts, "\n"))
+	}
+}
+
 func TestLongList(t *testing.T) {
 	t.Parallel()
 	content := drawList(t, false, many(wfev1.PhaseCompleted, maxListed+5), Filter{}, options())

@@ -133,8 +133,8 @@ func UnderWay(wfe *wfev1.WorkflowExecution) []string {
 // Because says in one line why an execution failed.
 func Because(failure *wfev1.Failure) string {
 	text := string(failure.Reason)
-	if failure.Step != "" {
-		text += fmt.Sprintf(" in step %q", failure.Step)
+	if named := fmt.Sprintf("step %q", failure.Step); failure.Step != "" && !strings.HasPrefix(failure.Message, named) {
+		text += " in " + named
 	}
 	if failure.Message != "" {
 		text += ": " + failure.Message
