@@ -293,7 +293,7 @@ func (s *stage) ends() []string {
 
 // volatile is what differs between two plays of the same scenario: times, versions, identities and what follows from
 // whole seconds.
-var volatile = regexp.MustCompile(`"(uid|[a-zA-Z]*[tT]ime|[a-z]+edAt|resourceVersion|podName|generation|observedGeneration)":("[^"]*"|[0-9]+|null)`)
+var volatile = regexp.MustCompile(`"(uid|[a-zA-Z]*[tT]ime|[a-z]+edAt|resourceVersion|podName|duration|generation|observedGeneration)":("[^"]*"|[0-9]+|null)`)
 
 // counting is lines that are there or not, depending on whole seconds.
 var counting = regexp.MustCompile(`(?m)^ *"(approvalWaitSeconds|suspendedSeconds|parallelSteps)":.*\n`)
