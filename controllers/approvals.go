@@ -68,7 +68,7 @@ func (r *Reconciler) decide(ctx context.Context, wfe *wfev1.WorkflowExecution, w
 	if err := r.Patch(ctx, patched, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err))
 	}
-	r.written.note(patched)
+	r.written.note(patched.UID, patched.ResourceVersion)
 	return nil
 }
 

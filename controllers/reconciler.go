@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -58,9 +59,11 @@ type Reconciler struct {
 	// ArgoServer tells the nodes that Argo keeps in a database; nil where there is none.
 	ArgoServer *ArgoServer
 
-	engine     *engine
-	locks      locks
-	written    written
+	engine *engine
+	locks  locks
+	// written is of Workflows by their UIDs, recorded of the statuses of executions.
+	written    written[types.UID]
+	recorded   written[types.NamespacedName]
 	silences   silences
 	preflights preflights
 	told       told
@@ -71,6 +74,12 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	wfe := &wfev1.WorkflowExecution{}
 	result, err := ctrl.Result{}, r.Get(ctx, req.NamespacedName, wfe)
+	switch {
+	case apierrors.IsNotFound(err):
+		r.recorded.forget(req.NamespacedName)
+	case err == nil && r.recorded.isBehind(req.NamespacedName, wfe.ResourceVersion):
+		return ctrl.Result{}, nil // what we recorded will be seen, and looked at then
+	}
 	switch {
 	case apierrors.IsNotFound(err) && !r.engine.isAvailable(): // nor are there Workflows
 		return ctrl.Result{}, nil

@@ -59,7 +59,7 @@ func (r *Reconciler) expire(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 // release takes our finalizer off a Workflow whose end has been recorded. It reports whether it was there.
 func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, error) {
 	at := slices.Index(wf.Finalizers, wfev1.FinalizerObserved)
-	if at < 0 || r.written.isBehind(wf) {
+	if at < 0 || r.written.isBehind(wf.UID, wf.ResourceVersion) {
 		return false, nil
 	}
 	released := wf.DeepCopy()
@@ -72,7 +72,7 @@ func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, erro
 	if err := r.Patch(ctx, released, patch); err != nil {
 		return false, client.IgnoreNotFound(fmt.Errorf("release Workflow %s: %w", wf.Name, err))
 	}
-	r.written.note(released)
+	r.written.note(released.UID, released.ResourceVersion)
 	r.silences.forget(wf.UID)
 	return true, nil
 }
