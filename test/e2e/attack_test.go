@@ -27,7 +27,7 @@ import (
 )
 
 // Each attack is tried by somebody who may do what an editor may, or what Argo's own role allows, and not more.
-var _ = Describe("An attacker", Ordered, func() {
+var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 	var (
 		namespace                    string
 		alice, mallory, carol, argos *person

@@ -123,7 +123,9 @@ func refused(ctx context.Context, p *person, attempt func(client.Client) error, 
 	GinkgoHelper()
 	Eventually(func() error { return attempt(client.NewDryRunClient(p.Client)) }).WithContext(ctx).WithTimeout(30 * time.Second).WithPolling(pollEvery).
 		Should(MatchError(apierrors.IsForbidden, "IsForbidden"))
-	Expect(attempt(p.Client)).To(MatchError(SatisfyAll(WithTransform(apierrors.IsForbidden, BeTrue()), WithTransform(error.Error, ContainSubstring(why)))))
+	err := attempt(p.Client)
+	Expect(err).To(MatchError(apierrors.IsForbidden, "IsForbidden"))
+	Expect(err).To(MatchError(ContainSubstring(why)))
 }
 
 // merge is an attempt to merge something into an object.
