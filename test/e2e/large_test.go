@@ -68,7 +68,7 @@ var _ = Describe("A large execution", Serial, Label(whole), func() {
 		namespace := newNamespace(ctx)
 		wfe := largeExecution(namespace)
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
-		wfe = waitEndFor(ctx, wfe, patience)
+		wfe = waitEndFor(ctx, wfe, 2*patience)
 
 		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", wfe.Status.Failure)
 		Expect(wfe.Status.Steps).To(HaveLen(maxSteps))
