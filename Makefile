@@ -28,7 +28,7 @@ cluster    = go run -C test/cluster .
 KUBECTL    ?= $$($(cluster) kubectl-path)
 # Our node image of kind is for a cluster of one node, and only the local cluster's processes are known to be on this machine.
 unlike     = $(if $(filter v4%,$(ARGO_VERSION)), && !argo-3)$(if $(filter %/kind-kubeconfig,$(KUBECONFIG)), && !two-nodes)$(if $(filter %/.cluster/kubeconfig,$(KUBECONFIG)),, && !same-host)
-run_e2e    = go run github.com/onsi/ginkgo/v2/ginkgo --procs=$(E2E_PROCS) --timeout=40m --label-filter='$(1)$(unlike)' $(E2E_FLAGS) ./test/e2e
+run_e2e    = KUBECTL=$(KUBECTL) go run github.com/onsi/ginkgo/v2/ginkgo --procs=$(E2E_PROCS) --timeout=40m --label-filter='$(1)$(unlike)' $(E2E_FLAGS) ./test/e2e
 # How many specs run at a time: they mostly wait for pods.
 E2E_PROCS  ?= 3
 tool       = go tool -modfile=$(CURDIR)/test/tools/go.mod
