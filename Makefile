@@ -28,7 +28,7 @@ cluster    = go run -C test/cluster .
 KUBECTL    ?= $$($(cluster) kubectl-path)
 # Our node image of kind is for a cluster of one node, and only the local cluster's processes are known to be on this machine.
 unlike     = $(if $(filter v4%,$(ARGO_VERSION)), && !argo-3)$(if $(filter %/kind-kubeconfig,$(KUBECONFIG)), && !two-nodes)$(if $(filter %/.cluster/kubeconfig,$(KUBECONFIG)),, && !same-host)
-run_e2e    = go run github.com/onsi/ginkgo/v2/ginkgo --procs=$(E2E_PROCS) --timeout=40m --label-filter='$(1)$(unlike)' $(E2E_FLAGS) ./test/e2e
+run_e2e    = KUBECTL=$(KUBECTL) go run github.com/onsi/ginkgo/v2/ginkgo --procs=$(E2E_PROCS) --timeout=40m --label-filter='$(1)$(unlike)' $(E2E_FLAGS) ./test/e2e
 # How many specs run at a time: they mostly wait for pods.
 E2E_PROCS  ?= 3
 tool       = go tool -modfile=$(CURDIR)/test/tools/go.mod
@@ -50,7 +50,7 @@ demo: e2e-deploy ## Run the sample remediation on a local cluster and show what 
 test: verify lint test-unit test-envtest test-gates test-observability test-e2e ## Run what CI runs.
 
 .PHONY: test-all
-test-all: test test-e2e-whole test-faults ## Run everything there is, for an hour or so.
+test-all: test test-page test-e2e-whole test-faults ## Run everything there is, for an hour or so.
 
 .PHONY: test-unit
 test-unit: $(BIN)/helm ## Run the unit tests with the race detector.
@@ -59,6 +59,20 @@ test-unit: $(BIN)/helm ## Run the unit tests with the race detector.
 		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$ -e /test/documents/walk$$ -e /test/perf$$)
 	go test -C test/cluster ./...
 	go test -C test/observability .
+
+.PHONY: test-page
+test-page: $(BIN)/mermaid.min.js ## Ask other programs: kstatus, Chromium, Mermaid and Graphviz; installs by apt what is missing, as root.
+	@for need in chromium dot:graphviz; do \
+		command -v $${need%:*} >/dev/null || { echo "installing $${need#*:} by apt-get, as root" >&2; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${need#*:} fonts-dejavu-core || exit 1; }; done
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets MERMAID=$< go test -C test/clients -count=1 ./kstatus/ ./page/ ./pictures/
+
+# Mermaid as its npm package has it: one file for browsers, without what it depends on.
+MERMAID_VERSION := 12.3.0
+$(BIN)/mermaid.min.js:
+	@mkdir -p $(BIN)
+	@command -v npm >/dev/null || { echo "installing npm by apt-get, as root" >&2; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm; }
+	cd $(BIN) && package=$$(npm pack --silent mermaid@$(MERMAID_VERSION)) && tar -xzOf $$package package/dist/mermaid.min.js > $@.part && rm $$package && mv $@.part $@
 
 .PHONY: test-envtest
 test-envtest: ## Run the controller's suite against a real API server and etcd, with a selection of the faults.
@@ -128,7 +142,7 @@ verify: generate ## Fail when a generated file is not what its source says, or t
 .PHONY: lint
 lint: ## Run the linters.
 	$(tool) golangci-lint run --allow-parallel-runners ./...
-	for module in test/cluster test/observability test/observability/generate; do \
+	for module in test/clients test/cluster test/observability test/observability/generate; do \
 		(cd $$module && $(tool) golangci-lint run --allow-parallel-runners -c $(CURDIR)/.golangci.yaml ./...) || exit 1; done
 
 ##@ Local cluster

@@ -90,19 +90,20 @@ func (c *Cluster) ControllerPod(ctx context.Context) (*corev1.Pod, error) {
 	return youngest, nil
 }
 
-// Root is the folder of this repository's go.mod, found from the working directory upwards.
+// Root is the folder of this repository's go.mod, found from the working directory upwards, past those of the modules in
+// test.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "config", "crd")); err == nil {
 			return dir, nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("no go.mod above the working directory")
+			return "", fmt.Errorf("the working directory is outside of the repository")
 		}
 		dir = parent
 	}
