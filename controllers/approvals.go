@@ -84,7 +84,7 @@ func (r *Reconciler) decideInArgo(ctx context.Context, wfe *wfev1.WorkflowExecut
 		if err != nil {
 			return fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err)
 		}
-		r.written.note(&wfv1.Workflow{ObjectMeta: *written})
+		r.written.note(written.UID, written.ResourceVersion)
 	}
 	return nil
 }
