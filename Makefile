@@ -47,7 +47,7 @@ demo: e2e-deploy ## Run the sample remediation on a local cluster and show what 
 ##@ Test
 
 .PHONY: test
-test: verify lint test-unit test-envtest test-gates test-observability test-e2e ## Run what CI runs.
+test: verify lint test-unit test-envtest test-gates test-documents test-observability test-e2e ## Run what CI runs.
 
 .PHONY: test-all
 test-all: test test-page test-e2e-whole test-faults ## Run everything there is, for an hour or so.
@@ -89,7 +89,7 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 		go test -timeout 60m -count=1 ./test/faults/
 
 .PHONY: test-e2e
-test-e2e: $(if $(is_ours),test-documents) e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
+test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
 	$(call run_e2e,!whole)
 
 .PHONY: test-documents
