@@ -204,7 +204,7 @@ func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Op
 	}
 	rollback.Workflow = p.newWorkflow(p.wfe.Name+wfev1.RollbackSuffix, wfev1.RoleRollback, opts)
 	rollback.Workflow.Annotations = map[string]string{
-		titleAnnotation: fmt.Sprintf("Roll back %s %s", p.wfe.Spec.Target.Kind, p.wfe.Spec.Target.Name),
+		titleAnnotation: fmt.Sprintf("Undo %s: roll back %s %s", p.wfe.Name, p.wfe.Spec.Target.Kind, p.wfe.Spec.Target.Name),
 		descriptionAnnotation: fmt.Sprintf("Undoes the steps of WorkflowExecution %s. See kubectl describe wfe %s -n %s.",
 			p.wfe.Name, p.wfe.Name, p.wfe.Namespace),
 	}

@@ -54,7 +54,8 @@ func (p *Plan) Workflow(opts Options) *wfv1.Workflow {
 	}
 	wf := p.newWorkflow(p.wfe.Name, wfev1.RoleMain, opts)
 	wf.Annotations = map[string]string{
-		titleAnnotation: fmt.Sprintf("Remediate %s %s", p.wfe.Spec.Target.Kind, p.wfe.Spec.Target.Name),
+		// The list in Argo's user interface shows it instead of the name, and cuts it after some twenty characters.
+		titleAnnotation: fmt.Sprintf("%s: remediate %s %s", p.wfe.Name, p.wfe.Spec.Target.Kind, p.wfe.Spec.Target.Name),
 		descriptionAnnotation: fmt.Sprintf("Steps of WorkflowExecution %s. See kubectl describe wfe %s -n %s.",
 			p.wfe.Name, p.wfe.Name, p.wfe.Namespace),
 	}

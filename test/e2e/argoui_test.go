@@ -64,7 +64,7 @@ func expectTitles(ctx SpecContext, server *argoServer, wf *wfv1.Workflow) {
 	}).WithContext(ctx).WithTimeout(patience).WithPolling(pollEvery).Should(Succeed())
 	for _, shown := range []*wfv1.Workflow{wf, &listed.Items[0]} {
 		Expect(shown.Labels).To(HaveKeyWithValue(wfev1.LabelName, wf.Name))
-		Expect(shown.Annotations).To(HaveKeyWithValue("workflows.argoproj.io/title", "Remediate ConfigMap "+wf.Name))
+		Expect(shown.Annotations).To(HaveKeyWithValue("workflows.argoproj.io/title", wf.Name+": remediate ConfigMap "+wf.Name))
 		Expect(shown.Annotations).To(HaveKeyWithValue("workflows.argoproj.io/description", ContainSubstring("WorkflowExecution "+wf.Name)))
 	}
 }
@@ -82,12 +82,11 @@ func linksOf(SpecContext) map[string]string {
 // placeholder is what the user interface replaces in a link (ui/src/shared/components/links.tsx).
 var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 
-// expectLinks says that the server hands out our links and columns, and that their placeholders have values.
+// expectLinks says that the server hands out our links, and that their placeholders have values.
 func expectLinks(ctx SpecContext, server *argoServer, wf *wfv1.Workflow) {
 	GinkgoHelper()
 	info := struct {
-		Links   []struct{ Name, Scope, URL string }
-		Columns []struct{ Name, Type, Key string }
+		Links []struct{ Name, Scope, URL string }
 	}{}
 	server.read(ctx, "/api/v1/info", &info)
 	values := map[string]string{
@@ -105,7 +104,6 @@ func expectLinks(ctx SpecContext, server *argoServer, wf *wfv1.Workflow) {
 		}
 	}
 	Expect(scopes).To(ContainElements("workflow", "pod"))
-	Expect(info.Columns).To(ContainElement(And(HaveField("Type", "label"), HaveField("Key", wfev1.LabelName))))
 }
 
 // expectPage says that status.url is a page of the user interface.
