@@ -54,7 +54,7 @@ func TestArgoSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, link := range links {
-		if link.Scope != "workflow" {
+		if link.Scope != "workflow" && link.Scope != "pod" {
 			t.Errorf("the link %s has scope %q", link.Name, link.Scope)
 		}
 	}
