@@ -59,13 +59,14 @@ test-unit: $(BIN)/helm ## Run the unit tests with the race detector.
 		go test -race $$(go list ./... | grep -v -e /controllers$$ -e /test/e2e$$ -e /test/faults$$ -e /test/documents/walk$$ -e /test/perf$$)
 	go test -C test/cluster ./...
 	go test -C test/observability .
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets go test -C test/clients ./kstatus/
 
 .PHONY: test-page
-test-page: $(BIN)/mermaid.min.js ## Ask other programs: kstatus, Chromium, Mermaid and Graphviz; installs by apt what is missing, as root.
+test-page: $(BIN)/mermaid.min.js ## Ask other programs: Chromium, Mermaid and Graphviz; installs by apt what is missing, as root.
 	@for need in chromium dot:graphviz; do \
 		command -v $${need%:*} >/dev/null || { echo "installing $${need#*:} by apt-get, as root" >&2; \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${need#*:} fonts-dejavu-core || exit 1; }; done
-	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets MERMAID=$< go test -C test/clients -count=1 ./kstatus/ ./page/ ./pictures/
+	assets=$$($(cluster) envtest-assets) && KUBEBUILDER_ASSETS=$$assets MERMAID=$< go test -C test/clients -count=1 ./page/ ./pictures/
 
 # Mermaid as its npm package has it: one file for browsers, without what it depends on.
 MERMAID_VERSION := 12.3.0

@@ -132,7 +132,7 @@ func TestMermaid(t *testing.T) {
 		}
 		var counts string
 		script := fmt.Sprintf(`mermaid.render("picture%d", %s).then(({svg}) => {
-			const picture = new DOMParser().parseFromString(svg, "image/svg+xml");
+			const picture = new DOMParser().parseFromString(svg, "text/html");
 			return picture.querySelectorAll("g.node").length + " " + picture.querySelectorAll("path.flowchart-link").length;
 		}, (error) => String(error))`, i, text)
 		tab.Do(chromedp.ActionFunc(func(ctx context.Context) error {
