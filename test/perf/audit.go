@@ -34,7 +34,7 @@ func (w *written) kind() string {
 
 // isAsked reports whether it is a question in the form of a write, or an event.
 func (w *written) isAsked() bool {
-	return w.ObjectRef.Resource == "subjectaccessreviews" || w.ObjectRef.Resource == "events"
+	return strings.HasSuffix(w.ObjectRef.Resource, "subjectaccessreviews") || w.ObjectRef.Resource == "events"
 }
 
 // next is what was written since the last call.

@@ -58,9 +58,18 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 			return nil, err
 		}
 	}
+	var spentDirectly, spentByUs float64
 	for round := range createRounds {
 		n := max(1, s.count/createRounds)
+		atFirst, err := childrenTime()
+		if err != nil {
+			return nil, err
+		}
 		directly, err := rate(ctx, seen, theirs, fmt.Sprintf("their-rate-%d", round), n)
+		if err != nil {
+			return nil, err
+		}
+		between, err := childrenTime()
 		if err != nil {
 			return nil, err
 		}
@@ -73,13 +82,22 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 		if err := m.waitForActive(ctx, createRounds*oneByOne+(round+1)*n); err != nil {
 			return nil, err
 		}
+		atLast, err := childrenTime()
+		if err != nil {
+			return nil, err
+		}
+		spentDirectly, spentByUs = spentDirectly+between-atFirst, spentByUs+atLast-between
 	}
 	log, err := os.ReadFile(m.log)
 	if err != nil {
 		return nil, err
 	}
 	what := fmt.Sprintf("create path, %d executions: ", s.count)
-	return []Result{
+	results, err = m.spent(what)
+	if err != nil {
+		return nil, err
+	}
+	return append([]Result{
 		told(what+"p50 until the Workflow is visible", percentile(mine, 50)*1e3, "ms"),
 		told(what+"p99 until the Workflow is visible", percentile(mine, 99)*1e3, "ms"),
 		told(what+"p50 of a Workflow created directly", percentile(direct, 50)*1e3, "ms"),
@@ -87,8 +105,36 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 		atMost(what+"p50 / direct p50", percentile(mine, 50)/percentile(direct, 50), 2, ""),
 		told(what+"sustained rate", percentile(rates, 50), "1/s"),
 		atLeast(what+"sustained rate / direct", percentile(quotients, 50), 0.28),
+		told(what+"processor time of API server, etcd and manager an execution", spentByUs/float64(s.count)*1e3, "ms"),
+		told(what+"processor time, directly / as executions", spentDirectly/spentByUs, ""),
 		atMost(what+"throttled by our own client", float64(strings.Count(string(log), "client-side throttling")), 0, "times"),
-	}, nil
+	}, results...), nil
+}
+
+// spent says where the manager spent its time, on average.
+func (m *manager) spent(what string) ([]Result, error) {
+	samples, _, _, err := m.scrape()
+	if err != nil {
+		return nil, err
+	}
+	var results []Result
+	for _, histogram := range []struct{ name, family string }{
+		{"waiting in the queue", "workqueue_queue_duration_seconds"},
+		{"a reconcile", "controller_runtime_reconcile_time_seconds"},
+		{"a request of the manager's", "rest_client_request_duration_seconds"},
+	} {
+		var seconds, count float64
+		for name, value := range samples {
+			switch {
+			case strings.HasPrefix(name, histogram.family+"_sum"):
+				seconds += value
+			case strings.HasPrefix(name, histogram.family+"_count"):
+				count += value
+			}
+		}
+		results = append(results, told(what+histogram.name+", on average", seconds/max(count, 1)*1e3, "ms"))
+	}
+	return results, nil
 }
 
 // simple is an execution of so many steps, one after another.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -41,6 +42,7 @@ func measureWrites(ctx context.Context, _ *settings) (results []Result, err erro
 		}
 		what := fmt.Sprintf("writes for %d steps whose nodes change together", steps)
 		results = append(results, atMost(what, float64(counted.all), mostWrites, ""), atMost(what+": events a phase", float64(counted.events)/2, 1, ""))
+		results = append(results, told(what+": refused, for a conflict", float64(counted.refused), ""))
 		for _, kind := range sorted(counted.kinds) {
 			results = append(results, told(what+": "+kind, float64(counted.kinds[kind]), ""))
 		}
@@ -72,6 +74,7 @@ type count struct {
 	kinds   map[string]int
 	all     int
 	events  int
+	refused int
 	changes int
 }
 
@@ -113,7 +116,10 @@ func (p *plane) writesOf(ctx context.Context, name string, steps int, together b
 			switch w := &writes[i]; {
 			case w.ObjectRef.Resource == "events" && strings.HasPrefix(w.ObjectRef.Name, name+"."), w.ObjectRef.Resource == "events" && w.ObjectRef.Name == "":
 				counted.events++
-			case !w.isAsked():
+			case w.isAsked():
+			case w.ResponseStatus.Code >= http.StatusBadRequest:
+				counted.refused++
+			default:
 				counted.all++
 				counted.kinds[w.kind()]++
 			}
