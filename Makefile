@@ -47,10 +47,10 @@ demo: e2e-deploy ## Run the sample remediation on a local cluster and show what 
 ##@ Test
 
 .PHONY: test
-test: verify lint test-unit test-envtest test-gates test-documents test-observability test-e2e ## Run what CI runs.
+test: verify lint test-unit test-envtest test-gates test-observability test-e2e ## Run what CI runs.
 
 .PHONY: test-all
-test-all: test test-page test-e2e-whole test-faults ## Run everything there is, for an hour or so.
+test-all: test-documents test test-page test-e2e-whole test-faults ## Run everything there is, for an hour or so.
 
 .PHONY: test-unit
 test-unit: $(BIN)/helm ## Run the unit tests with the race detector.
