@@ -68,13 +68,14 @@ func (c *Cluster) Token(ctx context.Context, namespace, name string) (string, er
 
 // scraperToken makes sure that there is a service account that may read /metrics, and asks for a token of it.
 func (c *Cluster) scraperToken(ctx context.Context) (string, error) {
+	part := map[string]any{"app.kubernetes.io/part-of": "workflowexecution"} // so that it goes with the rest
 	account := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ServiceAccount",
-		"metadata": map[string]any{"name": scraper, "namespace": SystemNamespace},
+		"metadata": map[string]any{"name": scraper, "namespace": SystemNamespace, "labels": part},
 	}}
 	binding := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": rbacv1.SchemeGroupVersion.String(), "kind": "ClusterRoleBinding",
-		"metadata": map[string]any{"name": scraper},
+		"metadata": map[string]any{"name": scraper, "labels": part},
 		"roleRef":  map[string]any{"apiGroup": rbacv1.GroupName, "kind": "ClusterRole", "name": "workflowexecution-metrics-reader"},
 		"subjects": []any{map[string]any{"kind": "ServiceAccount", "name": scraper, "namespace": SystemNamespace}},
 	}}
