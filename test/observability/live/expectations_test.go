@@ -154,7 +154,7 @@ func (o *outcome) expectPanels(efficiency float64, at time.Time) map[string]chec
 		"Retries and Skips by Action A":         within(o.retries),
 		"Retries and Skips by Action B":         within(o.skips),
 		"Step Duration by Action (P95) A":       within(p95),
-		"Step Queue Duration by Action (P95) A": between(0, 60),
+		"Step Queue Duration by Action (P95) A": between(0, loadTimeout.Seconds()),
 
 		"Burn Rate (5 m) A":               within(burns),
 		"Burn Rate (1 h) A":               within(burns),
