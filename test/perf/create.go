@@ -48,6 +48,7 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 		return p.Admin.Create(ctx, wf)
 	}
 	go m.profile(s, "create", 10)
+	go p.profileServer(ctx, s, "create-apiserver", 10)
 	var mine, direct []float64
 	var rates, quotients []float64
 	for round := range createRounds {

@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut-io/workflowexecution/test/controlplane"
@@ -76,6 +78,24 @@ func newPlane(ctx context.Context) (p *plane, err error) {
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
 	return p, client.IgnoreAlreadyExists(p.Admin.Create(ctx, account))
+}
+
+// profileServer keeps a profile of the API server's next seconds for whoever wants to look.
+func (p *plane) profileServer(ctx context.Context, s *settings, name string, seconds int) {
+	if !s.profiles {
+		return
+	}
+	clientset, err := kubernetes.NewForConfig(p.Config)
+	if err == nil {
+		var content []byte
+		request := clientset.RESTClient().Get().AbsPath("/debug/pprof/profile").Param("seconds", strconv.Itoa(seconds))
+		if content, err = request.DoRaw(ctx); err == nil {
+			err = os.WriteFile(filepath.Join(s.folder, name+".pprof"), content, 0o600)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "profile:", err)
+	}
 }
 
 // end ends what was started, the last first.
