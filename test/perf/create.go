@@ -15,8 +15,8 @@ import (
 const (
 	// createRounds is how often ours and theirs are measured, in turn.
 	createRounds = 5
-	// oneByOne is how many are created one after another in each round.
-	oneByOne = 40
+	// mostOneByOne is how many are created one after another in each round, at most.
+	mostOneByOne = 40
 	// createSteps is how many steps they have.
 	createSteps = 5
 )
@@ -40,6 +40,7 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 	if err != nil {
 		return nil, err
 	}
+	oneByOne := min(mostOneByOne, max(1, s.count/25))
 	ours := func(ctx context.Context, name string) error { return p.Admin.Create(ctx, p.simple(name, createSteps)) }
 	// Nobody but Argo shall see the direct ones.
 	theirs := func(ctx context.Context, name string) error {
@@ -52,10 +53,10 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 	var mine, direct []float64
 	var rates, quotients []float64
 	for round := range createRounds {
-		if direct, err = latencies(ctx, seen, theirs, fmt.Sprintf("theirs-%d", round), direct); err != nil {
+		if direct, err = latencies(ctx, seen, theirs, fmt.Sprintf("theirs-%d", round), oneByOne, direct); err != nil {
 			return nil, err
 		}
-		if mine, err = latencies(ctx, seen, ours, fmt.Sprintf("ours-%d", round), mine); err != nil {
+		if mine, err = latencies(ctx, seen, ours, fmt.Sprintf("ours-%d", round), oneByOne, mine); err != nil {
 			return nil, err
 		}
 	}
@@ -146,8 +147,8 @@ func (p *plane) simple(name string, steps int) *wfev1.WorkflowExecution {
 }
 
 // latencies creates one after another, and appends the seconds until each Workflow was seen.
-func latencies(ctx context.Context, seen *sight, create creation, prefix string, known []float64) ([]float64, error) {
-	for i := range oneByOne {
+func latencies(ctx context.Context, seen *sight, create creation, prefix string, n int, known []float64) ([]float64, error) {
+	for i := range n {
 		name := fmt.Sprintf("%s-%d", prefix, i)
 		began := time.Now()
 		if err := create(ctx, name); err != nil {
