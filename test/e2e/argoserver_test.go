@@ -100,10 +100,9 @@ func (s *argoServer) ask(ctx context.Context, account client.ObjectKey, method, 
 	Expect(err).NotTo(HaveOccurred())
 	roots := x509.NewCertPool()
 	Expect(roots.AppendCertsFromPEM(s.certificate)).To(BeTrue())
-	transport := &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: serverName}, ForceAttemptHTTP2: true, DisableKeepAlives: true,
-	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: serverName}, ForceAttemptHTTP2: true}
 	Expect(cluster.WithPort(s.pod, serverPort, func(address string) error {
+		defer transport.CloseIdleConnections()
 		request, err := http.NewRequestWithContext(ctx, method, "https://"+address+path, strings.NewReader(body))
 		if err != nil {
 			return err

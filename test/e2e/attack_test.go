@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net/http"
 	"strings"
@@ -249,14 +248,7 @@ func runAs(ctx context.Context, p *person, wfe *wfev1.WorkflowExecution) *wfev1.
 // statusOf asks for a page with a token, or without.
 func statusOf(ctx context.Context, url, token string) int {
 	GinkgoHelper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	status, _, err := testutil.Get(ctx, url, token)
 	Expect(err).NotTo(HaveOccurred())
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} //nolint:gosec // the certificate is signed by itself
-	response, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Do(request)
-	Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = response.Body.Close() }()
-	return response.StatusCode
+	return status
 }

@@ -1,6 +1,7 @@
 package testutil
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -114,28 +115,41 @@ func (c *Cluster) WithPort(pod *corev1.Pod, port int, use func(address string) e
 }
 
 func scrape(ctx context.Context, url, token string) (Samples, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	// The endpoint's certificate is signed by itself until somebody mounts another.
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} //nolint:gosec // see above
-	response, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Do(request)
+	status, body, err := Get(ctx, url, token)
 	if err != nil {
 		return nil, fmt.Errorf("scrape: %w", err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(io.LimitReader(response.Body, 1024))
-		return nil, fmt.Errorf("scrape: %s: %s", response.Status, body)
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("scrape: status %d: %.1024s", status, body)
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(response.Body)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("read the metrics: %w", err)
 	}
 	return Flatten(families), nil
+}
+
+// Get asks for url, with the token unless that is empty, and returns the status code and the body of the answer. The
+// connection is ended on this side, for one that the pod ends can take the whole port forwarding with it.
+func Get(ctx context.Context, url, token string) (status int, body []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	// The controller's certificate is signed by itself until somebody mounts another.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // see above
+	defer transport.CloseIdleConnections()
+	response, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err = io.ReadAll(response.Body)
+	return response.StatusCode, body, err
 }
 
 // Flatten takes the values out of what a scrape says.
