@@ -125,6 +125,7 @@ func TestValues(t *testing.T) {
 		"account annotation": {values: []string{"serviceAccount.name=mine", "serviceAccount.annotations.a=b"}, kind: "ServiceAccount", name: "mine", path: []string{"metadata", "annotations", "a"}, want: "b"},
 		"bound account":      {values: []string{"serviceAccount.name=mine"}, kind: "ClusterRoleBinding", name: "workflowexecution-controller", path: []string{"subjects", "0", "name"}, want: "mine"},
 		"action image":       {values: []string{"actions.image=r:5/a:2"}, kind: "ClusterWorkflowTemplate", name: "wait", path: []string{"spec", "templates", "0", "container", "image"}, want: "r:5/a:2"},
+		"Argo's user":        {values: []string{"policies.install=true", "policies.argo=system:serviceaccount:workflows:argo"}, kind: "ValidatingAdmissionPolicy", name: "workflowexecution-workflows", path: []string{"spec", "variables", "1", "expression"}, want: "['system:serviceaccount:workflows:argo']"},
 		"kept definition":    {kind: "CustomResourceDefinition", name: "workflowexecutions.workflowexecution.kubernaut.io", path: []string{"metadata", "annotations", "helm.sh/resource-policy"}, want: "keep"},
 		"definition":         {values: []string{"crd.keep=false"}, kind: "CustomResourceDefinition", name: "workflowexecutions.workflowexecution.kubernaut.io", path: []string{"metadata", "annotations", "helm.sh/resource-policy"}},
 		"monitor's labels":   {values: []string{"monitoring.install=true", "monitoring.labels.release=prometheus"}, kind: "ServiceMonitor", name: "workflowexecution-controller", path: []string{"metadata", "labels", "release"}, want: "prometheus"},
@@ -168,6 +169,7 @@ func TestSchema(t *testing.T) {
 		"negative replicas":         "replicas=-1",
 		"word for a switch":         "actions.install=often",
 		"no image":                  "image=",
+		"a user that is code":       "policies.argo=x']+['y",
 		"policy that there is none": "imagePullPolicy=Sometimes",
 	} {
 		t.Run(name, func(t *testing.T) {

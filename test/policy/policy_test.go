@@ -4,15 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
@@ -138,8 +133,8 @@ func TestPolicies(t *testing.T) {
 	for name, a := range attempts {
 		t.Run(name, func(t *testing.T) { a.check(t, w) })
 	}
+	t.Run("installed again", func(t *testing.T) { testAgain(t, w) })
 	t.Run("Argo runs elsewhere", func(t *testing.T) { testOtherArgo(t, w) })
-	t.Run("the list of writers is gone", func(t *testing.T) { testNoWriters(t, w) })
 }
 
 func (a attempt) check(t *testing.T, w *world) {
@@ -156,29 +151,33 @@ func (a attempt) check(t *testing.T, w *world) {
 	}
 }
 
-// testOtherArgo names another service account as Argo's.
-func testOtherArgo(t *testing.T, w *world) {
-	writers := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "workflowexecution-system", Name: "workflowexecution-writers"}}
-	patch := `{"data":{"argo":"system:serviceaccount:elsewhere:argo\n` + otherArgo + `\n"}}`
-	if err := w.admin.Patch(t.Context(), writers, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
-		t.Fatal(err)
+// testAgain takes the policies away and installs them once more: they must not have lost whom they know.
+func testAgain(t *testing.T, w *world) {
+	const installation = "config/policy/*.yaml"
+	annotates := patches("asks", `{"metadata":{"annotations":{"a":"b"}}}`)
+	forged := attempt{as: "eve", do: annotates, refusal: notOurs}
+	w.uninstall(t, installation)
+	w.awaitLeave(t, forged)
+	w.install(t, installation)
+	w.awaitRefusal(t, forged)
+	for _, a := range []attempt{forged, {as: argo, do: annotates}, {as: controller, do: annotates}, {as: controller, do: reports("asks")}} {
+		a.check(t, w)
 	}
-	w.awaitRefusal(t, attempt{as: argo, do: patches("asks", `{"metadata":{"annotations":{"a":"b"}}}`)})
-	attempt{as: otherArgo, do: patches("asks", `{"metadata":{"annotations":{"a":"b"}}}`)}.check(t, w)
 }
 
-// testNoWriters takes the list away: nobody is left who may write, and whoever is refused is told why.
-func testNoWriters(t *testing.T, w *world) {
-	writers := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "workflowexecution-system", Name: "workflowexecution-writers"}}
-	if err := w.admin.Delete(t.Context(), writers); err != nil {
+// testOtherArgo names another service account as Argo's.
+func testOtherArgo(t *testing.T, w *world) {
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}
+	if err := w.admin.Get(t.Context(), client.ObjectKey{Name: "workflowexecution-workflows"}, policy); err != nil {
 		t.Fatal(err)
 	}
-	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		last = w.as(t, controller).Create(ctx, &wfv1.Workflow{ObjectMeta: workflow("late", labelled).ObjectMeta}, client.DryRunAll)
-		return apierrors.IsForbidden(last) || apierrors.IsInvalid(last), nil
-	})
-	if err != nil || !strings.Contains(last.Error(), "workflowexecution-workflows") {
-		t.Errorf("the controller is told %v", last)
+	for i, variable := range policy.Spec.Variables {
+		policy.Spec.Variables[i].Expression = strings.ReplaceAll(variable.Expression, argo, otherArgo)
 	}
+	if err := w.admin.Update(t.Context(), policy); err != nil {
+		t.Fatal(err)
+	}
+	annotates := patches("asks", `{"metadata":{"annotations":{"a":"b"}}}`)
+	w.awaitRefusal(t, attempt{as: argo, do: annotates})
+	attempt{as: otherArgo, do: annotates}.check(t, w)
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -95,23 +97,34 @@ func (w *world) create(t *testing.T, object client.Object) {
 }
 
 // install creates what manifests of the repository say.
-func (w *world) install(t *testing.T, patterns ...string) {
+func (w *world) install(t *testing.T, pattern string) {
 	t.Helper()
-	for _, pattern := range patterns {
-		paths, err := filepath.Glob(filepath.Join(w.root, pattern))
-		if err != nil || len(paths) == 0 {
-			t.Fatalf("%s: %d files, %v", pattern, len(paths), err)
-		}
-		objects, err := testutil.ReadManifests(paths...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, object := range objects {
-			if object.GetKind() != "Kustomization" {
-				w.create(t, object)
-			}
+	for _, object := range w.read(t, pattern) {
+		w.create(t, object)
+	}
+}
+
+// uninstall deletes it.
+func (w *world) uninstall(t *testing.T, pattern string) {
+	t.Helper()
+	for _, object := range w.read(t, pattern) {
+		if err := w.admin.Delete(t.Context(), object); err != nil {
+			t.Fatalf("delete %s %s: %v", object.GetKind(), object.GetName(), err)
 		}
 	}
+}
+
+func (w *world) read(t *testing.T, pattern string) []*unstructured.Unstructured {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(w.root, pattern))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: %d files, %v", pattern, len(paths), err)
+	}
+	objects, err := testutil.ReadManifests(paths...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Kustomization" })
 }
 
 // as connects a user.
@@ -129,14 +142,24 @@ func (w *world) as(t *testing.T, user string) client.Client {
 // awaitRefusal tries something dry until the API server refuses it.
 func (w *world) awaitRefusal(t *testing.T, a attempt) {
 	t.Helper()
+	w.await(t, a, "is never refused", apierrors.IsForbidden)
+}
+
+// awaitLeave tries something dry until the API server allows it.
+func (w *world) awaitLeave(t *testing.T, a attempt) {
+	t.Helper()
+	w.await(t, a, "is always refused", func(err error) bool { return err == nil })
+}
+
+func (w *world) await(t *testing.T, a attempt, complaint string, done func(error) bool) {
+	t.Helper()
 	var last error
 	dry := client.NewDryRunClient(w.as(t, a.as))
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+	if wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 		last = a.do(ctx, dry)
-		return apierrors.IsForbidden(last), nil
-	})
-	if err != nil {
-		t.Errorf("%s is never refused: %v", a.as, last)
+		return done(last), nil
+	}) != nil {
+		t.Errorf("%s %s: %v", a.as, complaint, last)
 	}
 }
 

@@ -27,7 +27,8 @@ release and its values. So there is nothing that could differ from what kustomiz
 {{- $namespace := "workflowexecution-system" }}
 {{- $account := .root.Values.serviceAccount.name }}
 {{- $text := .root.Files.Get (printf "files/%s" .file) | required (printf "the chart lacks files/%s" .file) }}
-{{- $text = $text | replace (printf "%s:controller" $namespace) (printf "%s:%s" $namespace $account) | replace $namespace .root.Release.Namespace }}
+{{- $text = $text | replace (printf "%s:controller" $namespace) (printf "%s:%s" $namespace $account) | replace $namespace .root.Release.Namespace
+  | replace "system:serviceaccount:argo:argo" .root.Values.policies.argo }}
 {{- $objects := list }}
 {{- range regexSplit "(?m)^---$" $text -1 }}
 {{- $object := fromYaml . }}
