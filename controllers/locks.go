@@ -104,10 +104,10 @@ func precedes(a, b *wfev1.WorkflowExecution) bool {
 	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
 }
 
-// rivals are the other executions with the same target that have not ended.
+// rivals are the other executions with the same target that have not ended. They are the cache's own, and only read.
 func (r *Reconciler) rivals(ctx context.Context, wfe *wfev1.WorkflowExecution) ([]wfev1.WorkflowExecution, error) {
 	list := &wfev1.WorkflowExecutionList{}
-	if err := r.List(ctx, list, client.MatchingFields{indexTarget: targetKey(&wfe.Spec.Target)}); err != nil {
+	if err := r.List(ctx, list, client.MatchingFields{indexTarget: targetKey(&wfe.Spec.Target)}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list the executions of the target: %w", err)
 	}
 	key, err := r.lockKey(wfe)

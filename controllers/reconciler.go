@@ -76,16 +76,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	result, err := ctrl.Result{}, r.Get(ctx, req.NamespacedName, wfe)
 	switch {
 	case apierrors.IsNotFound(err):
-		r.recorded.forget(req.NamespacedName)
-	case err == nil && r.recorded.isBehind(req.NamespacedName, wfe.ResourceVersion):
-		return ctrl.Result{}, nil // what we recorded will be seen, and looked at then
-	}
-	switch {
-	case apierrors.IsNotFound(err) && !r.engine.isAvailable(): // nor are there Workflows
-		return ctrl.Result{}, nil
-	case apierrors.IsNotFound(err):
-		err = r.releaseAbandoned(ctx, req.NamespacedName, "")
-	case err == nil:
+		err = r.forget(ctx, req.NamespacedName)
+	case err == nil && !r.recorded.isBehind(req.NamespacedName, wfe.ResourceVersion): // else what we recorded will be seen
 		result, err = r.reconcile(ctx, wfe)
 	}
 	if errors.Is(err, errGone) { // its deletion will be seen
@@ -96,6 +88,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
 	}
 	return result, err
+}
+
+// forget drops what is remembered of an execution that is gone, and lets its Workflows go.
+func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error {
+	r.recorded.forget(key)
+	if !r.engine.isAvailable() { // nor are there Workflows
+		return nil
+	}
+	return r.releaseAbandoned(ctx, key, "")
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {

@@ -65,41 +65,33 @@ func TestCollidingStepsAreOneToArgo(t *testing.T) {
 }
 
 func TestForbiddenSequence(t *testing.T) {
-	cases := map[string]struct {
-		reason string
-		text   string
-		want   string
-	}{
+	checkSequences(t, forbiddenSequence, map[string]sequence{
 		"Plain":          {reason: "Ordinary text is allowed.", text: "payment-api (v2) {a} $HOME }}", want: ""},
 		"Template":       {reason: "Argo evaluates it.", text: "x{{y", want: "{{"},
 		"ThreeBraces":    {reason: "Two of three braces open a tag.", text: "{{{", want: "{{"},
 		"Expansion":      {reason: "The kubelet expands it.", text: "$(HOME)", want: "$("},
 		"ParentheticDol": {reason: "The kubelet has no other form.", text: "$ (HOME) ${HOME}", want: ""},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			if got := forbiddenSequence(tc.text); got != tc.want {
-				t.Errorf("%s\nwant %q, got %q", tc.reason, tc.want, got)
-			}
-		})
-	}
+	})
 }
 
 func TestGarbledSequence(t *testing.T) {
-	cases := map[string]struct {
-		reason string
-		text   string
-		want   string
-	}{
+	checkSequences(t, garbledSequence, map[string]sequence{
 		"Plain":    {reason: "A dollar sign before a letter, a bracket or the end stays.", text: "$HOME ${HOME} $1 a$ b$", want: ""},
 		"Doubled":  {reason: "The kubelet takes it for an escape.", text: "$1 echo $$", want: "$$"},
 		"Tripled":  {reason: "The first two are an escape.", text: "$$$", want: "$$"},
 		"NotASCII": {reason: "The kubelet takes the first byte for a character.", text: "5 $ or $€", want: "$€"},
 		"NoText":   {reason: "What is no UTF-8 is none of ASCII either.", text: "$\xff", want: "$\xff"},
-	}
+	})
+}
+
+// sequence is what is to be found in a text, and why.
+type sequence struct{ reason, text, want string }
+
+func checkSequences(t *testing.T, find func(string) string, cases map[string]sequence) {
+	t.Helper()
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := garbledSequence(tc.text); got != tc.want {
+			if got := find(tc.text); got != tc.want {
 				t.Errorf("%s\nwant %q, got %q", tc.reason, tc.want, got)
 			}
 		})

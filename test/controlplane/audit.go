@@ -3,16 +3,19 @@ package controlplane
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// auditPolicy logs what the controller asks for and nothing else.
+// auditPolicy logs what the controller asks for, when it has been answered, and nothing else.
 const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [
 	{"level": "Metadata", "users": ["` + ControllerUser + `"]}, {"level": "None"}]}`
 
@@ -22,50 +25,80 @@ func (c *ControlPlane) audit() error {
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return err
 	}
-	c.environment.ControlPlane.GetAPIServer().Configure().Set("audit-policy-file", policy).Set("audit-log-path", c.auditLog())
+	c.environment.ControlPlane.GetAPIServer().Configure().
+		Set("audit-policy-file", policy).Set("audit-log-path", c.auditLog()).Set("audit-log-mode", "blocking")
 	return nil
 }
 
 func (c *ControlPlane) auditLog() string { return filepath.Join(c.folder, "audit.log") }
 
-// auditEvent is what matters of a line of the audit log.
-type auditEvent struct {
-	Verb      string `json:"verb"`
-	ObjectRef *struct {
+// Request is what matters of a line of the audit log: one of the controller's requests.
+type Request struct {
+	Verb string `json:"verb"`
+	// ObjectRef is empty for what is no object.
+	ObjectRef struct {
 		Resource    string `json:"resource"`
 		Subresource string `json:"subresource"`
 		APIGroup    string `json:"apiGroup"`
+		Name        string `json:"name"`
 	} `json:"objectRef"`
 	ResponseStatus struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
 }
 
+// Resource is the resource that was asked for, with its subresource.
+func (r *Request) Resource() string {
+	return strings.TrimSuffix(r.ObjectRef.Resource+"/"+r.ObjectRef.Subresource, "/")
+}
+
+// Requests are those that were answered since the last call.
+func (c *ControlPlane) Requests() (requests []Request, err error) {
+	requests, c.audited, err = readAudit(c.auditLog(), c.audited)
+	return requests, err
+}
+
+// readAudit reads an audit log from an offset on, and returns the next one.
+func readAudit(path string, offset int64) (requests []Request, next int64, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, offset, err
+	}
+	defer func() { _ = file.Close() }()
+	if _, err := file.Seek(offset, io.SeekStart); err != nil {
+		return nil, offset, err
+	}
+	lines := bufio.NewReader(file)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) { // a line that is not complete is read the next time
+			return requests, offset, nil
+		}
+		if err != nil {
+			return nil, offset, err
+		}
+		offset += int64(len(line))
+		var r Request
+		if err := json.Unmarshal(line, &r); err != nil {
+			return nil, offset, fmt.Errorf("read the audit log: %w", err)
+		}
+		requests = append(requests, r)
+	}
+}
+
 // UsedRights are the rights that the controller has made use of until now, as Rights writes them, in order.
 func (c *ControlPlane) UsedRights() ([]string, error) {
-	file, err := os.Open(c.auditLog())
+	requests, _, err := readAudit(c.auditLog(), 0)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }()
 	used := map[string]bool{}
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var e auditEvent
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			return nil, fmt.Errorf("read the audit log: %w", err)
+	for i := range requests {
+		if r := &requests[i]; r.Resource() != "" && r.ResponseStatus.Code != http.StatusForbidden {
+			used[right(r.Verb, r.ObjectRef.APIGroup, r.Resource())] = true
 		}
-		if e.ObjectRef == nil || e.ResponseStatus.Code == http.StatusForbidden {
-			continue
-		}
-		resource := e.ObjectRef.Resource
-		if e.ObjectRef.Subresource != "" {
-			resource += "/" + e.ObjectRef.Subresource
-		}
-		used[right(e.Verb, e.ObjectRef.APIGroup, resource)] = true
 	}
-	return inOrder(used), lines.Err()
+	return inOrder(used), nil
 }
 
 // Rights are what rules allow, as verb and resource with its group, in order.

@@ -44,6 +44,8 @@ type ControlPlane struct {
 
 	environment *envtest.Environment
 	folder      string
+	// audited is how much of the audit log Requests has read.
+	audited int64
 }
 
 // Start starts both and installs this repository's CRDs. Neither waits for the disk unless an option says so.

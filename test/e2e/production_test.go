@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -51,10 +52,14 @@ func restart(ctx SpecContext, key client.ObjectKey, change func(ctx SpecContext)
 // editPod changes the pod of a Deployment.
 func editPod(ctx SpecContext, key client.ObjectKey, edit func(pod *corev1.PodSpec)) {
 	GinkgoHelper()
-	deployment := &appsv1.Deployment{}
-	Expect(cluster.Get(ctx, key, deployment)).To(Succeed())
-	edit(&deployment.Spec.Template.Spec)
-	Expect(cluster.Update(ctx, deployment)).To(Succeed())
+	Expect(retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		deployment := &appsv1.Deployment{}
+		if err := cluster.Get(ctx, key, deployment); err != nil {
+			return err
+		}
+		edit(&deployment.Spec.Template.Spec)
+		return cluster.Update(ctx, deployment)
+	})).To(Succeed())
 }
 
 // configure starts a Deployment's pod anew after a change, and as it was after the spec. What is beside the pod is put back by

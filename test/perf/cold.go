@@ -54,7 +54,7 @@ func measureColdStart(ctx context.Context, s *settings) (results []Result, err e
 // coldStart starts a manager, and says how many seconds it took to catch up, how often it wrote on what had ended, and the
 // seconds of processor time.
 func (p *plane) coldStart(ctx context.Context, s *settings, live int) (took float64, writes int, used float64, err error) {
-	if _, err := p.audit.next(); err != nil {
+	if _, err := p.writes(); err != nil {
 		return 0, 0, 0, err
 	}
 	watching, stop := context.WithCancel(ctx)
@@ -82,12 +82,12 @@ func (p *plane) coldStart(ctx context.Context, s *settings, live int) (took floa
 	if used, err = m.processor(); err != nil {
 		return 0, 0, 0, err
 	}
-	written, err := p.audit.next()
+	written, err := p.writes()
 	if err != nil {
 		return 0, 0, 0, err
 	}
 	for i := range written {
-		if w := &written[i]; !w.isAsked() && (len(w.ObjectRef.Name) < 5 || w.ObjectRef.Name[:5] != "live-") {
+		if w := &written[i]; !isAsked(w) && (len(w.ObjectRef.Name) < 5 || w.ObjectRef.Name[:5] != "live-") {
 			writes++
 		}
 	}

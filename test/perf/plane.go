@@ -27,7 +27,6 @@ const workers = 16
 type plane struct {
 	*controlplane.ControlPlane
 	catalog translate.Catalog
-	audit   *audit
 
 	folder string
 	binary string
@@ -56,8 +55,7 @@ func newPlane(ctx context.Context) (p *plane, err error) {
 	if output, err := build.CombinedOutput(); err != nil {
 		return p, fmt.Errorf("build the manager: %w\n%s", err, output)
 	}
-	p.audit = &audit{file: filepath.Join(p.folder, "audit.log")}
-	if p.ControlPlane, err = controlplane.Start(ctx, controlplane.WithAuditLog(p.audit.file), controlplane.WithFsync()); err != nil {
+	if p.ControlPlane, err = controlplane.Start(ctx, controlplane.WithFsync()); err != nil {
 		return p, err
 	}
 	p.ends = append(p.ends, p.Stop)

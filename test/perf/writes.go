@@ -62,7 +62,7 @@ func measureWrites(ctx context.Context, _ *settings) (results []Result, err erro
 		return nil, context.Cause(ctx)
 	case <-time.After(atRest):
 	}
-	rest, err := p.audit.next()
+	rest, err := p.writes()
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ type count struct {
 
 // writesOf runs an execution to its end, all of its steps at once or one after another, and counts the writes.
 func (p *plane) writesOf(ctx context.Context, name string, steps int, together bool) (*count, error) {
-	if _, err := p.audit.next(); err != nil { // what was before
+	if _, err := p.writes(); err != nil { // what was before
 		return nil, err
 	}
 	wfe := p.simple(name, steps)
@@ -111,17 +111,17 @@ func (p *plane) writesOf(ctx context.Context, name string, steps int, together b
 	counted := &count{kinds: map[string]int{}, changes: len(changes)}
 	// Events are sent in the background: the last one tells of the end.
 	return counted, until(ctx, func() (bool, error) {
-		writes, err := p.audit.next()
+		writes, err := p.writes()
 		for i := range writes {
 			switch w := &writes[i]; {
 			case w.ObjectRef.Resource == "events" && strings.HasPrefix(w.ObjectRef.Name, name+"."), w.ObjectRef.Resource == "events" && w.ObjectRef.Name == "":
 				counted.events++
-			case w.isAsked():
+			case isAsked(w):
 			case w.ResponseStatus.Code >= http.StatusBadRequest:
 				counted.refused++
 			default:
 				counted.all++
-				counted.kinds[w.kind()]++
+				counted.kinds[w.Verb+" "+w.Resource()]++
 			}
 		}
 		return counted.events >= 2, err

@@ -114,22 +114,37 @@ func decodeTemplate(object []byte) (translate.Template, error) {
 	return nil, nil
 }
 
-// FromCluster is the cluster's catalog, as the controller sees it: with the templates of the namespace where the
-// controller runs with --namespaced-actions.
-func FromCluster(ctx context.Context, reader client.Reader, namespace string, namespaced bool) (*Catalog, error) {
+// Scope says where actions come from, as the controller's flags do.
+type Scope struct {
+	// NamespacedActions adds the WorkflowTemplates of an execution's namespace.
+	NamespacedActions bool
+	// CatalogNamespace is whose WorkflowTemplates are the catalog; empty for the cluster's.
+	CatalogNamespace string
+}
+
+// FromCluster is the catalog for executions of a namespace, as the controller sees it.
+func FromCluster(ctx context.Context, reader client.Reader, namespace string, scope Scope) (*Catalog, error) {
 	var found []translate.Template
 	labelled := client.HasLabels{wfev1.LabelAction}
-	list := &wfv1.ClusterWorkflowTemplateList{}
-	if err := reader.List(ctx, list, labelled); err != nil {
-		return nil, fmt.Errorf("list the actions of the cluster: %w", err)
+	var namespaces []string
+	if scope.CatalogNamespace == "" {
+		list := &wfv1.ClusterWorkflowTemplateList{}
+		if err := reader.List(ctx, list, labelled); err != nil {
+			return nil, fmt.Errorf("list the actions of the cluster: %w", err)
+		}
+		for i := range list.Items {
+			found = append(found, &list.Items[i])
+		}
+	} else {
+		namespaces = append(namespaces, scope.CatalogNamespace)
 	}
-	for i := range list.Items {
-		found = append(found, &list.Items[i])
+	if scope.NamespacedActions && namespace != scope.CatalogNamespace {
+		namespaces = append(namespaces, namespace)
 	}
-	if namespaced {
+	for _, from := range namespaces {
 		list := &wfv1.WorkflowTemplateList{}
-		if err := reader.List(ctx, list, labelled, client.InNamespace(namespace)); err != nil {
-			return nil, fmt.Errorf("list the actions of the namespace: %w", err)
+		if err := reader.List(ctx, list, labelled, client.InNamespace(from)); err != nil {
+			return nil, fmt.Errorf("list the actions of namespace %s: %w", from, err)
 		}
 		for i := range list.Items {
 			found = append(found, &list.Items[i])

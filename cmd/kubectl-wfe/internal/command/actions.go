@@ -12,11 +12,17 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-const namespacedActionsHelp = "Use the templates of the namespace too, as the controller's flag says."
+// addScope adds the flags that say where the cluster's actions come from.
+func addScope(cmd *cobra.Command) *catalog.Scope {
+	scope := &catalog.Scope{}
+	cmd.Flags().BoolVar(&scope.NamespacedActions, "namespaced-actions", false, "Use the templates of the namespace too, as the controller's flag says.")
+	cmd.Flags().StringVar(&scope.CatalogNamespace, "catalog-namespace", "", "Namespace whose templates are the actions, in place of the cluster's, as the controller's flag says.")
+	return scope
+}
 
 func (s *session) newActions() *cobra.Command {
 	f := &files{session: s}
-	var offline, namespaced bool
+	var offline bool
 	cmd := &cobra.Command{
 		Use:     "actions [NAME]",
 		GroupID: groupLook,
@@ -28,13 +34,13 @@ func (s *session) newActions() *cobra.Command {
 	}
 	f.addCatalog(cmd)
 	cmd.Flags().BoolVar(&offline, "offline", false, "List the built-in actions.")
-	cmd.Flags().BoolVar(&namespaced, "namespaced-actions", false, namespacedActionsHelp)
+	scope := addScope(cmd)
 	o := newOutput(cmd, "", formatJSON, formatYAML, formatWide)
 	load := func(cmd *cobra.Command) (*catalog.Catalog, error) {
 		if offline || f.folder != "" {
 			return f.catalog()
 		}
-		return s.clusterCatalog(cmd, namespaced)
+		return s.clusterCatalog(cmd, scope)
 	}
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		known, err := load(cmd)
@@ -68,12 +74,12 @@ func (s *session) newActions() *cobra.Command {
 }
 
 // clusterCatalog is the cluster's catalog; what is broken in it is told.
-func (s *session) clusterCatalog(cmd *cobra.Command, namespaced bool) (*catalog.Catalog, error) {
+func (s *session) clusterCatalog(cmd *cobra.Command, scope *catalog.Scope) (*catalog.Catalog, error) {
 	c, err := s.connect()
 	if err != nil {
 		return nil, err
 	}
-	known, err := catalog.FromCluster(cmd.Context(), c, c.namespace, namespaced)
+	known, err := catalog.FromCluster(cmd.Context(), c, c.namespace, *scope)
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +91,8 @@ func (s *session) clusterCatalog(cmd *cobra.Command, namespaced bool) (*catalog.
 
 // catalogOrBuiltIn is the cluster's catalog for commands that can do without. Who may work in a namespace need not be
 // allowed to read what the cluster has; then it is the built-in actions, and complete is false.
-func (s *session) catalogOrBuiltIn(cmd *cobra.Command, namespaced bool) (known *catalog.Catalog, complete bool, err error) {
-	known, err = s.clusterCatalog(cmd, namespaced)
+func (s *session) catalogOrBuiltIn(cmd *cobra.Command, scope *catalog.Scope) (known *catalog.Catalog, complete bool, err error) {
+	known, err = s.clusterCatalog(cmd, scope)
 	if !apierrors.IsForbidden(err) {
 		return known, err == nil, err
 	}

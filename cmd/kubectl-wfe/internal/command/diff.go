@@ -21,7 +21,6 @@ const cleanupTimeout = 10 * time.Second
 
 func (s *session) newDiff() *cobra.Command {
 	var timeout time.Duration
-	var namespaced bool
 	cmd := &cobra.Command{
 		Use:     "diff NAME | -f FILE",
 		GroupID: groupLook,
@@ -34,9 +33,9 @@ change, 1 when something would, and 2 when that could not be told, because of an
 	}
 	f := s.newFiles(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "How long to wait for each dry run.")
-	cmd.Flags().BoolVar(&namespaced, "namespaced-actions", false, namespacedActionsHelp)
+	scope := addScope(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		changes, err := s.diff(cmd, f, args, namespaced, timeout)
+		changes, err := s.diff(cmd, f, args, scope, timeout)
 		var told *codeError
 		switch {
 		case errors.As(err, &told):
@@ -53,12 +52,12 @@ change, 1 when something would, and 2 when that could not be told, because of an
 	return cmd
 }
 
-func (s *session) diff(cmd *cobra.Command, f *files, args []string, namespaced bool, timeout time.Duration) (changes bool, err error) {
+func (s *session) diff(cmd *cobra.Command, f *files, args []string, scope *catalog.Scope, timeout time.Duration) (changes bool, err error) {
 	c, err := s.connect()
 	if err != nil {
 		return false, err
 	}
-	known, _, err := s.catalogOrBuiltIn(cmd, namespaced)
+	known, _, err := s.catalogOrBuiltIn(cmd, scope)
 	if err != nil {
 		return false, err
 	}

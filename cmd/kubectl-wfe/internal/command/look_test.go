@@ -138,6 +138,8 @@ func testActions(w *world) {
 	}
 	w.run("actions", "scale-deployment", "--namespaced-actions").
 		check(w.t, 0, `note: WorkflowTemplate/broken: spec.entrypoint: there is no template "none"`, "WorkflowTemplate/scale-deployment")
+	w.run("actions", "--catalog-namespace", w.namespace, "-o", "wide").check(w.t, 0, "note: WorkflowTemplate/broken", "WorkflowTemplate/scale-deployment")
+	w.run("actions", "restart-pod", "--catalog-namespace", w.namespace).check(w.t, 1, `there is no action "restart-pod" in the catalog`)
 }
 
 // TestPodsOf finds the pods of the rollback where they are asked for.

@@ -27,7 +27,6 @@ new execution fails. The new execution has the old one's labels and the label ` 
 
 func (s *session) newRetry() *cobra.Command {
 	var name, dryRun string
-	var namespaced bool
 	cmd := &cobra.Command{
 		Use:               "retry NAME",
 		GroupID:           groupSteer,
@@ -43,13 +42,13 @@ func (s *session) newRetry() *cobra.Command {
 	mustComplete(cmd, "dry-run", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"none", "client", "server"}, cobra.ShellCompDirectiveNoFileComp
 	})
-	cmd.Flags().BoolVar(&namespaced, "namespaced-actions", false, namespacedActionsHelp)
+	scope := addScope(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, old, err := s.open(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		known, complete, err := s.catalogOrBuiltIn(cmd, namespaced)
+		known, complete, err := s.catalogOrBuiltIn(cmd, scope)
 		if err != nil {
 			return err
 		}

@@ -108,33 +108,33 @@ func build(request Request, pack func(archive []byte) (v1.Layer, error)) (v1.Ima
 	if err != nil {
 		return nil, err
 	}
-	image, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		return nil, err
-	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	return mutate.ConfigFile(image, configure(config, request.User, target))
-}
-
-// configure keeps the layer's identity of a configuration and sets the rest.
-func configure(config *v1.ConfigFile, user, target string) *v1.ConfigFile {
-	config = config.DeepCopy()
-	config.Created = v1.Time{Time: epoch}
-	config.OS, config.Architecture = "linux", runtime.GOARCH
-	config.Config = v1.Config{
-		User:       user,
+	return FromLayer(layer, v1.Config{
+		User:       request.User,
 		Entrypoint: []string{target},
 		WorkingDir: "/",
 		// Manifests may name the command without a folder.
 		Env: []string{"PATH=" + strings.Join([]string{path.Dir(target), "/usr/local/bin", "/usr/bin", "/bin"}, ":")},
+	})
+}
+
+// FromLayer makes an image of one layer, for this machine's architecture. The same layer and configuration yield the same bytes.
+func FromLayer(layer v1.Layer, config v1.Config) (v1.Image, error) {
+	image, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return nil, err
 	}
-	for i := range config.History {
-		config.History[i] = v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "test/cluster image"}
+	file, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
 	}
-	return config
+	file = file.DeepCopy() // it has the layer's identity
+	file.Created = v1.Time{Time: epoch}
+	file.OS, file.Architecture = "linux", runtime.GOARCH
+	file.Config = config
+	for i := range file.History {
+		file.History[i] = v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "test/cluster image"}
+	}
+	return mutate.ConfigFile(image, file)
 }
 
 // requireStatic refuses what could not start in an image that holds no libraries.

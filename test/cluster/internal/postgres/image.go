@@ -9,12 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/images"
 )
@@ -25,7 +22,7 @@ const (
 	// user is who the database runs as: it refuses to be root, and wants to know its own name.
 	user = "65532"
 	// format changes whenever the same files would become another image than before.
-	format = "1"
+	format = "2"
 )
 
 // Archive returns the image's archive in a folder, after making it if it is not there.
@@ -76,28 +73,15 @@ func (i installation) write(ctx context.Context, folder, archive string) (err er
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, output)
 	}
-	image, err := assemble(layer, filepath.Join(i.library, "bin"))
+	packed, err := images.LayerFromFile(layer)
+	if err != nil {
+		return err
+	}
+	image, err := images.FromLayer(packed, v1.Config{
+		User: user, Entrypoint: []string{"postgres"}, Env: []string{"PATH=" + filepath.Join(i.library, "bin") + ":/bin"},
+	})
 	if err != nil {
 		return err
 	}
 	return images.Write(Image, image, archive)
-}
-
-func assemble(file, binaries string) (v1.Image, error) {
-	layer, err := images.LayerFromFile(file)
-	if err != nil {
-		return nil, err
-	}
-	image, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		return nil, err
-	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	config = config.DeepCopy()
-	config.OS, config.Architecture = "linux", runtime.GOARCH
-	config.Config = v1.Config{User: user, Entrypoint: []string{"postgres"}, Env: []string{"PATH=" + binaries + ":/bin"}}
-	return mutate.ConfigFile(image, config)
 }
