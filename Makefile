@@ -18,16 +18,20 @@ BIN        := $(CURDIR)/bin
 ARCHIVES   := $(foreach name,manager action payment-api faulty shell,$(BIN)/$(name).tar)
 # The local cluster's, whatever the shell has: nobody's own cluster is touched by mistake. To use another cluster, say so:
 # make test-e2e KUBECONFIG=… (then it must have Argo, and be able to pull the images).
-# CLUSTER=kind means the one of kind instead, everywhere.
+# CLUSTER=kind means the one of kind instead, everywhere. CLUSTER=simulated lets pods of the local one do nothing, which needs no rights;
+# without root, or not on Linux, it is like that in any case.
 CLUSTER    ?= local
 KUBECONFIG := $(CURDIR)/.cluster/$(if $(filter kind,$(CLUSTER)),kind-)kubeconfig
 export CLUSTER KUBECONFIG
 is_ours    := $(filter $(CURDIR)/.cluster/%kubeconfig,$(KUBECONFIG))
 
-cluster    = go run -C test/cluster .
+cluster    = go run -C test/cluster .$(if $(filter %/.cluster/simulated-kubeconfig,$(KUBECONFIG)), --kubeconfig=$(KUBECONFIG))
 KUBECTL    ?= $$($(cluster) kubectl-path)
 # Our node image of kind is for a cluster of one node, and only the local cluster's processes are known to be on this machine.
 unlike     = $(if $(filter v4%,$(ARGO_VERSION)), && !argo-3)$(if $(filter %/kind-kubeconfig,$(KUBECONFIG)), && !two-nodes)$(if $(filter %/.cluster/kubeconfig,$(KUBECONFIG)),, && !same-host)
+real_pods  = $(if $(is_ours),$(cluster) require-pods)
+# An image is made of a program for Linux; elsewhere no pod would run it.
+packed     = $(if $(filter Linux,$(shell uname)),images,build)
 run_e2e    = KUBECTL=$(KUBECTL) go run github.com/onsi/ginkgo/v2/ginkgo --procs=$(E2E_PROCS) --timeout=40m --label-filter='$(1)$(unlike)' $(E2E_FLAGS) ./test/e2e
 # How many specs run at a time: they mostly wait for pods.
 E2E_PROCS  ?= 3
@@ -50,7 +54,7 @@ demo: e2e-deploy ## Run the sample remediation on a local cluster and show what 
 test: verify lint test-unit test-envtest test-gates test-observability test-e2e ## Run what CI runs.
 
 .PHONY: test-all
-test-all: test-documents test test-page test-e2e-whole test-faults ## Run everything there is, for an hour or so.
+test-all: test-documents test test-page test-e2e-whole test-faults test-simulated ## Run everything there is, for an hour or so.
 
 .PHONY: test-unit
 test-unit: $(BIN)/helm ## Run the unit tests with the race detector.
@@ -91,22 +95,34 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 
 .PHONY: test-e2e
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
+	$(real_pods)
 	$(call run_e2e,!whole)
 
 .PHONY: test-documents
 test-documents: cluster-up images installation $(BIN)/helm ## Run every command of the documents on a local cluster, up to the uninstallation.
+	$(real_pods)
 	$(cluster) load $(ARCHIVES)
 	ln -sf $(KUBECTL) $(BIN)/kubectl
 	KUBECTL=$(BIN)/kubectl go test -count=1 -timeout 20m ./test/documents/walk/
 
 .PHONY: test-e2e-whole
 test-e2e-whole: e2e-deploy ## Run its long specs: every action of the catalog, 500 steps, and the Argo server.
+	$(real_pods)
 	$(if $(is_ours),$(cluster) load $$($(cluster) argo-server-images))
 	$(call run_e2e,whole)
 
 .PHONY: test-observability
 test-observability: e2e-deploy ## Let a real Prometheus watch the controller work, and check what rules and dashboard say.
+	$(real_pods)
 	go test -C test/observability -count=1 -timeout 10m ./live/
+
+# A cluster of its own, so that the local one stays as it is.
+in_simulated = $(MAKE) --no-print-directory CLUSTER=simulated CLUSTER_NAME=sim-$(shell printf %s '$(CURDIR)' | cksum | cut -c1-6) \
+	KUBECONFIG=$(CURDIR)/.cluster/simulated-kubeconfig
+
+.PHONY: test-simulated
+test-simulated: ## Run the demo where pods do nothing, on a cluster that needs no rights, and remove it.
+	$(in_simulated) demo; code=$$?; $(in_simulated) cluster-down && exit $$code
 
 .PHONY: e2e-deploy
 e2e-deploy: $(if $(is_ours),cluster-up) deploy
@@ -119,6 +135,7 @@ bench: ## Measure the controller beside what it costs without it; results in .be
 .PHONY: bench-whole
 bench-whole: ## Measure whole runs on a local cluster with fsync, and settings of Argo's.
 	$(cluster) up --fsync
+	$(real_pods)
 	$(MAKE) --no-print-directory deploy
 	go run ./test/perf -only whole,argo
 
@@ -231,9 +248,10 @@ install: ## Apply the CRD to the cluster of KUBECONFIG.
 	$(KUBECTL) apply --server-side -k config/crd
 
 .PHONY: deploy
-deploy: images installation ## Load the images, and apply config/default with IMG and ACTION_IMG.
+deploy: $(packed) installation ## Load the images, and apply config/default with IMG and ACTION_IMG.
 	$(if $(is_ours),$(cluster) load $(BIN)/manager.tar $(BIN)/action.tar)
 	$(KUBECTL) apply --server-side --force-conflicts -k $(BIN)/installation
+	$(if $(is_ours),$(cluster) run-controller --binary $(BIN)/manager)
 	$(KUBECTL) -n workflowexecution-system rollout restart deployment/controller
 	$(KUBECTL) -n workflowexecution-system rollout status deployment/controller --timeout=120s
 

@@ -64,9 +64,9 @@ func (s *settings) argoInstallation(ctx context.Context) (argo.Installation, err
 	return argo.Installation{Version: s.argoVersion, Source: source}, nil
 }
 
-func executables(built binaries.Set) map[string]local.Executable {
+func executables(built binaries.Set, programs []binaries.Program) map[string]local.Executable {
 	files := map[string]local.Executable{}
-	for _, program := range binaries.ControlPlane() {
+	for _, program := range programs {
 		files[program.Name] = local.Executable{File: built.Path(program), Version: built[program.Name].Version}
 	}
 	return files
@@ -78,7 +78,7 @@ func fingerprint(built binaries.Set, options local.Options) string {
 	for _, name := range slices.Sorted(maps.Keys(built)) {
 		fmt.Fprintln(hash, built[name].Path)
 	}
-	fmt.Fprintln(hash, images.FormatVersion, options.Fsync, options.AuditPolicy)
+	fmt.Fprintln(hash, images.FormatVersion, options.Fsync, options.AuditPolicy, options.Simulated)
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }
 
@@ -87,6 +87,10 @@ func (s *settings) status(ctx context.Context) ([]local.Component, error) {
 	table, credentials, err := s.clusterStatus(ctx)
 	if err != nil || len(table) == 0 {
 		return nil, err
+	}
+	if simulated, err := s.isSimulated(); err != nil || simulated {
+		// There Argo's controller is a process, and in the table already.
+		return table, err
 	}
 	version, err := argo.CheckController(ctx, credentials)
 	controller := local.Component{Name: "Argo Workflows", Version: version, Healthy: err == nil, Detail: "namespace " + argo.Namespace}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -19,13 +20,18 @@ var argoLines = []struct{ version, line string }{
 	{"v4.0.5", "v4"},
 }
 
-// modeKind selects kind instead of the local cluster.
-const modeKind = "kind"
+// The modes: a local cluster, one whose node runs nothing, and kind.
+const (
+	modeLocal     = "local"
+	modeSimulated = "simulated"
+	modeKind      = "kind"
+)
 
 // settings are the values of the flags that all commands share, once they are resolved.
 type settings struct {
 	root        string
 	mode        string
+	unasked     bool // the mode is not the one that was asked for
 	name        string
 	kubeconfig  string
 	argoVersion string
@@ -45,7 +51,8 @@ func newRootCommand() *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&shared.root, "root", "", "root of the repository (default: found from the working folder upwards)")
-	flags.StringVar(&shared.mode, "mode", environment("CLUSTER", "local"), "local or kind; also the variable CLUSTER")
+	flags.StringVar(&shared.mode, "mode", environment("CLUSTER", modeLocal),
+		"local, simulated or kind; also the variable CLUSTER; without root or not on Linux, local is simulated")
 	flags.StringVar(&shared.name, "name", os.Getenv("CLUSTER_NAME"), "name of the cluster (default: derived from the checkout's path)")
 	flags.StringVar(&shared.kubeconfig, "kubeconfig", "", "file to write the kubeconfig to (default: .cluster/kubeconfig, or .cluster/kind-kubeconfig)")
 	flags.StringVar(&shared.argoVersion, "argo-version", environment("ARGO_VERSION", argoLines[0].version),
@@ -53,7 +60,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newUpCommand(shared), newDownCommand(shared), newStatusCommand(shared), newLoadCommand(shared),
 		newBinariesCommand(shared), newEnvtestCommand(shared), newKubectlCommand(shared), newProgramCommand(shared), newImageCommand(shared),
-		newServerImagesCommand(shared),
+		newServerImagesCommand(shared), newRunControllerCommand(shared), newRequirePodsCommand(shared),
 		newNodeImageCommand(shared), newEngineUpCommand(shared), newEngineDownCommand(shared), newRuntimeCommand(),
 	)
 	return root
@@ -97,16 +104,32 @@ func (s *settings) resolve() error {
 		s.kubeconfig = defaultKubeconfig(s.mode)
 	}
 	s.kubeconfig = s.path(s.kubeconfig)
-	if s.mode != "local" && s.mode != modeKind {
-		return fmt.Errorf("cluster mode %q: use local or kind", s.mode)
+	asked := s.mode
+	if s.mode, err = chooseMode(asked, runtime.GOOS, os.Geteuid()); err != nil {
+		return err
 	}
+	s.unasked = s.mode != asked
 	if !slices.Contains(argoVersions(), s.argoVersion) {
 		return fmt.Errorf("version %q of Argo Workflows is not pinned: use %s", s.argoVersion, strings.Join(argoVersions(), " or "))
 	}
 	return nil
 }
 
-// defaultKubeconfig keeps the two modes apart, because both clusters of a checkout may run at once.
+// chooseMode lets a local cluster be simulated where no pods can run.
+func chooseMode(asked, system string, user int) (string, error) {
+	switch asked {
+	case modeLocal:
+		if system != "linux" || user != 0 {
+			return modeSimulated, nil
+		}
+		return modeLocal, nil
+	case modeSimulated, modeKind:
+		return asked, nil
+	}
+	return "", fmt.Errorf("cluster mode %q: use local, simulated or kind", asked)
+}
+
+// defaultKubeconfig keeps kind apart, because a checkout may have a cluster of kind and a local one at once.
 func defaultKubeconfig(mode string) string {
 	file := "kubeconfig"
 	if mode == modeKind {
@@ -131,6 +154,9 @@ func (s *settings) binaryCache() *binaries.Cache {
 func (s *settings) argoPrograms() []binaries.Program {
 	return binaries.Argo(s.argoLine())
 }
+
+// argoController runs as a process where pods do nothing, and needs no executor there.
+func (s *settings) argoController() binaries.Program { return s.argoPrograms()[0] }
 
 // argoLine is the module line of the version that was chosen, which is one of those.
 func (s *settings) argoLine() string {

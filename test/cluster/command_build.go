@@ -19,8 +19,11 @@ func newBinariesCommand(shared *settings) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			programs := append(binaries.ControlPlane(), shared.argoPrograms()...)
-			if shared.mode == modeKind {
+			switch shared.mode {
+			case modeKind:
 				programs = []binaries.Program{binaries.Kind, binaries.Kubectl}
+			case modeSimulated:
+				programs = append(binaries.SimulatedPlane(), shared.argoController())
 			}
 			set, err := shared.binaryCache().Ensure(command.Context(), programs)
 			if err != nil {

@@ -15,11 +15,15 @@ import (
 
 func newUpCommand(shared *settings) *cobra.Command {
 	var options local.Options
+	var simulated bool
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Start the cluster with Argo Workflows, or do nothing if it runs already",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if err := shared.chooseSimulated(simulated); err != nil {
+				return err
+			}
 			if err := shared.up(command.Context(), options); err != nil {
 				return err
 			}
@@ -29,12 +33,19 @@ func newUpCommand(shared *settings) *cobra.Command {
 	}
 	command.Flags().BoolVar(&options.Fsync, "fsync", false, "let etcd wait for the disk (for measurements of writes)")
 	command.Flags().StringVar(&options.AuditPolicy, "audit-policy", "", "audit policy file; the API server then writes an audit log")
+	command.Flags().BoolVar(&simulated, "simulated", false, "let pods do nothing, which needs no rights; the same as --mode=simulated")
 	return command
 }
 
 func (s *settings) up(ctx context.Context, options local.Options) error {
-	if s.mode == modeKind {
+	if options.AuditPolicy != "" {
+		options.AuditPolicy = s.path(options.AuditPolicy)
+	}
+	switch s.mode {
+	case modeKind:
 		return s.upKind(ctx)
+	case modeSimulated:
+		return s.upSimulated(ctx, options)
 	}
 	if err := local.EnsureRequirements(ctx, os.Stderr); err != nil {
 		return err
@@ -43,24 +54,27 @@ func (s *settings) up(ctx context.Context, options local.Options) error {
 	if err != nil {
 		return err
 	}
-	archives, err := packImages(append(s.argoImages(built), images.Request{
+	options.PauseImage = pauseImage
+	options.Images, err = packImages(append(s.argoImages(built), images.Request{
 		Binary: built.Path(binaries.Pause), Name: pauseImage, Entrypoint: "pause", User: "65535",
 	}))
 	if err != nil {
 		return err
 	}
+	options.Executables = executables(built, binaries.ControlPlane())
+	return s.upLocal(ctx, options, built)
+}
+
+// upLocal starts a cluster of processes of this machine, with Argo.
+func (s *settings) upLocal(ctx context.Context, options local.Options, built binaries.Set) error {
 	installation, err := s.argoInstallation(ctx)
 	if err != nil {
 		return err
 	}
-	if options.AuditPolicy != "" {
-		options.AuditPolicy = s.path(options.AuditPolicy)
-	}
+	installation.AsProcess = options.Simulated
 	options.Name, options.Folder, options.Checkout, options.Kubeconfig = s.name, s.clusters(), s.root, s.kubeconfig
-	options.Executables = executables(built)
 	options.KubernetesVersion = built[binaries.KubeAPIServer.Name].Version
 	options.Fingerprint = fingerprint(built, options)
-	options.PauseImage, options.Images = pauseImage, archives
 	options.Progress = os.Stderr
 	return local.Up(ctx, options, func(ctx context.Context, access local.Access) error {
 		installation.Kubectl, installation.Scratch = access.Kubectl, access.Scratch
@@ -103,7 +117,11 @@ func printStatus(shared *settings, table []local.Component) error {
 	if len(table) == 0 {
 		return fmt.Errorf("cluster %s does not run", shared.name)
 	}
-	fmt.Fprintf(os.Stdout, "cluster %s (%s), kubeconfig %s\n", shared.name, shared.mode, shared.kubeconfig)
+	mode := shared.mode
+	if simulated, err := shared.isSimulated(); err == nil && simulated {
+		mode = modeSimulated
+	}
+	fmt.Fprintf(os.Stdout, "cluster %s (%s), kubeconfig %s\n", shared.name, mode, shared.kubeconfig)
 	writer := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(writer, "COMPONENT\tPID\tVERSION\tHEALTHY\tDETAIL")
 	ill := 0
@@ -145,6 +163,9 @@ func newLoadCommand(shared *settings) *cobra.Command {
 			names, err := local.Load(command.Context(), shared.clusters(), shared.name, files)
 			for _, name := range names {
 				fmt.Fprintf(os.Stderr, "loaded %s\n", name)
+			}
+			if simulated, _ := shared.isSimulated(); err == nil && simulated {
+				fmt.Fprintln(os.Stderr, "there is nothing to load: pods do nothing on this cluster")
 			}
 			return err
 		},

@@ -1,5 +1,5 @@
 // Command cluster makes a Kubernetes cluster with Argo Workflows for the tests and the demo of this repository, from Go modules alone:
-// it builds the programs, starts them, and removes all of it again. It is a tool for development machines, never for production.
+// it builds the programs, starts them, and removes all of it again. Where no pods can run it simulates them, and says so. It is a tool for development machines, never for production.
 package main
 
 import (

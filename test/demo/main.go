@@ -55,7 +55,14 @@ func run(ctx context.Context, out io.Writer) error {
 	if err := prepare(ctx, cluster, root); err != nil {
 		return err
 	}
-	before, err := cluster.Scrape(ctx)
+	simulated, err := cluster.IsSimulated(ctx)
+	if err != nil {
+		return err
+	}
+	if simulated {
+		say(out, "THE NODES OF THIS CLUSTER ARE SIMULATED: steps succeed without doing anything and without outputs, and payment-api stays as it is")
+	}
+	before, err := scrape(ctx, cluster, simulated)
 	if err != nil {
 		return err
 	}
@@ -76,17 +83,31 @@ func run(ctx context.Context, out io.Writer) error {
 	if err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, wfe); err != nil {
 		return err
 	}
-	after, err := cluster.Scrape(ctx)
+	after, err := scrape(ctx, cluster, simulated)
 	if err != nil {
 		return err
 	}
-	if err := show(ctx, out, root, before, after); err != nil {
+	if err := show(ctx, out); err != nil {
 		return err
 	}
+	if simulated {
+		say(out, "Where pods run (as root on Linux), the demo shows metrics too, and payment-api has 5 replicas and 2Gi at the end")
+	} else {
+		showMoved(out, before, after)
+	}
+	goOn(out, root, simulated)
 	if wfe.Status.Phase != wfev1.PhaseCompleted {
 		return fmt.Errorf("the execution ended in phase %s: %+v", wfe.Status.Phase, wfe.Status.Failure)
 	}
 	return nil
+}
+
+// scrape reads nothing where the controller has no pod.
+func scrape(ctx context.Context, cluster *testutil.Cluster, simulated bool) (testutil.Samples, error) {
+	if simulated {
+		return nil, nil
+	}
+	return cluster.Scrape(ctx)
 }
 
 // prepare brings the namespace to its state before the incident, also after an earlier demo.
@@ -127,7 +148,7 @@ func prepare(ctx context.Context, cluster *testutil.Cluster, root string) error 
 }
 
 // show prints what a user would look at afterwards.
-func show(ctx context.Context, out io.Writer, root string, before, after testutil.Samples) error {
+func show(ctx context.Context, out io.Writer) error {
 	for _, args := range [][]string{
 		{"wfe", "tree", name, "-n", namespace, "-o", "wide"},
 		{"get", "wfe", "-n", namespace, "-o", "wide"},
@@ -138,20 +159,29 @@ func show(ctx context.Context, out io.Writer, root string, before, after testuti
 			return err
 		}
 	}
+	return nil
+}
+
+func showMoved(out io.Writer, before, after testutil.Samples) {
 	say(out, "The series that it moved")
 	moved := testutil.Moved(before, after)
 	for _, series := range moved.Names() {
 		_, _ = fmt.Fprintf(out, "  %-82s %+g\n", series, moved[series])
+	}
+}
+
+func goOn(out io.Writer, root string, simulated bool) {
+	suite := "  make test-e2e                     # what can go wrong, on the same cluster\n"
+	if simulated {
+		suite = ""
 	}
 	say(out, "To go on")
 	_, _ = fmt.Fprintf(out, `  export KUBECONFIG=%s
   export PATH=%s:$PATH
   kubectl wfe describe %s -n %s     # conditions, steps and events
   kubectl get wfe -A --watch
-  make test-e2e                     # what can go wrong, on the same cluster
-  make cluster-down                 # remove the cluster and all that it made
-`, os.Getenv("KUBECONFIG"), filepath.Join(root, "bin"), name, namespace)
-	return nil
+%s  make cluster-down                 # remove the cluster and all that it made
+`, os.Getenv("KUBECONFIG"), filepath.Join(root, "bin"), name, namespace, suite)
 }
 
 // kubectl runs the kubectl of the environment, and shows the command as a user would type it.

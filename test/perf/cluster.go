@@ -109,7 +109,7 @@ func (c *cluster) play(ctx context.Context) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	process := exec.Command(kwok, "--kubeconfig="+os.Getenv("KUBECONFIG"), "--config="+filepath.Join(root, "test", "perf", "kwok", "stages.yaml"),
+	process := exec.Command(kwok, "--kubeconfig="+os.Getenv("KUBECONFIG"), "--config="+filepath.Join(root, "test", "cluster", "internal", "local", "kwok", "stages.yaml"),
 		"--manage-all-nodes=false", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40", "--server-address="+address)
 	process.Stdout, process.Stderr = log, log
 	if err := process.Start(); err != nil {

@@ -90,6 +90,13 @@ func (c *Cluster) ControllerPod(ctx context.Context) (*corev1.Pod, error) {
 	return youngest, nil
 }
 
+// IsSimulated tells whether the nodes are said to run pods, and run none.
+func (c *Cluster) IsSimulated(ctx context.Context) (bool, error) {
+	simulated := &corev1.NodeList{}
+	err := c.List(ctx, simulated, client.HasLabels{"workflowexecution.kubernaut.io/simulated"})
+	return len(simulated.Items) > 0, err
+}
+
 // Root is the folder of this repository's go.mod, found from the working directory upwards, past those of the modules in
 // test.
 func Root() (string, error) {

@@ -31,6 +31,8 @@ type Installation struct {
 	Source string
 	// Kubectl is the executable.
 	Kubectl string
+	// AsProcess leaves out what could not run beside another one on the same machine: the controller's metrics.
+	AsProcess bool
 	// Scratch is a folder for temporary files; the system's if empty.
 	Scratch string
 }
@@ -84,7 +86,7 @@ func (i Installation) writeKustomization(folder string) error {
 	if err != nil {
 		return err
 	}
-	values := map[string]string{"Namespace": Namespace, "Version": i.Version, "ExecutorImage": ExecutorImage(i.Version)}
+	values := map[string]any{"AsProcess": i.AsProcess, "Namespace": Namespace, "Version": i.Version, "ExecutorImage": ExecutorImage(i.Version)}
 	for _, file := range files.Templates() {
 		var content bytes.Buffer
 		if err := file.Execute(&content, values); err != nil {

@@ -97,7 +97,7 @@ var (
 	}
 	// Kind is used where a container engine runs.
 	Kind = Program{Name: "kind", Package: "sigs.k8s.io/kind", Module: kind}
-	// Kwok plays nodes, for load.
+	// Kwok plays nodes, for load and where no pods can run.
 	Kwok = Program{Name: "kwok", Package: "sigs.k8s.io/kwok/cmd/kwok", Module: kwok}
 )
 
@@ -111,6 +111,11 @@ func ControlPlane() []Program {
 		KubeAPIServer, KubeControllerManager, KubeScheduler, Kubelet, Kubeadm, Kubectl,
 		Etcd, Containerd, ContainerdShim, Bridge, Loopback, HostLocal, Pause,
 	}
+}
+
+// SimulatedPlane lists what runs where pods do nothing, and the tools that set it up.
+func SimulatedPlane() []Program {
+	return []Program{KubeAPIServer, KubeControllerManager, KubeScheduler, Kubeadm, Kubectl, Etcd, Kwok}
 }
 
 // KindNode lists what the image of kind's nodes is made of, besides kind itself.

@@ -1,26 +1,18 @@
-//go:build linux
-
 package local
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 )
 
-const etcdURL = "https://127.0.0.1:2379"
-
-// startServer starts etcd and the API server in the cluster's network namespace, with what kubeadm would give them.
-func startServer(starter *starter, options Options, subnet netip.Prefix) error {
+// startServer starts etcd and the API server in the cluster's network, with what kubeadm would give them.
+func startServer(starter *starter, options Options) error {
 	cluster := starter.cluster
-	return onOwnThread(func() error {
-		if err := enterNetwork(cluster); err != nil {
+	return starter.machines.inNetwork(cluster, func() error {
+		if err := starter.start("etcd", etcdArguments(cluster, starter.place, options.Fsync)...); err != nil {
 			return err
 		}
-		if err := starter.start("etcd", etcdArguments(cluster, options.Fsync)...); err != nil {
-			return err
-		}
-		return starter.start("kube-apiserver", apiServerArguments(cluster, serverAddress(subnet), options.AuditPolicy)...)
+		return starter.start("kube-apiserver", apiServerArguments(cluster, starter.place, options.AuditPolicy)...)
 	})
 }
 
@@ -28,26 +20,23 @@ func startServer(starter *starter, options Options, subnet netip.Prefix) error {
 // wait longer and longer before they try again.
 func startControllers(starter *starter) error {
 	cluster := starter.cluster
-	return onOwnThread(func() error {
-		if err := enterNetwork(cluster); err != nil {
+	return starter.machines.inNetwork(cluster, func() error {
+		if err := starter.start("kube-controller-manager", controllerManagerArguments(cluster, starter.place)...); err != nil {
 			return err
 		}
-		if err := starter.start("kube-controller-manager", controllerManagerArguments(cluster)...); err != nil {
-			return err
-		}
-		return starter.start("kube-scheduler", schedulerArguments(cluster)...)
+		return starter.start("kube-scheduler", schedulerArguments(cluster, starter.place)...)
 	})
 }
 
-func etcdArguments(cluster layout, fsync bool) []string {
+func etcdArguments(cluster layout, at place, fsync bool) []string {
 	arguments := []string{
-		"--name=" + nodes[0].name,
+		"--name=" + cluster.name,
 		"--data-dir=" + cluster.path("etcd"),
-		"--listen-client-urls=" + etcdURL,
-		"--advertise-client-urls=" + etcdURL,
-		"--listen-peer-urls=https://127.0.0.1:2380",
-		"--initial-advertise-peer-urls=https://127.0.0.1:2380",
-		"--initial-cluster=" + nodes[0].name + "=https://127.0.0.1:2380",
+		"--listen-client-urls=" + at.etcdURL(),
+		"--advertise-client-urls=" + at.etcdURL(),
+		"--listen-peer-urls=" + at.etcdPeerURL(),
+		"--initial-advertise-peer-urls=" + at.etcdPeerURL(),
+		"--initial-cluster=" + cluster.name + "=" + at.etcdPeerURL(),
 		"--client-cert-auth=true",
 		"--trusted-ca-file=" + cluster.pki("etcd/ca.crt"),
 		"--cert-file=" + cluster.pki("etcd/server.crt"),
@@ -64,10 +53,10 @@ func etcdArguments(cluster layout, fsync bool) []string {
 	return arguments
 }
 
-func apiServerArguments(cluster layout, address netip.Addr, auditPolicy string) []string {
+func apiServerArguments(cluster layout, at place, auditPolicy string) []string {
 	arguments := []string{
-		"--advertise-address=" + address.String(),
-		fmt.Sprintf("--secure-port=%d", securePort),
+		"--advertise-address=" + at.advertised.String(),
+		fmt.Sprintf("--secure-port=%d", at.port),
 		"--allow-privileged=true",
 		"--authorization-mode=Node,RBAC",
 		"--client-ca-file=" + cluster.pki("ca.crt"),
@@ -75,7 +64,7 @@ func apiServerArguments(cluster layout, address netip.Addr, auditPolicy string) 
 		// There is no service proxy, so webhooks and aggregated servers are called at the addresses of their pods.
 		"--enable-aggregator-routing=true",
 		"--enable-bootstrap-token-auth=true",
-		"--etcd-servers=" + etcdURL,
+		"--etcd-servers=" + at.etcdURL(),
 		"--etcd-cafile=" + cluster.pki("etcd/ca.crt"),
 		"--etcd-certfile=" + cluster.pki("apiserver-etcd-client.crt"),
 		"--etcd-keyfile=" + cluster.pki("apiserver-etcd-client.key"),
@@ -96,15 +85,18 @@ func apiServerArguments(cluster layout, address netip.Addr, auditPolicy string) 
 		"--tls-cert-file=" + cluster.pki("apiserver.crt"),
 		"--tls-private-key-file=" + cluster.pki("apiserver.key"),
 	}
+	if at.onLoopback {
+		arguments = append(arguments, "--bind-address=127.0.0.1")
+	}
 	if auditPolicy != "" {
 		arguments = append(arguments, "--audit-policy-file="+auditPolicy, "--audit-log-path="+cluster.log("audit"))
 	}
 	return arguments
 }
 
-func controllerManagerArguments(cluster layout) []string {
+func controllerManagerArguments(cluster layout, at place) []string {
 	credentials := cluster.credentials("controller-manager")
-	return []string{
+	return append(at.unserved(), []string{
 		"--allocate-node-cidrs=true",
 		"--authentication-kubeconfig=" + credentials,
 		"--authorization-kubeconfig=" + credentials,
@@ -128,16 +120,16 @@ func controllerManagerArguments(cluster layout) []string {
 		"--service-account-private-key-file=" + cluster.pki("sa.key"),
 		"--service-cluster-ip-range=" + serviceSubnet,
 		"--use-service-account-credentials=true",
-	}
+	}...)
 }
 
-func schedulerArguments(cluster layout) []string {
+func schedulerArguments(cluster layout, at place) []string {
 	credentials := cluster.credentials("scheduler")
-	return []string{
+	return append(at.unserved(), []string{
 		"--authentication-kubeconfig=" + credentials,
 		"--authorization-kubeconfig=" + credentials,
 		"--bind-address=127.0.0.1",
 		"--kubeconfig=" + credentials,
 		"--leader-elect=false",
-	}
+	}...)
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 package local
 
 import (
@@ -81,20 +79,20 @@ func failedChecks(answer string) []string {
 }
 
 // checkNodes asks whether the nodes are ready for pods, and whether pods may be made in the first namespace.
-func checkNodes(client kubernetes.Interface) func(context.Context) error {
+func checkNodes(client kubernetes.Interface, nodes []string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		for _, n := range nodes {
-			node, err := client.CoreV1().Nodes().Get(ctx, n.name, metav1.GetOptions{})
+		for _, name := range nodes {
+			node, err := client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
 				return err
 			}
 			for _, condition := range node.Status.Conditions {
 				if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-					return fmt.Errorf("node %s is not ready: %s", n.name, condition.Message)
+					return fmt.Errorf("node %s is not ready: %s", name, condition.Message)
 				}
 			}
 			if len(node.Spec.Taints) > 0 {
-				return fmt.Errorf("node %s has taint %s", n.name, node.Spec.Taints[0].Key)
+				return fmt.Errorf("node %s has taint %s", name, node.Spec.Taints[0].Key)
 			}
 		}
 		_, err := client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
@@ -126,6 +124,16 @@ func grantRights(super kubernetes.Interface) func(context.Context) error {
 				return err
 			}
 		}
+		return nil
+	}
+}
+
+// pause waits, or returns why the context ended.
+func pause(ctx context.Context, duration time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(duration):
 		return nil
 	}
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 package local
 
 import (
@@ -19,7 +17,7 @@ func publishKubeconfig(cluster layout, file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("publish the kubeconfig: %w", err)
 	}
-	return writeFile(file, content, 0o600)
+	return writeFile(file, content)
 }
 
 // unpublishKubeconfig removes the kubeconfig only if it is this cluster's.

@@ -43,11 +43,6 @@ func (l layout) makeFolders() error {
 			return fmt.Errorf("make the cluster's folders: %w", err)
 		}
 	}
-	for _, n := range nodes {
-		if err := n.makeFolders(l); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

@@ -33,6 +33,10 @@ type Options struct {
 	Fsync bool
 	// AuditPolicy is a policy file; with it the API server writes its audit log next to the other logs.
 	AuditPolicy string
+	// Simulated asks for a node that runs nothing, which needs no rights.
+	Simulated bool
+	// Programs are started at last, where no pod would run them.
+	Programs []Program
 	// Progress receives plain lines that say what happens.
 	Progress io.Writer
 }

@@ -1,25 +1,20 @@
-//go:build linux
-
 package local
 
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 )
 
-// securePort is the port of the API server: the one of the kubernetes service, because nothing translates ports.
-const securePort = 443
-
 // makeCredentials lets kubeadm make the certificates and the kubeconfigs of all components.
-func makeCredentials(ctx context.Context, cluster layout, version string, subnet netip.Prefix) error {
+func makeCredentials(ctx context.Context, cluster layout, version string, at place, nodes []node) error {
 	for i, n := range nodes {
 		config := cluster.config("kubeadm-" + n.name + ".yaml")
 		err := writeTemplate(config, kubeadmConfig, map[string]any{
-			"Address": serverAddress(subnet), "Port": securePort, "Node": n.name, "Version": version, "Cluster": cluster.name,
+			"Address": at.advertised, "Port": at.port, "OnLoopback": at.onLoopback, "Node": n.name, "Version": version, "Cluster": cluster.name,
 			"Certificates": cluster.path("pki"), "PodSubnet": podSubnet, "ServiceSubnet": serviceSubnet, "Etcd": cluster.path("etcd"),
 		})
 		if err != nil {
@@ -35,6 +30,29 @@ func makeCredentials(ctx context.Context, cluster layout, version string, subnet
 		folder := filepath.Dir(n.credentials(cluster))
 		if err := cluster.run(ctx, "kubeadm", "init", "phase", "kubeconfig", credentials, "--config", config, "--kubeconfig-dir", folder); err != nil {
 			return fmt.Errorf("make kubeconfigs: %w", err)
+		}
+	}
+	if at.onLoopback {
+		return useLoopback(cluster, at)
+	}
+	return nil
+}
+
+// useLoopback changes where kubeconfigs lead to: kubeadm refuses to write a loopback address.
+func useLoopback(cluster layout, at place) error {
+	files, err := filepath.Glob(cluster.credentials("*"))
+	if err != nil {
+		return fmt.Errorf("list kubeconfigs: %w", err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("change a kubeconfig: %w", err)
+		}
+		server := fmt.Sprintf("https://%s:%d\n", at.advertised, at.port)
+		changed := strings.ReplaceAll(string(content), server, fmt.Sprintf("https://127.0.0.1:%d\n", at.port))
+		if err := writeFile(file, []byte(changed)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -70,6 +88,8 @@ kind: ClusterConfiguration
 kubernetesVersion: {{ .Version }}
 clusterName: {{ .Cluster }}
 certificatesDir: {{ .Certificates }}
+apiServer:
+  certSANs: [{{ if .OnLoopback }}127.0.0.1{{ end }}]
 encryptionAlgorithm: ECDSA-P256
 networking:
   podSubnet: {{ .PodSubnet }}

@@ -1,5 +1,3 @@
-//go:build linux
-
 package local
 
 import (
@@ -8,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
 // record is what a cluster's folder says about it: enough to find its processes again, and to know whether it is still wanted.
@@ -15,7 +15,10 @@ type record struct {
 	Checkout    string
 	Fingerprint string
 	Subnet      string
-	Boot        string
+	Nodes       []string
+	// Simulated is set if pods do nothing.
+	Simulated bool `json:",omitempty"`
+	Boot      string
 	// Ready is set once everything has been seen to work.
 	Ready     bool
 	Processes []recordedProcess
@@ -27,6 +30,8 @@ type recordedProcess struct {
 	PID     int
 	Started uint64
 	Version string `json:",omitempty"`
+	// Added is set for what was started on the running cluster: without it, the cluster is still the one that was asked for.
+	Added bool `json:",omitempty"`
 }
 
 // readRecord returns an empty record where there is none, or one that was cut off: the sweep does not depend on it alone.
@@ -45,16 +50,33 @@ func readRecord(file string) (record, error) {
 	return read, nil
 }
 
+// find returns a recorded component that is running.
+func (r record) find(component string) (recordedProcess, error) {
+	for _, known := range r.Processes {
+		if known.Name == component && r.isRunning(known) {
+			return known, nil
+		}
+	}
+	return recordedProcess{}, fmt.Errorf("%s is not running: start the cluster first", component)
+}
+
+func (r record) isRunning(known recordedProcess) bool {
+	boot, err := process.BootIdentifier()
+	current, alive := process.Read(known.PID)
+	return err == nil && boot == r.Boot && alive && current.Started == known.Started
+}
+
 func (r record) write(file string) error {
 	content, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the cluster's record: %w", err)
 	}
-	return writeFile(file, content, 0o600)
+	return writeFile(file, content)
 }
 
-// writeFile replaces a file in one step.
-func writeFile(file string, content []byte, mode fs.FileMode) error {
+// writeFile replaces a file, which is for its owner alone, in one step.
+func writeFile(file string, content []byte) error {
+	const mode = 0o600
 	temporary := file + ".new"
 	if err := os.WriteFile(temporary, content, mode); err != nil {
 		return fmt.Errorf("write %s: %w", file, err)

@@ -18,10 +18,6 @@ import (
 // EnsureRequirements checks what the cluster needs from the machine, and installs runc where the distribution is Debian's or Ubuntu's
 // and nothing else is missing.
 func EnsureRequirements(ctx context.Context, progress io.Writer) error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("%w: that needs root, for namespaces, mounts and cgroups; simulated nodes are not available yet "+
-			"(as an alternative: CLUSTER=kind with a container engine)", ErrUnsupported)
-	}
 	missing, err := missingFromKernel()
 	if err != nil {
 		return err
@@ -37,7 +33,8 @@ func EnsureRequirements(ctx context.Context, progress io.Writer) error {
 		missing = append(missing, runc.Error())
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%w: this machine lacks %s", ErrUnsupported, strings.Join(missing, "; "))
+		return fmt.Errorf("%w: this machine lacks %s; alternatives are simulated nodes (CLUSTER=simulated), whose pods do nothing, "+
+			"and CLUSTER=kind with a container engine", ErrUnsupported, strings.Join(missing, "; "))
 	}
 	return nil
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 package local
 
 import (
@@ -17,6 +15,9 @@ import (
 // starter starts the cluster's processes and records them.
 type starter struct {
 	cluster  layout
+	machines machines
+	// place is set once the machines are.
+	place    place
 	record   *record
 	versions map[string]Executable
 	running  []running
@@ -40,9 +41,20 @@ func (s *starter) start(component string, arguments ...string) error {
 // startAs starts a program as a component, in a session of its own, so that it outlives this program, and records it. It must be
 // called on a thread that is in the component's namespaces.
 func (s *starter) startAs(component, program string, arguments ...string) error {
+	started, err := s.launch(component, program, environments[program], arguments)
+	if err != nil {
+		return err
+	}
+	started.Version = s.versions[program].Version
+	s.record.Processes = append(s.record.Processes, started)
+	return s.record.write(s.cluster.record())
+}
+
+// launch starts a program without recording it.
+func (s *starter) launch(component, program string, environment, arguments []string) (recordedProcess, error) {
 	log, err := os.OpenFile(s.cluster.log(component), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("start %s: %w", component, err)
+		return recordedProcess{}, fmt.Errorf("start %s: %w", component, err)
 	}
 	defer func() { _ = log.Close() }()
 	command := exec.Command(s.cluster.executable(program), arguments...)
@@ -51,11 +63,11 @@ func (s *starter) startAs(component, program string, arguments ...string) error 
 		"PATH=" + strings.Join([]string{s.cluster.path("bin"), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}, ":"),
 		"HOME=" + s.cluster.folder,
 	}
-	command.Env = append(command.Env, environments[program]...)
+	command.Env = append(command.Env, environment...)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", component, err)
+		return recordedProcess{}, fmt.Errorf("start %s: %w", component, err)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -67,12 +79,9 @@ func (s *starter) startAs(component, program string, arguments ...string) error 
 
 	started, ok := process.Read(command.Process.Pid)
 	if !ok {
-		return &endedError{component: component}
+		return recordedProcess{}, &endedError{component: component}
 	}
-	s.record.Processes = append(s.record.Processes, recordedProcess{
-		Name: component, PID: started.PID, Started: started.Started, Version: s.versions[program].Version,
-	})
-	return s.record.write(s.cluster.record())
+	return recordedProcess{Name: component, PID: started.PID, Started: started.Started}, nil
 }
 
 // endedError says that a component ended although it should run.
@@ -114,7 +123,7 @@ func (l layout) placeExecutables(executables map[string]Executable) error {
 	for name, executable := range executables {
 		place := l.executable(name)
 		err := os.Link(executable.File, place)
-		if errors.Is(err, syscall.EXDEV) {
+		if errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EPERM) {
 			err = copyExecutable(executable.File, place)
 		}
 		if err != nil {

@@ -1,8 +1,9 @@
-//go:build linux
-
 package local
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Status describes the components of a cluster. Nothing is returned if it does not run.
 func Status(ctx context.Context, parent, name string) ([]Component, error) {
@@ -20,14 +21,25 @@ func Status(ctx context.Context, parent, name string) ([]Component, error) {
 		}
 		table = append(table, component)
 	}
+	if !recorded.Ready {
+		table = append(table, describe("start", "", errors.New("it was not completed: up starts the cluster anew")))
+	}
 	client, err := newClient(cluster.credentials("admin"))
 	if err != nil {
 		return nil, err
 	}
 	return append(table,
 		describe("API", "ready, network "+recorded.Subnet, checkServer(client)(ctx)),
-		describe("nodes", "all are ready", checkNodes(client)(ctx)),
+		describe("nodes", recorded.praise(), checkNodes(client, recorded.Nodes)(ctx)),
 	), nil
+}
+
+// praise is what can be said of nodes that are ready.
+func (r record) praise() string {
+	if r.Simulated {
+		return Simulated
+	}
+	return "all are ready"
 }
 
 func describe(name, good string, err error) Component {
@@ -35,6 +47,12 @@ func describe(name, good string, err error) Component {
 		return Component{Name: name, Detail: err.Error()}
 	}
 	return Component{Name: name, Healthy: true, Detail: good}
+}
+
+// IsSimulated is false for clusters whose pods run, and where there is none.
+func IsSimulated(parent, name string) (bool, error) {
+	recorded, err := readRecord(newLayout(parent, name).record())
+	return recorded.Simulated, err
 }
 
 // Credentials returns the administrator's kubeconfig of a cluster, which exists while it runs.

@@ -1,5 +1,3 @@
-//go:build linux
-
 package local
 
 import (
@@ -14,10 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
-	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/cgroup"
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
@@ -37,16 +33,8 @@ func remove(cluster layout) error {
 	if err := killProcesses(cluster, recorded); err != nil {
 		return err
 	}
-	if err := unmountAll(cluster); err != nil {
+	if err := removeFromKernel(cluster); err != nil {
 		return err
-	}
-	if err := removeLink(cluster); err != nil {
-		return err
-	}
-	for _, n := range nodes {
-		if err := cgroup.Remove(n.cgroup(cluster)); err != nil {
-			return err
-		}
 	}
 	if err := os.RemoveAll(cluster.folder); err != nil {
 		return fmt.Errorf("remove the cluster's folder: %w", err)
@@ -85,30 +73,12 @@ func findProcesses(cluster layout, recorded record, boot string) ([]process.Proc
 		return nil, err
 	}
 	return slices.DeleteFunc(all, func(candidate process.Process) bool {
+		if !ownsKernel() {
+			// They are in cgroups of a cluster of root's.
+			candidate.Cgroups = nil
+		}
 		return candidate.PID == os.Getpid() || !belongs(candidate, cluster, recorded, boot)
 	}), nil
-}
-
-// unmountAll removes the mounts in the cluster's folder, and makes sure that none is left: removing the folder must not reach
-// anything else.
-func unmountAll(cluster layout) error {
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(cluster.folder))
-	if err != nil {
-		return fmt.Errorf("list mounts: %w", err)
-	}
-	for _, mount := range slices.Backward(mounts) {
-		if err := unix.Unmount(mount.Mountpoint, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("unmount %s: %w", mount.Mountpoint, err)
-		}
-	}
-	left, err := mountinfo.GetMounts(mountinfo.PrefixFilter(cluster.folder))
-	if err != nil {
-		return fmt.Errorf("list mounts: %w", err)
-	}
-	if len(left) > 0 {
-		return fmt.Errorf("%s is still mounted", left[0].Mountpoint)
-	}
-	return nil
 }
 
 // sweepAbandoned removes clusters whose checkout is gone.

@@ -10,26 +10,23 @@ import (
 )
 
 func unsupported() error {
-	return fmt.Errorf("%w: that needs Linux and root, and this is %s; simulated nodes are not available yet "+
-		"(as an alternative: CLUSTER=kind with a container engine)", ErrUnsupported, runtime.GOOS)
+	return fmt.Errorf("%w: that needs Linux and root, and this is %s: use simulated nodes, or CLUSTER=kind with a container engine",
+		ErrUnsupported, runtime.GOOS)
 }
 
 // EnsureRequirements says that this is not Linux.
 func EnsureRequirements(context.Context, io.Writer) error { return unsupported() }
 
-// Up says that this is not Linux.
-func Up(context.Context, Options, Install) error { return unsupported() }
-
-// Down says that this is not Linux.
-func Down(context.Context, Options) error { return unsupported() }
-
-// Status says that this is not Linux.
-func Status(context.Context, string, string) ([]Component, error) {
+func newMachines(_ layout, options Options) (machines, error) {
+	if options.Simulated {
+		return simulatedMachines{}, nil
+	}
 	return nil, unsupported()
 }
 
-// Load says that this is not Linux.
-func Load(context.Context, string, string, []string) ([]string, error) { return nil, unsupported() }
+func importEverywhere(context.Context, record, []string) ([]string, error) { return nil, unsupported() }
 
-// Credentials returns no file.
-func Credentials(string, string) string { return "" }
+// ownsKernel is false where a cluster is nothing but files and processes.
+func ownsKernel() bool { return false }
+
+func removeFromKernel(layout) error { return nil }

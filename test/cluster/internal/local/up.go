@@ -1,14 +1,10 @@
-//go:build linux
-
 package local
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,7 +17,8 @@ import (
 // alone; anything else of the same name it removes first. After a failure nothing is left but the logs, after an interruption nothing.
 func Up(ctx context.Context, options Options, install Install) error {
 	cluster := newLayout(options.Folder, options.Name)
-	if err := cluster.refuseMasked(); err != nil {
+	machines, err := newMachines(cluster, options)
+	if err != nil {
 		return err
 	}
 	release, err := filelock.Acquire(ctx, cluster.lock(), func() {
@@ -46,8 +43,10 @@ func Up(ctx context.Context, options Options, install Install) error {
 		return fmt.Errorf("remove what is left of cluster %s: %w", options.Name, err)
 	}
 	starter := &starter{
-		cluster: cluster, versions: options.Executables,
-		record: &record{Checkout: options.Checkout, Fingerprint: options.Fingerprint},
+		cluster: cluster, machines: machines, versions: options.Executables,
+		record: &record{
+			Checkout: options.Checkout, Fingerprint: options.Fingerprint, Simulated: options.Simulated, Nodes: names(machines.nodes()),
+		},
 	}
 	if err := starter.bringUp(ctx, options, install); err != nil {
 		return errors.Join(starter.explain(err), cleanUpFailed(ctx, cluster, options))
@@ -86,12 +85,12 @@ func isRunning(ctx context.Context, cluster layout, options Options) (bool, erro
 		return false, nil
 	}
 	for _, known := range recorded.Processes {
-		if !recorded.isRunning(known) {
+		if !known.Added && !recorded.isRunning(known) {
 			say("has lost " + known.Name)
 			return false, nil
 		}
 	}
-	if err := checkSettled(ctx, cluster); err != nil {
+	if err := checkSettled(ctx, cluster, recorded.Nodes); err != nil {
 		if ctx.Err() != nil {
 			return false, err
 		}
@@ -102,14 +101,14 @@ func isRunning(ctx context.Context, cluster layout, options Options) (bool, erro
 }
 
 // checkSettled gives a busy machine some time before it takes a cluster for ill.
-func checkSettled(ctx context.Context, cluster layout) error {
+func checkSettled(ctx context.Context, cluster layout, nodes []string) error {
 	client, err := newClient(cluster.credentials("admin"))
 	if err != nil {
 		return err
 	}
 	const patience = 15 * time.Second
 	for deadline := time.Now().Add(patience); ; {
-		err := errors.Join(checkServer(client)(ctx), checkNodes(client)(ctx))
+		err := errors.Join(checkServer(client)(ctx), checkNodes(client, nodes)(ctx))
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}
@@ -128,29 +127,30 @@ func (s *starter) bringUp(ctx context.Context, options Options, install Install)
 	if err := s.prepare(options); err != nil {
 		return err
 	}
-	subnet, err := setUpNetwork(s.cluster)
-	if err != nil {
+	if err := s.machines.setUp(s); err != nil {
 		return err
 	}
-	s.record.Subnet = subnet.String()
-	say("network %s", subnet)
-	if err := makeCredentials(ctx, s.cluster, options.KubernetesVersion, subnet); err != nil {
+	say("network %s", s.record.Subnet)
+	if err := makeCredentials(ctx, s.cluster, options.KubernetesVersion, s.place, s.machines.nodes()); err != nil {
 		return err
 	}
 	say("certificates")
-	for _, n := range nodes {
-		if err := n.startRuntime(s, options, subnet); err != nil {
-			return err
-		}
-	}
-	if err := startServer(s, options, subnet); err != nil {
+	if err := s.machines.startRuntimes(s, options); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, options, subnet, say); err != nil {
+	if err := startServer(s, options); err != nil {
+		return err
+	}
+	if err := s.settle(ctx, options, say); err != nil {
 		return err
 	}
 	if err := s.finish(ctx, install, say); err != nil {
 		return err
+	}
+	for _, program := range options.Programs {
+		if err := s.startProgram(ctx, program); err != nil {
+			return err
+		}
 	}
 	s.record.Ready = true
 	if err := s.record.write(s.cluster.record()); err != nil {
@@ -177,8 +177,8 @@ func (s *starter) prepare(options Options) error {
 }
 
 // settle imports images while the API server starts, then starts the rest.
-func (s *starter) settle(ctx context.Context, options Options, subnet netip.Prefix, say func(string, ...any)) error {
-	if err := s.importImages(ctx, options.Images, say); err != nil {
+func (s *starter) settle(ctx context.Context, options Options, say func(string, ...any)) error {
+	if err := s.machines.importImages(ctx, s, options.Images, say); err != nil {
 		return err
 	}
 	super, err := newClient(s.cluster.credentials("super-admin"))
@@ -195,12 +195,7 @@ func (s *starter) settle(ctx context.Context, options Options, subnet netip.Pref
 	if err := startControllers(s); err != nil {
 		return err
 	}
-	for _, n := range nodes {
-		if err := n.startKubelet(s, subnet); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.machines.startNodes(ctx, s)
 }
 
 // finish installs while the nodes get ready. Whichever fails ends the other.
@@ -211,7 +206,7 @@ func (s *starter) finish(ctx context.Context, install Install, say func(string, 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := s.waitUntil(ctx, "the nodes are ready", checkNodes(admin)); err != nil {
+		if err := s.waitUntil(ctx, "the nodes are ready", checkNodes(admin, s.record.Nodes)); err != nil {
 			return err
 		}
 		say("nodes ready")
@@ -223,18 +218,6 @@ func (s *starter) finish(ctx context.Context, install Install, say func(string, 
 		})
 	})
 	return group.Wait()
-}
-
-func (s *starter) importImages(ctx context.Context, archives []string, say func(string, ...any)) error {
-	names, err := importEverywhere(ctx, *s.record, archives)
-	if err != nil {
-		if ended := s.checkRunning(); ended != nil {
-			return ended
-		}
-		return err
-	}
-	say("images %s", strings.Join(names, ", "))
-	return nil
 }
 
 // explain adds the log of the component that ended, because that is where the reason is.
