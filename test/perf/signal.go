@@ -20,6 +20,8 @@ const (
 	signals = 200
 	// liveSteps is how many steps, and so nodes, a live execution has.
 	liveSteps = 20
+	// scrapeEvery leaves the processors to what is measured; it is also how exact that is.
+	scrapeEvery = 5 * time.Millisecond
 )
 
 // measureSignal measures how long it takes from Argo's write of a node until the step has ended in the status of its
@@ -60,7 +62,6 @@ func measureSignal(ctx context.Context, s *settings) (results []Result, err erro
 			return nil, err
 		}
 		before := counter(samples)
-		// What counts begins when Argo's write is done, and not with what the harness reads before it.
 		began, err := p.finishLast(ctx, name)
 		if err != nil {
 			return nil, err
@@ -75,6 +76,7 @@ func measureSignal(ctx context.Context, s *settings) (results []Result, err erro
 			if time.Since(began) > patience {
 				return nil, fmt.Errorf("the end of the last step of %s is not counted", name)
 			}
+			time.Sleep(scrapeEvery)
 		}
 		toMetrics = append(toMetrics, time.Since(began).Seconds())
 		var at time.Time
@@ -92,7 +94,8 @@ func measureSignal(ctx context.Context, s *settings) (results []Result, err erro
 	}, nil
 }
 
-// finishLast lets the last step of an execution end well, and says when that was about to be written.
+// finishLast lets the last step of an execution end well, and says when that was about to be written; what is measured
+// begins there, Argo's own write included.
 func (p *plane) finishLast(ctx context.Context, name string) (time.Time, error) {
 	wf := &wfv1.Workflow{}
 	if err := p.Admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, wf); err != nil {
