@@ -76,7 +76,11 @@ func measureSignal(ctx context.Context, s *settings) (results []Result, err erro
 			if time.Since(began) > patience {
 				return nil, fmt.Errorf("the end of the last step of %s is not counted", name)
 			}
-			time.Sleep(scrapeEvery)
+			select {
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			case <-time.After(scrapeEvery):
+			}
 		}
 		toMetrics = append(toMetrics, time.Since(began).Seconds())
 		var at time.Time
