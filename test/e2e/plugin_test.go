@@ -62,15 +62,6 @@ func follow(namespace, name string) *gexec.Session {
 	return session
 }
 
-// waitForPhase waits until an execution is in a phase.
-func waitForPhase(ctx context.Context, wfe *wfev1.WorkflowExecution, phase wfev1.Phase) {
-	GinkgoHelper()
-	Eventually(func(g Gomega) {
-		g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), wfe)).To(Succeed())
-		g.Expect(wfe.Status.Phase).To(Equal(phase))
-	}).WithContext(ctx).WithTimeout(runTimeout).WithPolling(pollEvery).Should(Succeed())
-}
-
 var _ = Describe("kubectl wfe", func() {
 	It("checks and translates files, follows and approves an execution, and shows it", func(ctx SpecContext) {
 		sample := filepath.Join(root, "config", "samples", "remediate.yaml")
@@ -87,7 +78,7 @@ var _ = Describe("kubectl wfe", func() {
 		execution := newExecution(namespace, "asks", grumbles, ask, after(step("last", "test-ok"), "ask"))
 		Expect(cluster.Create(ctx, execution)).To(Succeed())
 		watch := follow(namespace, "asks")
-		waitForPhase(ctx, execution, wfev1.PhaseAwaitingApproval)
+		waitPhaseFor(ctx, execution, wfev1.PhaseAwaitingApproval, runTimeout)
 		Expect(plugin(ctx, "approve", "asks", "-n", namespace, "--reason", "why not").out).To(ContainSubstring(`step "ask" of "asks" is approved by `))
 		Eventually(watch).WithContext(ctx).WithTimeout(runTimeout).Should(gexec.Exit(0), "the outcome of a completed execution")
 		Expect(string(watch.Out.Contents())).To(MatchRegexp(`(?s)asks  AwaitingApproval  1/3.*last  Completed.*asks  Completed  3/3`))
@@ -107,16 +98,16 @@ var _ = Describe("kubectl wfe", func() {
 		slow := newExecution(namespace, "slow", step("sleep", "test-sleep", "seconds", "120"))
 		Expect(cluster.Create(ctx, slow)).To(Succeed())
 		watch := follow(namespace, "slow")
-		waitForPhase(ctx, slow, wfev1.PhaseRunning)
+		waitPhaseFor(ctx, slow, wfev1.PhaseRunning, runTimeout)
 		Expect(plugin(ctx, "cancel", "slow", "-n", namespace).out).To(ContainSubstring(`"slow" is cancelled`))
 		Eventually(watch).WithContext(ctx).WithTimeout(runTimeout).Should(gexec.Exit(3), "the outcome of a cancelled execution")
 
 		By("suspend and resume")
 		paused := newExecution(namespace, "paused", step("first", "test-sleep", "seconds", "4"), after(step("second", "test-ok"), "first"))
 		Expect(cluster.Create(ctx, paused)).To(Succeed())
-		waitForPhase(ctx, paused, wfev1.PhaseRunning)
+		waitPhaseFor(ctx, paused, wfev1.PhaseRunning, runTimeout)
 		Expect(plugin(ctx, "suspend", "paused", "-n", namespace).code).To(Equal(0))
-		waitForPhase(ctx, paused, wfev1.PhaseSuspended)
+		waitPhaseFor(ctx, paused, wfev1.PhaseSuspended, runTimeout)
 		Expect(plugin(ctx, "resume", "paused", "-n", namespace).code).To(Equal(0))
 		Expect(waitEnd(ctx, paused).Status.Phase).To(Equal(wfev1.PhaseCompleted))
 

@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
 )
 
 // Down removes the cluster and its kubeconfig. It succeeds where there is nothing to remove.
 func Down(ctx context.Context, options Options) error {
 	cluster := newLayout(options.Folder, options.Name)
-	release, err := filelock.Acquire(ctx, cluster.lock(), func() {
-		fmt.Fprintf(options.Progress, "waiting for another command that works on cluster %s …\n", options.Name)
-	})
+	release, err := cluster.acquire(ctx, options.Progress)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,14 @@
 package local
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
 )
 
 // layout knows where the files of one cluster are.
@@ -19,6 +23,13 @@ func newLayout(parent, name string) layout {
 
 func (l layout) path(parts ...string) string {
 	return filepath.Join(append([]string{l.folder}, parts...)...)
+}
+
+// acquire waits until no other command works on the cluster, and says so if it has to.
+func (l layout) acquire(ctx context.Context, progress io.Writer) (release func(), err error) {
+	return filelock.Acquire(ctx, l.lock(), func() {
+		fmt.Fprintf(progress, "waiting for another command that works on cluster %s …\n", l.name)
+	})
 }
 
 func (l layout) lock() string                  { return l.folder + ".lock" }

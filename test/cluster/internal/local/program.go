@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
@@ -38,9 +37,7 @@ type Program struct {
 // Run starts a program on the running cluster, which must be a simulated one, or starts it anew.
 func Run(ctx context.Context, options Options, program Program) error {
 	cluster := newLayout(options.Folder, options.Name)
-	release, err := filelock.Acquire(ctx, cluster.lock(), func() {
-		fmt.Fprintf(options.Progress, "waiting for another command that works on cluster %s …\n", options.Name)
-	})
+	release, err := cluster.acquire(ctx, options.Progress)
 	if err != nil {
 		return err
 	}

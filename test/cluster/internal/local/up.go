@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
@@ -21,9 +20,7 @@ func Up(ctx context.Context, options Options, install Install) error {
 	if err != nil {
 		return err
 	}
-	release, err := filelock.Acquire(ctx, cluster.lock(), func() {
-		fmt.Fprintf(options.Progress, "waiting for another command that works on cluster %s …\n", options.Name)
-	})
+	release, err := cluster.acquire(ctx, options.Progress)
 	if err != nil {
 		return err
 	}
