@@ -42,9 +42,9 @@ func newCache(settings Settings, config *rest.Config, options cache.Options) (ca
 	options.DefaultNamespaces = cachedNamespaces(settings.Namespaces)
 	options.ByObject = map[client.Object]cache.ByObject{
 		&wfev1.WorkflowExecution{}:      {Transform: keepExecution},
-		&wfv1.Workflow{}:                {Label: hasLabel(wfev1.LabelRole), Transform: keepWorkflow},
-		&wfv1.WorkflowTemplate{}:        {Label: hasLabel(wfev1.LabelAction), Namespaces: cachedNamespaces(settings.templateNamespaces())},
-		&wfv1.ClusterWorkflowTemplate{}: {Label: hasLabel(wfev1.LabelAction)},
+		&wfv1.Workflow{}:                {Label: unobserved(), Transform: keepWorkflow},
+		&wfv1.WorkflowTemplate{}:        {Label: actions(), Namespaces: cachedNamespaces(settings.templateNamespaces())},
+		&wfv1.ClusterWorkflowTemplate{}: {Label: actions()},
 	}
 	options.DefaultTransform = cache.TransformStripManagedFields()
 	argo := meta.NewDefaultRESTMapper(nil)
@@ -67,12 +67,22 @@ func cachedNamespaces(names []string) map[string]cache.Config {
 	return cached
 }
 
-func hasLabel(key string) labels.Selector {
-	requirement, err := labels.NewRequirement(key, selection.Exists, nil)
+// unobserved selects our Workflows whose end has not been recorded: of the others there may be many, with many nodes.
+func unobserved() labels.Selector {
+	return labels.NewSelector().Add(label(wfev1.LabelRole, selection.Exists), label(wfev1.LabelObserved, selection.DoesNotExist))
+}
+
+// actions selects the templates of the catalog.
+func actions() labels.Selector {
+	return labels.NewSelector().Add(label(wfev1.LabelAction, selection.Exists))
+}
+
+func label(key string, operator selection.Operator) labels.Requirement {
+	requirement, err := labels.NewRequirement(key, operator, nil)
 	if err != nil {
 		panic(err) // the keys are constants of package api, and valid
 	}
-	return labels.NewSelector().Add(*requirement)
+	return *requirement
 }
 
 // addIndices must run before the cache starts.

@@ -92,22 +92,24 @@ func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution,
 	if err != nil {
 		return nil, fmt.Errorf("get Workflow: %w", err)
 	}
-	if wf.Labels[wfev1.LabelRole] == "" {
+	if wf.Labels[wfev1.LabelRole] == "" || wf.Labels[wfev1.LabelObserved] != "" {
 		return wf, r.relabel(ctx, wfe, wf)
 	}
 	return wf, nil
 }
 
-// relabel puts back the labels that somebody took off a Workflow: without ours we would see nothing of it any more, and
-// hold it back for ever; without Argo's, Argo would not see it either.
+// relabel puts back the labels that somebody took off a live Workflow, and takes off the one that hides it: we would see
+// nothing of it any more, and hold it back for ever; without Argo's, Argo would not see it either.
 func (r *Reconciler) relabel(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) error {
 	role := wfev1.RoleMain
 	if wf.Name != wfe.Name {
 		role = wfev1.RoleRollback
 	}
-	return r.patchWorkflow(ctx, wf, map[string]any{
-		"metadata": map[string]any{"labels": translate.Labels(wfe, role, r.Settings.Workflow)},
-	})
+	labels := map[string]any{wfev1.LabelObserved: nil}
+	for key, value := range translate.Labels(wfe, role, r.Settings.Workflow) {
+		labels[key] = value
+	}
+	return r.patchWorkflow(ctx, wf, map[string]any{"metadata": map[string]any{"labels": labels}})
 }
 
 // endVanished ends an execution whose Workflow is no longer there to tell. What had ended stays as it was recorded.

@@ -199,7 +199,7 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	return nil
 }
 
-// startedExecutions are the UIDs of the executions that have a main Workflow.
+// startedExecutions are the UIDs of the executions that have a Workflow whose end has not been recorded.
 func (r *Reconciler) startedExecutions(ctx context.Context) (map[types.UID]bool, error) {
 	started := map[types.UID]bool{}
 	list := &metav1.PartialObjectMetadataList{} // nodes are large, and nobody needs them here
@@ -211,7 +211,7 @@ func (r *Reconciler) startedExecutions(ctx context.Context) (map[types.UID]bool,
 			}
 		}
 		return nil
-	}, client.MatchingLabels{wfev1.LabelRole: wfev1.RoleMain})
+	}, client.MatchingLabelsSelector{Selector: unobserved()})
 	if err != nil {
 		return nil, fmt.Errorf("list Workflows: %w", err)
 	}

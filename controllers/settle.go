@@ -56,7 +56,8 @@ func (r *Reconciler) expire(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 	return ctrl.Result{}, nil
 }
 
-// release takes our finalizer off a Workflow whose end has been recorded. It reports whether it was there.
+// release takes our finalizer off a Workflow whose end has been recorded, and lets it leave the cache. It reports whether
+// the finalizer was there.
 func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, error) {
 	at := slices.Index(wf.Finalizers, wfev1.FinalizerObserved)
 	if at < 0 || r.written.isBehind(wf.UID, wf.ResourceVersion) {
@@ -64,7 +65,9 @@ func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, erro
 	}
 	released := wf.DeepCopy()
 	released.Finalizers = slices.Delete(released.Finalizers, at, at+1)
-	if !wf.Status.Fulfilled() {
+	if wf.Status.Fulfilled() {
+		metav1.SetMetaDataLabel(&released.ObjectMeta, wfev1.LabelObserved, "true")
+	} else {
 		// Nobody follows it any more: it must not start steps until the garbage collector comes.
 		released.Spec.Shutdown, released.Spec.Suspend = wfv1.ShutdownStrategyTerminate, nil
 	}

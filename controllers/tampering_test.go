@@ -36,17 +36,17 @@ var _ = Describe("A Workflow that is re-opened in Argo", func() {
 		argo.write(run("a"), succeed("a"), run("b"), fail("b", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Eventually(isHeld(wfe)).Should(BeFalse())
+		Expect(workflowOf(wfe).Labels).To(HaveKeyWithValue(wfev1.LabelObserved, "true"))
 		Eventually(busy).Should(BeFalse())
 		refresh(wfe)
-		version, counts, looks := wfe.ResourceVersion, moved(), calls.looks(wfe)
+		version, counts := wfe.ResourceVersion, moved()
 		argo.write(reopen)
 		argo.write(run("b"))
 		argo.write(succeed("b"), finish(wfv1.WorkflowSucceeded))
-		Eventually(func() int { return calls.looks(wfe) }).Should(BeNumerically(">", looks))
+		Consistently(moved).Should(Equal(counts))
 		Eventually(busy).Should(BeFalse())
 		refresh(wfe)
 		Expect(wfe.ResourceVersion).To(Equal(version))
-		Expect(moved()).To(Equal(counts))
 	})
 
 	It("while it is undone is stopped: no step goes forward beside the rollback", func() {
@@ -100,17 +100,20 @@ var _ = Describe("A Workflow that somebody edits", func() {
 		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(HaveField("Step", "b"), HaveField("Reason", wfev1.ReasonUnknown))))
 	})
 
-	It("so that we would not see it any more gets its labels back", func() {
-		wfe := start(execution("unlabelled", step("a")))
+	DescribeTable("so that we would not see it any more gets its labels back", func(hide func(wf *wfv1.Workflow)) {
+		wfe := start(execution("hidden", step("a")))
 		argo := argoOf(wfe)
-		argo.write(run("a"), func(wf *wfv1.Workflow) { wf.Labels = nil })
+		argo.write(run("a"), hide)
 		Eventually(func() map[string]string { return workflowOf(wfe).Labels }).Should(And(
-			HaveKeyWithValue(wfev1.LabelRole, wfev1.RoleMain), HaveKeyWithValue(wfev1.LabelName, "unlabelled")))
+			HaveKeyWithValue(wfev1.LabelRole, wfev1.RoleMain), HaveKeyWithValue(wfev1.LabelName, "hidden"), Not(HaveKey(wfev1.LabelObserved))))
 		Eventually(stepsOf(wfe)).Should(Equal("a=Running"))
 		argo.write(succeed("a"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		Eventually(isHeld(wfe)).Should(BeFalse())
-	})
+	},
+		Entry("that were taken off", func(wf *wfv1.Workflow) { wf.Labels = nil }),
+		Entry("without the one that says it has been observed", func(wf *wfv1.Workflow) { wf.Labels[wfev1.LabelObserved] = "true" }),
+	)
 })
 
 var _ = Describe("A Workflow that Argo never picks up", func() {

@@ -126,6 +126,9 @@ const (
 	LabelRole = "workflowexecution.kubernaut.io/role"
 	// LabelDryRun is on the Workflows of dry runs, with the value "true".
 	LabelDryRun = "workflowexecution.kubernaut.io/dry-run"
+	// LabelObserved is on a Workflow that has ended and whose end has been recorded, with the value "true": the controller
+	// looks at it no more, and keeps it out of its memory.
+	LabelObserved = "workflowexecution.kubernaut.io/observed"
 	// LabelRetryOf is on an execution that kubectl wfe retry made; its value is the name of the one that it continues.
 	LabelRetryOf = "workflowexecution.kubernaut.io/retry-of"
 	// LabelAction makes an Argo template an action of the catalog; its value is the action's name.

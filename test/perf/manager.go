@@ -22,8 +22,12 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// patience bounds everything that is waited for.
-const patience = 10 * time.Minute
+const (
+	// patience bounds everything that is waited for.
+	patience = 10 * time.Minute
+	// active counts the live executions.
+	active = "workflowexecution_active_total"
+)
 
 // manager is a process of a controller that serves metrics and profiles.
 type manager struct {
@@ -31,8 +35,10 @@ type manager struct {
 	metrics  string
 	probes   string
 	profiles string
-	log      string
-	ended    chan struct{}
+	// filled is a metric that there is once the caches are filled.
+	filled string
+	log    string
+	ended  chan struct{}
 }
 
 // manage starts the manager and waits until it is ready.
@@ -48,7 +54,7 @@ func (p *plane) manage(ctx context.Context) (*manager, error) {
 			return nil, err
 		}
 	}
-	m := &manager{metrics: "http://" + addresses[0] + "/metrics", probes: addresses[1], profiles: addresses[2]}
+	m := &manager{metrics: "http://" + addresses[0] + "/metrics", probes: addresses[1], profiles: addresses[2], filled: active}
 	process := exec.Command(p.binary, "--leader-elect=false", "--metrics-insecure", "--metrics-bind-address="+addresses[0],
 		"--health-probe-bind-address="+addresses[1], "--pprof-bind-address="+addresses[2])
 	if err := m.start(p, process, "manager", "KUBECONFIG="+kubeconfig); err != nil {
@@ -125,7 +131,7 @@ func (m *manager) scrape() (samples testutil.Samples, size int, took time.Durati
 func (m *manager) waitForActive(ctx context.Context, n int) error {
 	return until(ctx, func() (bool, error) {
 		samples, _, _, err := m.scrape()
-		return err == nil && samples["workflowexecution_active_total"] == float64(n), m.hasEnded()
+		return err == nil && samples[active] == float64(n), m.hasEnded()
 	})
 }
 

@@ -41,6 +41,10 @@ func measureMemory(ctx context.Context, s *settings) (results []Result, err erro
 	if err != nil {
 		return nil, err
 	}
+	written, err := p.writes()
+	if err != nil {
+		return nil, err
+	}
 	if s.profiles {
 		content, err := get("http://" + m.profiles + "/debug/pprof/heap")
 		if err != nil {
@@ -54,6 +58,7 @@ func measureMemory(ctx context.Context, s *settings) (results []Result, err erro
 	results = []Result{
 		told("memory, no execution: heap", heap/(1<<20), "MiB"),
 		told("memory, no execution: resident", resident/(1<<20), "MiB"),
+		atMost(what+"writes, as nothing happens", float64(len(written)), 0, ""),
 		told(what+"heap", heapWith/(1<<20), "MiB"),
 		told(what+"resident", residentWith/(1<<20), "MiB"),
 		atMost(what+"heap an execution", (heapWith-heap)/1024/float64(s.count), mostMemory, "KiB"),
@@ -61,7 +66,7 @@ func measureMemory(ctx context.Context, s *settings) (results []Result, err erro
 	if err := m.stop(); err != nil {
 		return nil, err
 	}
-	argo, err := p.manageArgo(ctx)
+	argo, err := p.manageArgo(ctx, s.count)
 	if err != nil {
 		return nil, err
 	}
@@ -90,13 +95,17 @@ func (p *plane) memoryOf(ctx context.Context, m *manager) (heap, resident float6
 	return heap, resident, err
 }
 
-// manageArgo starts Argo's controller without workers: it fills its caches and leaves the Workflows alone.
-func (p *plane) manageArgo(ctx context.Context) (*manager, error) {
+// manageArgo starts Argo's controller without workers, and waits until so many Workflows are in its cache. It leaves them
+// alone.
+func (p *plane) manageArgo(ctx context.Context, workflows int) (*manager, error) {
 	binary, err := program(ctx, "workflow-controller")
 	if err != nil {
 		return nil, err
 	}
-	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "workflow-controller-configmap"}}
+	settings := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "workflow-controller-configmap"},
+		Data:       map[string]string{"metricsConfig": "{secure: false}"},
+	}
 	if err := p.Admin.Create(ctx, settings); err != nil {
 		return nil, err
 	}
@@ -104,14 +113,14 @@ func (p *plane) manageArgo(ctx context.Context) (*manager, error) {
 	if err := os.WriteFile(kubeconfig, p.AdminKubeconfig, 0o600); err != nil {
 		return nil, err
 	}
-	m := &manager{profiles: "127.0.0.1:6060", metrics: "https://127.0.0.1:9090/metrics"}
+	m := &manager{profiles: "127.0.0.1:6060", metrics: "http://127.0.0.1:9090/metrics", filled: `argo_workflows_gauge{status="Running"}`}
 	process := exec.Command(binary, "--kubeconfig="+kubeconfig, "--namespace=default", "--loglevel=warn",
 		"--executor-image=none", "--workflow-workers=0", "--workflow-ttl-workers=0", "--pod-cleanup-workers=0", "--cron-workflow-workers=0", "--workflow-archive-workers=0")
 	if err := m.start(p, process, "argo", "ARGO_PPROF=true", "LEADER_ELECTION_DISABLE=true"); err != nil {
 		return nil, err
 	}
 	return m, until(ctx, func() (bool, error) {
-		_, err := get("http://" + m.profiles + "/debug/pprof/")
-		return err == nil, m.hasEnded()
+		samples, _, _, err := m.scrape()
+		return err == nil && samples[m.filled] == float64(workflows), m.hasEnded()
 	})
 }

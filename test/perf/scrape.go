@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
-// scrapes is how often /metrics is read for one value.
-const scrapes = 50
+// scrapes is how often /metrics is read for one value: some hundred of the ticks in which a process' time is told.
+const scrapes = 500
 
-// measureScrape measures the size of /metrics and the time to read it, with executions that have ended, that ended just
-// now, and that live.
+// measureScrape measures the size of /metrics, the time to read it and the manager's processor time for that, with
+// executions that have ended, that ended just now, and that live.
 func measureScrape(ctx context.Context, s *settings) (results []Result, err error) {
 	p, err := newPlane(ctx)
 	if err != nil {
@@ -23,11 +24,11 @@ func measureScrape(ctx context.Context, s *settings) (results []Result, err erro
 		return nil, err
 	}
 	yesterday, now := time.Now().Add(-24*time.Hour).Truncate(time.Second), time.Now().Truncate(time.Second)
-	empty, none, err := m.scrapeOften(ctx)
+	none, err := m.scrapeOften(ctx, s, "none")
 	if err != nil {
 		return nil, err
 	}
-	results = append(results, told("scrape, no execution: size", empty, "bytes"), told("scrape, no execution: p50", none*1e3, "ms"))
+	results = none.tell("scrape, no execution: ")
 	for _, population := range []struct {
 		name  string
 		ended *time.Time
@@ -42,33 +43,50 @@ func measureScrape(ctx context.Context, s *settings) (results []Result, err erro
 				return nil, err
 			}
 		}
-		size, took, err := m.scrapeOften(ctx)
+		some, err := m.scrapeOften(ctx, s, strings.ReplaceAll(population.name, " ", "-"))
 		if err != nil {
 			return nil, err
 		}
 		what := fmt.Sprintf("scrape, and %d executions %s: ", s.count, population.name)
-		results = append(results, told(what+"size", size, "bytes"), told(what+"p50", took*1e3, "ms"))
-		if population.name == "ended yesterday" {
+		results = append(results, some.tell(what)...)
+		if population.ended != nil {
 			results = append(results,
-				atMost(what+"size / without", size/empty, 1.05, ""),
-				atMost(what+"p50 / without", took/none, 1.5, ""))
+				atMost(what+"size / without", some.size/none.size, 1.05, ""),
+				atMost(what+"processor time / without", some.processor/none.processor, 1.5, ""))
 		}
 	}
 	return results, nil
 }
 
-// scrapeOften is the median size and time of a scrape, once there is nothing else to do.
-func (m *manager) scrapeOften(ctx context.Context) (size, took float64, err error) {
-	if err := m.waitForQuiet(ctx); err != nil {
-		return 0, 0, err
+// scrapeCost is what a scrape costs: bytes, the median of seconds waited, and seconds of the manager's processor time.
+type scrapeCost struct{ size, took, processor float64 }
+
+func (c scrapeCost) tell(what string) []Result {
+	return []Result{
+		told(what+"size", c.size, "bytes"),
+		told(what+"p50", c.took*1e3, "ms"),
+		told(what+"processor time", c.processor*1e3, "ms"),
 	}
+}
+
+// scrapeOften measures once there is nothing else to do.
+func (m *manager) scrapeOften(ctx context.Context, s *settings, name string) (cost scrapeCost, err error) {
+	if err := m.waitForQuiet(ctx); err != nil {
+		return cost, err
+	}
+	before, err := m.processor()
+	if err != nil {
+		return cost, err
+	}
+	go m.profile(s, "scrape-"+name, 1)
 	var sizes, times []float64
 	for range scrapes {
 		_, bytes, seconds, err := m.scrape()
 		if err != nil {
-			return 0, 0, err
+			return cost, err
 		}
 		sizes, times = append(sizes, float64(bytes)), append(times, seconds.Seconds())
 	}
-	return percentile(sizes, 50), percentile(times, 50), nil
+	after, err := m.processor()
+	return scrapeCost{percentile(sizes, 50), percentile(times, 50), (after - before) / scrapes}, err
 }

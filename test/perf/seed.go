@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,7 +17,7 @@ import (
 )
 
 // seed puts an execution and its Workflow into the API server as the controller and Argo would have left them: live, with
-// one step that runs and the others done, or ended. Its status is behind by what happened in the nodes, if it is live.
+// one step that runs and the others done, or ended. fallBehind lets something happen to a live one.
 func (p *plane) seed(ctx context.Context, name string, ended *time.Time) error {
 	const steps = liveSteps
 	wfe := p.simple(name, steps)
@@ -28,8 +29,10 @@ func (p *plane) seed(ctx context.Context, name string, ended *time.Time) error {
 	status := seededStatus(wfe)
 	if ended == nil {
 		isRunning(wf, wfe.Spec.Steps[steps-1].Name)
+		status.Steps, status.Progress = translate.Steps(status.Steps, wf), fmt.Sprintf("%d/%d", steps-1, steps)
 	} else {
 		wf.Finalizers, wf.Status.Phase, wf.Status.FinishedAt = nil, wfv1.WorkflowSucceeded, metav1.NewTime(*ended)
+		wf.Labels[wfev1.LabelObserved] = "true"
 		status.Steps = translate.Steps(status.Steps, wf)
 		status.Progress, status.Phase = fmt.Sprintf("%d/%d", steps, steps), wfev1.PhaseCompleted
 		status.StartTime, status.CompletionTime = ptr.To(metav1.NewTime(ended.Add(-time.Minute))), ptr.To(metav1.NewTime(*ended))
@@ -37,6 +40,9 @@ func (p *plane) seed(ctx context.Context, name string, ended *time.Time) error {
 		setCondition(status, wfev1.ConditionReconciling, metav1.ConditionFalse, "Completed", "every critical step completed")
 		setCondition(status, wfev1.ConditionComplete, metav1.ConditionTrue, "Completed", "every critical step completed")
 	}
+	// Argo's own cache selects and counts by these.
+	wf.Labels["workflows.argoproj.io/phase"] = string(wf.Status.Phase)
+	wf.Labels["workflows.argoproj.io/completed"] = strconv.FormatBool(ended != nil)
 	if err := p.Admin.Create(ctx, wf); err != nil {
 		return err
 	}

@@ -111,20 +111,20 @@ func (p *plane) finishLast(ctx context.Context, name string) (time.Time, error) 
 	return began, p.Admin.Patch(ctx, wf, client.MergeFrom(was))
 }
 
-// waitForQuiet waits until the manager has nothing to do.
+// waitForQuiet waits until the manager's caches are filled, which the gauges need, and it has nothing to do.
 func (m *manager) waitForQuiet(ctx context.Context) error {
 	quiet := 0
 	return until(ctx, func() (bool, error) {
 		samples, _, _, err := m.scrape()
 		quiet++
+		if _, filled := samples[m.filled]; !filled {
+			quiet = 0
+		}
 		for name, value := range samples {
 			if strings.HasPrefix(name, "workqueue_depth") && value > 0 || strings.HasPrefix(name, "controller_runtime_active_workers") && value > 0 {
 				quiet = 0
 			}
 		}
-		if err != nil {
-			quiet = 0
-		}
-		return quiet >= 5, m.hasEnded()
+		return quiet >= 5, errors.Join(err, m.hasEnded())
 	})
 }
