@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
@@ -40,6 +42,12 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 	if err != nil {
 		return nil, err
 	}
+	started, err := watchFor(ctx, p.Admin, "default", &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
+		return object.(*wfev1.WorkflowExecution).Status.Phase == wfev1.PhaseRunning
+	})
+	if err != nil {
+		return nil, err
+	}
 	oneByOne := min(mostOneByOne, max(1, s.count/25))
 	ours := func(ctx context.Context, name string) error { return p.Admin.Create(ctx, p.simple(name, createSteps)) }
 	// Nobody but Argo shall see the direct ones.
@@ -53,10 +61,10 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 	var mine, direct []float64
 	var rates, quotients []float64
 	for round := range createRounds {
-		if direct, err = latencies(ctx, seen, theirs, fmt.Sprintf("theirs-%d", round), oneByOne, direct); err != nil {
+		if direct, err = latencies(ctx, seen, seen, theirs, fmt.Sprintf("theirs-%d", round), oneByOne, direct); err != nil {
 			return nil, err
 		}
-		if mine, err = latencies(ctx, seen, ours, fmt.Sprintf("ours-%d", round), oneByOne, mine); err != nil {
+		if mine, err = latencies(ctx, seen, started, ours, fmt.Sprintf("ours-%d", round), oneByOne, mine); err != nil {
 			return nil, err
 		}
 	}
@@ -146,17 +154,20 @@ func (p *plane) simple(name string, steps int) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// latencies creates one after another, and appends the seconds until each Workflow was seen.
-func latencies(ctx context.Context, seen *sight, create creation, prefix string, n int, known []float64) ([]float64, error) {
+// latencies creates one after another, the next one once the last one is done with, and appends the seconds until each
+// Workflow was seen.
+func latencies(ctx context.Context, seen, done *sight, create creation, prefix string, n int, known []float64) ([]float64, error) {
 	for i := range n {
 		name := fmt.Sprintf("%s-%d", prefix, i)
 		began := time.Now()
 		if err := create(ctx, name); err != nil {
 			return nil, err
 		}
-		var at time.Time
-		err := seen.wait(ctx, func() (ok bool) { at, ok = seen.of(name); return ok })
+		at, err := seen.waitFor(ctx, name)
 		if err != nil {
+			return nil, err
+		}
+		if _, err := done.waitFor(ctx, name); err != nil {
 			return nil, err
 		}
 		known = append(known, at.Sub(began).Seconds())

@@ -65,6 +65,12 @@ func (s *sight) of(name string) (time.Time, bool) {
 	return at, ok
 }
 
+// waitFor waits until an object was seen, and says when that was.
+func (s *sight) waitFor(ctx context.Context, name string) (at time.Time, err error) {
+	err = s.wait(ctx, func() (ok bool) { at, ok = s.of(name); return ok })
+	return at, err
+}
+
 // count is how many were seen.
 func (s *sight) count() int {
 	s.mu.Lock()

@@ -83,8 +83,8 @@ func measureSignal(ctx context.Context, s *settings) (results []Result, err erro
 			}
 		}
 		toMetrics = append(toMetrics, time.Since(began).Seconds())
-		var at time.Time
-		if err := ended.wait(ctx, func() (ok bool) { at, ok = ended.of(name); return ok }); err != nil {
+		at, err := ended.waitFor(ctx, name)
+		if err != nil {
 			return nil, err
 		}
 		toStatus = append(toStatus, max(0, at.Sub(began).Seconds()))
