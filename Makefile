@@ -33,8 +33,9 @@ real_pods  = $(if $(is_ours),$(cluster) require-pods)
 # An image is made of a program for Linux; elsewhere no pod would run it.
 packed     = $(if $(filter Linux,$(shell uname)),images,build)
 run_e2e    = KUBECTL=$(KUBECTL) go run github.com/onsi/ginkgo/v2/ginkgo --procs=$(E2E_PROCS) --timeout=40m --label-filter='$(1)$(unlike)' $(E2E_FLAGS) ./test/e2e
-# How many specs run at a time: they mostly wait for pods.
+# How many specs run at a time: they mostly wait for pods. Which ones: smoke is a few that touch everything.
 E2E_PROCS  ?= 3
+E2E_LABELS ?= !whole
 tool       = go tool -modfile=$(CURDIR)/test/tools/go.mod
 LDFLAGS    := -s -w -X main.version=$(VERSION)
 
@@ -96,7 +97,7 @@ test-faults: ## Run every case of every fault: test/faults/README.md lists them.
 .PHONY: test-e2e
 test-e2e: e2e-deploy ## Run the end-to-end suite on the cluster of KUBECONFIG, or on a local one.
 	$(real_pods)
-	$(call run_e2e,!whole)
+	$(call run_e2e,$(E2E_LABELS))
 
 .PHONY: test-documents
 test-documents: cluster-up images installation $(BIN)/helm ## Run every command of the documents on a local cluster, up to the uninstallation.
@@ -191,8 +192,8 @@ deploy-kind: ## Do there what deploy does, and load the images of the samples.
 
 .PHONY: test-e2e-kind
 test-e2e-kind: KUBECONFIG := $(CURDIR)/.cluster/kind-kubeconfig
-test-e2e-kind: ## Run the end-to-end suite there.
-	$(call run_e2e,!whole)
+test-e2e-kind: ## Run the end-to-end suite there; E2E_LABELS=smoke for a few specs that touch everything.
+	$(call run_e2e,$(E2E_LABELS))
 
 .PHONY: kind-down
 kind-down: ## Delete the cluster of kind.

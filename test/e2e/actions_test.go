@@ -210,6 +210,9 @@ func tell(cases func() []actionCase, prepare func(ctx context.Context, namespace
 // whole marks the specs that are too long for each change, such as those of every action; make test-e2e-whole runs them.
 const whole = "whole"
 
+// smoke marks the few that tell whether a cluster of another kind works at all.
+const smoke = "smoke"
+
 var _ = Describe("The built-in actions", Ordered, ContinueOnFailure, Label(whole), func() {
 	tell(func() []actionCase { return slices.Concat(workloadCases, podCases, dataCases) }, func(context.Context, string) {})
 })

@@ -19,7 +19,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-var _ = Describe("A run", func() {
+var _ = Describe("A run", Label(smoke), func() {
 	It("remediates the sample's Deployment, and the metrics equal what happened", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)

@@ -29,7 +29,7 @@ func target(ctx SpecContext, namespace string) *appsv1.Deployment {
 }
 
 var _ = Describe("The samples", func() {
-	It("roll back what a failed remediation did", func(ctx SpecContext) {
+	It("roll back what a failed remediation did", Label(smoke), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 
@@ -44,7 +44,7 @@ var _ = Describe("The samples", func() {
 		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)))
 	})
 
-	It("wait for a human", func(ctx SpecContext) {
+	It("wait for a human", Label(smoke), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 		generation := target(ctx, namespace).Generation
@@ -107,7 +107,7 @@ var _ = Describe("The samples", func() {
 		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)))
 	})
 
-	It("work on a target one at a time", func(ctx SpecContext) {
+	It("work on a target one at a time", Label(smoke), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 
