@@ -56,7 +56,7 @@ func (p *plane) coldStart(ctx context.Context, s *settings, live int) (took floa
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	caughtUp, err := watchFor(watching, p.Admin, "default", &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
+	caughtUp, err := watchFor(watching, p.Admin, "default", &wfev1.WorkflowExecution{}, &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
 		status := &object.(*wfev1.WorkflowExecution).Status
 		return status.Phase == wfev1.PhaseRunning && status.Progress == fmt.Sprintf("%d/%d", liveSteps-1, liveSteps)
 	})

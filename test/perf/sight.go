@@ -6,7 +6,9 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -19,30 +21,48 @@ type sight struct {
 	news chan struct{}
 }
 
-// watchFor watches the objects of a list until the context ends, and notes those that are as wanted.
-func watchFor(ctx context.Context, c client.WithWatch, namespace string, list client.ObjectList, wanted func(client.Object) bool) (*sight, error) {
-	watching, err := c.Watch(ctx, list, client.InNamespace(namespace))
-	if err != nil {
-		return nil, err
-	}
+// watchFor watches the objects of a list until the context ends, and notes those that are as wanted. It goes on where an
+// API server that finds it too slow ends the watch.
+func watchFor(ctx context.Context, c client.WithWatch, namespace string, object client.Object, list client.ObjectList, wanted func(client.Object) bool) (*sight, error) {
 	s := &sight{at: map[string]time.Time{}, news: make(chan struct{}, 1)}
-	go func() {
-		for event := range watching.ResultChan() {
-			object, ok := event.Object.(client.Object)
-			if !ok || event.Type == watch.Deleted || event.Type == watch.Bookmark || !wanted(object) {
-				continue
-			}
+	look := func(object any) {
+		if object := object.(client.Object); wanted(object) {
 			s.note(object.GetName())
 		}
-	}()
+	}
+	in := func(options metav1.ListOptions) client.ListOption {
+		return &client.ListOptions{Namespace: namespace, Raw: &options}
+	}
+	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+				list := list.DeepCopyObject().(client.ObjectList)
+				return list, c.List(ctx, list, in(options))
+			},
+			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+				return c.Watch(ctx, list, in(options))
+			},
+		},
+		ObjectType: object,
+		Handler:    cache.ResourceEventHandlerFuncs{AddFunc: look, UpdateFunc: func(_, now any) { look(now) }},
+	})
+	go informer.RunWithContext(ctx)
+	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
+		return nil, context.Cause(ctx)
+	}
 	return s, nil
 }
 
 // watchWorkflows notes when Workflows appear. Their metadata is enough, and costs the machine less.
 func (p *plane) watchWorkflows(ctx context.Context) (*sight, error) {
+	return watchMetadata(ctx, p.Admin, "default", func(client.Object) bool { return true })
+}
+
+// watchMetadata watches the metadata of Workflows.
+func watchMetadata(ctx context.Context, c client.WithWatch, namespace string, wanted func(client.Object) bool) (*sight, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(wfv1.SchemeGroupVersion.WithKind("WorkflowList"))
-	return watchFor(ctx, p.Admin, "default", list, func(client.Object) bool { return true })
+	return watchFor(ctx, c, namespace, &metav1.PartialObjectMetadata{}, list, wanted)
 }
 
 func (s *sight) note(name string) {

@@ -43,7 +43,7 @@ func measureSignal(ctx context.Context, s *settings) (results []Result, err erro
 	if err := m.waitForQuiet(ctx); err != nil {
 		return nil, err
 	}
-	ended, err := watchFor(ctx, p.Admin, "default", &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
+	ended, err := watchFor(ctx, p.Admin, "default", &wfev1.WorkflowExecution{}, &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
 		steps := object.(*wfev1.WorkflowExecution).Status.Steps
 		return len(steps) == liveSteps && steps[liveSteps-1].Phase == wfev1.StepCompleted
 	})

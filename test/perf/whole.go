@@ -100,15 +100,13 @@ func (c *cluster) submit(ctx context.Context, name string) error {
 func (c *cluster) batch(ctx context.Context, prefix string, n int, start creation) (float64, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	executions, err := watchFor(watching, c.watcher, c.ns, &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
+	executions, err := watchFor(watching, c.watcher, c.ns, &wfev1.WorkflowExecution{}, &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
 		return strings.HasPrefix(object.GetName(), prefix+"-") && object.(*wfev1.WorkflowExecution).Status.Phase.IsTerminal()
 	})
 	if err != nil {
 		return 0, err
 	}
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(wfv1.SchemeGroupVersion.WithKind("WorkflowList"))
-	workflows, err := watchFor(watching, c.watcher, c.ns, list, func(object client.Object) bool {
+	workflows, err := watchMetadata(watching, c.watcher, c.ns, func(object client.Object) bool {
 		submitted := strings.HasPrefix(object.GetName(), prefix+"-") && metav1.GetControllerOf(object) == nil
 		return submitted && object.GetLabels()["workflows.argoproj.io/completed"] == "true"
 	})
