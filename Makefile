@@ -33,7 +33,7 @@ real_pods  = $(if $(is_ours),$(cluster) require-pods)
 # An image is made of a program for Linux; elsewhere no pod would run it.
 packed     = $(if $(filter Linux,$(shell uname)),images,build)
 run_e2e    = KUBECTL=$(KUBECTL) go run github.com/onsi/ginkgo/v2/ginkgo --procs=$(E2E_PROCS) --timeout=40m --label-filter='$(1)$(unlike)' $(E2E_FLAGS) ./test/e2e
-# How many specs run at a time: they mostly wait for pods. Which ones: smoke is a few that touch everything.
+# How many specs run at a time: they mostly wait for pods. Which ones: smoke is the few that tell whether a cluster works at all.
 E2E_PROCS  ?= 3
 E2E_LABELS ?= !whole
 tool       = go tool -modfile=$(CURDIR)/test/tools/go.mod
@@ -192,7 +192,7 @@ deploy-kind: ## Do there what deploy does, and load the images of the samples.
 
 .PHONY: test-e2e-kind
 test-e2e-kind: KUBECONFIG := $(CURDIR)/.cluster/kind-kubeconfig
-test-e2e-kind: ## Run the end-to-end suite there; E2E_LABELS=smoke for a few specs that touch everything.
+test-e2e-kind: ## Run the end-to-end suite there; E2E_LABELS=smoke for a few specs.
 	$(call run_e2e,$(E2E_LABELS))
 
 .PHONY: kind-down

@@ -29,37 +29,41 @@ func measureScrape(ctx context.Context, s *settings) (results []Result, err erro
 		return nil, err
 	}
 	results = none.tell("scrape, no execution: ")
-	// Some series of the libraries' begin with the first execution that is looked at.
-	var first scrapeCost
-	for _, population := range []struct {
-		name  string
-		count int
-		ended *time.Time
-	}{{"ended", 1, &yesterday}, {"ended yesterday", s.count, &yesterday}, {"ended just now", s.count, &now}, {"live", s.count, nil}} {
+	// populate lets the next manager find more executions, and measures what its scrapes cost.
+	populate := func(name string, count int, ended *time.Time) (cost scrapeCost, err error) {
 		prefix := fmt.Sprintf("s%d", len(results))
-		seed := func() error { return p.seedAll(ctx, prefix, 0, population.count, population.ended) }
-		if m, err = p.manageAfter(ctx, m, seed); err != nil {
-			return nil, err
+		if m, err = p.manageAfter(ctx, m, func() error { return p.seedAll(ctx, prefix, 0, count, ended) }); err != nil {
+			return cost, err
 		}
-		if population.ended == nil {
-			if err := m.waitForActive(ctx, population.count); err != nil {
-				return nil, err
+		if ended == nil {
+			if err := m.waitForActive(ctx, count); err != nil {
+				return cost, err
 			}
 		}
-		some, err := m.scrapeOften(ctx, s, strings.ReplaceAll(population.name, " ", "-"))
+		cost, err = m.scrapeOften(ctx, s, strings.ReplaceAll(name, " ", "-"))
+		results = append(results, cost.tell("scrape, and "+name+": ")...)
+		return cost, err
+	}
+	// Some series of the libraries' begin with the first execution that is looked at.
+	first, err := populate("one that has ended", 1, &yesterday)
+	if err != nil {
+		return nil, err
+	}
+	for _, many := range []struct {
+		name  string
+		ended *time.Time
+	}{{"ended yesterday", &yesterday}, {"ended just now", &now}} {
+		what := fmt.Sprintf("%d that %s", s.count, many.name)
+		many, err := populate(what, s.count, many.ended)
 		if err != nil {
 			return nil, err
 		}
-		what := fmt.Sprintf("scrape, and %d executions %s: ", population.count, population.name)
-		results = append(results, some.tell(what)...)
-		switch {
-		case population.name == "ended":
-			first = some
-		case population.ended != nil:
-			results = append(results,
-				atMost(what+"size / with one that has ended", some.size/first.size, 1.05, ""),
-				atMost(what+"processor time / with one that has ended", some.processor/first.processor, 1.5, ""))
-		}
+		results = append(results,
+			atMost("scrape, and "+what+": size / with one", many.size/first.size, 1.05, ""),
+			atMost("scrape, and "+what+": processor time / with one", many.processor/first.processor, 1.5, ""))
+	}
+	if _, err := populate(fmt.Sprintf("%d live ones", s.count), s.count, nil); err != nil {
+		return nil, err
 	}
 	return results, nil
 }

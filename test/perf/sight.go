@@ -21,8 +21,8 @@ type sight struct {
 	news chan struct{}
 }
 
-// watchFor watches the objects of a list until the context ends, and notes those that are as wanted. It goes on where an
-// API server that finds it too slow ends the watch.
+// watchFor watches the objects of a list until the context ends, and notes those that are as wanted. It goes on where
+// a watch ends.
 func watchFor(ctx context.Context, c client.WithWatch, namespace string, object client.Object, list client.ObjectList, wanted func(client.Object) bool) (*sight, error) {
 	s := &sight{at: map[string]time.Time{}, news: make(chan struct{}, 1)}
 	look := func(object any) {
