@@ -216,6 +216,24 @@ var _ = Describe("The schema", func() {
 		Entry("the approvals there are", "an approval cannot be removed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals = nil }),
 	)
 
+	It("keeps the steps also where another status is sent with them", func() {
+		wfe := start(execution("fixed-steps", step("a")))
+		forged := func() (*wfev1.WorkflowExecution, client.Patch) {
+			forged := wfe.DeepCopy()
+			forged.Spec.Steps[0].Parameters[0].Value = ptr.To("y")
+			forged.Status.Progress = "1/1"
+			return forged, client.MergeFrom(wfe)
+		}
+		sent, patch := forged()
+		Expect(admin.Patch(ctx, sent, patch)).To(MatchError(ContainSubstring("spec.steps: Invalid value")))
+		sent, _ = forged()
+		Expect(admin.Update(ctx, sent)).To(MatchError(ContainSubstring("steps are immutable")))
+		sent, patch = forged()
+		Expect(admin.Status().Patch(ctx, sent, patch)).To(Succeed())
+		Expect(sent.Status.Progress).To(Equal("1/1"))
+		Expect(sent.Spec).To(Equal(wfe.Spec))
+	})
+
 	It("lets suspended, cancel and approvals change", func() {
 		wfe := execution("open", step("a"), wfev1.Step{Name: "ask", Approval: &wfev1.ApprovalRequest{}, DependsOn: []string{"a"}})
 		wfe.Spec.Suspended = true

@@ -41,7 +41,6 @@ const (
 // WorkflowExecutionSpec is what a user asks for. It is immutable but for suspended, cancel and approvals.
 //
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target",message="target is immutable"
-// +kubebuilder:validation:XValidation:rule="self.steps == oldSelf.steps",message="steps are immutable; create a new WorkflowExecution"
 // +kubebuilder:validation:XValidation:rule="has(self.serviceAccountName) == has(oldSelf.serviceAccountName) && (!has(self.serviceAccountName) || self.serviceAccountName == oldSelf.serviceAccountName)",message="serviceAccountName is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?timeoutSeconds == oldSelf.?timeoutSeconds",message="timeoutSeconds is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?parallelism == oldSelf.?parallelism",message="parallelism is immutable"
@@ -178,8 +177,10 @@ type Approval struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Step is one unit of work: an action on the cluster, or an approval to wait for.
+// Step is one unit of work: an action on the cluster, or an approval to wait for. Nobody shares one, so fields of a step have
+// no managers of their own.
 //
+// +structType=atomic
 // +kubebuilder:validation:XValidation:rule="has(self.action) != has(self.approval)",message="a step has either an action or an approval"
 type Step struct {
 	// name identifies the step in the execution. It is the task's name in Argo.
