@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/rest"
@@ -22,15 +23,14 @@ import (
 const (
 	// indexTarget finds executions that have not ended by targetKey.
 	indexTarget = "target"
-	// indexEnd finds executions by endKey: those that have not ended, or those that ended in a span of time.
+	// indexEnd finds executions that have ended by spanKey.
 	indexEnd = "end"
-
-	unended = "unended"
-	endSpan = 10 * time.Minute
+	endSpan  = 10 * time.Minute
 )
 
 // NewCache makes caches for managers. They keep out of memory what is nobody's business of ours: other namespaces, other
-// people's Workflows, templates that are not actions, and of the others what is never read. They know Argo's kinds also
+// people's Workflows, templates that are not actions, and of the others what is never read. What has ended is in a cache of
+// its own, which the Reconciler makes. They know Argo's kinds also
 // where they are not installed, since a cache asks about all its kinds when it is made; nothing reads them before they are.
 func NewCache(settings Settings) cache.NewCacheFunc {
 	return func(config *rest.Config, options cache.Options) (cache.Cache, error) {
@@ -41,7 +41,7 @@ func NewCache(settings Settings) cache.NewCacheFunc {
 func newCache(settings Settings, config *rest.Config, options cache.Options) (cache.Cache, error) {
 	options.DefaultNamespaces = cachedNamespaces(settings.Namespaces)
 	options.ByObject = map[client.Object]cache.ByObject{
-		&wfev1.WorkflowExecution{}:      {Transform: keepExecution},
+		&wfev1.WorkflowExecution{}:      {Field: unended(), Transform: keepExecution},
 		&wfv1.Workflow{}:                {Label: unobserved(), Transform: keepWorkflow},
 		&wfv1.WorkflowTemplate{}:        {Label: actions(), Namespaces: cachedNamespaces(settings.templateNamespaces())},
 		&wfv1.ClusterWorkflowTemplate{}: {Label: actions()},
@@ -67,6 +67,23 @@ func cachedNamespaces(names []string) map[string]cache.Config {
 	return cached
 }
 
+// unended selects the executions that have not ended.
+func unended() fields.Selector {
+	return inPhases(func(phase wfev1.Phase) bool { return !phase.IsTerminal() })
+}
+
+// inPhases selects executions by their phase, of which the definition of the kind makes a field for selectors. None at all
+// is a phase too: that of an execution that nobody has looked at.
+func inPhases(wanted func(wfev1.Phase) bool) fields.Selector {
+	var terms []fields.Selector
+	for _, phase := range append([]wfev1.Phase{""}, wfev1.Phases...) {
+		if !wanted(phase) {
+			terms = append(terms, fields.OneTermNotEqualSelector("status.phase", string(phase)))
+		}
+	}
+	return fields.AndSelectors(terms...)
+}
+
 // unobserved selects our Workflows whose end has not been recorded: of the others there may be many, with many nodes.
 func unobserved() labels.Selector {
 	return labels.NewSelector().Add(label(wfev1.LabelRole, selection.Exists), label(wfev1.LabelObserved, selection.DoesNotExist))
@@ -88,38 +105,23 @@ func label(key string, operator selection.Operator) labels.Requirement {
 // addIndices must run before the cache starts.
 func addIndices(ctx context.Context, indexer client.FieldIndexer) error {
 	err := indexer.IndexField(ctx, &wfev1.WorkflowExecution{}, indexTarget, func(object client.Object) []string {
-		wfe := object.(*wfev1.WorkflowExecution)
-		if wfe.Status.Phase.IsTerminal() {
-			return nil
-		}
-		return []string{targetKey(&wfe.Spec.Target)}
+		return []string{targetKey(&object.(*wfev1.WorkflowExecution).Spec.Target)}
 	})
 	if err != nil {
 		return fmt.Errorf("index by target: %w", err)
 	}
-	err = indexer.IndexField(ctx, &wfev1.WorkflowExecution{}, indexEnd, func(object client.Object) []string {
-		return []string{endKey(&object.(*wfev1.WorkflowExecution).Status)}
-	})
-	if err != nil {
-		return fmt.Errorf("index by end: %w", err)
-	}
 	return nil
-}
-
-func endKey(status *wfev1.WorkflowExecutionStatus) string {
-	if !status.Phase.IsTerminal() || status.CompletionTime == nil {
-		return unended
-	}
-	return spanKey(status.CompletionTime.Time)
 }
 
 func spanKey(t time.Time) string { return strconv.FormatInt(t.Truncate(endSpan).Unix(), 10) }
 
-// Source reads the executions that the gauges describe from the cache, by its indices: executions that ended long ago
-// cost nothing. It implements metrics.Source.
+// Source reads the executions that the gauges describe from the caches: executions that ended long ago cost nothing. It
+// implements metrics.Source.
 type Source struct {
 	// Cache is the manager's cache.
 	Cache client.Reader
+	// Ended is the Reconciler's cache of the executions that have ended.
+	Ended client.Reader
 	// Now tells the time.
 	Now func() time.Time
 	// Broken counts the broken templates of the catalog.
@@ -131,22 +133,22 @@ func (s Source) CountBrokenTemplates(ctx context.Context) (int, error) { return 
 
 // VisitUnended visits every execution that has not ended.
 func (s Source) VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error {
-	return s.visit(ctx, unended, visit)
+	return visitIn(ctx, s.Cache, visit)
 }
 
 // VisitEndedSince visits every execution that ended at since or later, and some that ended up to ten minutes before.
 func (s Source) VisitEndedSince(ctx context.Context, since time.Time, visit func(*wfev1.WorkflowExecution)) error {
 	for t := since; !t.After(s.Now().Add(endSpan)); t = t.Add(endSpan) {
-		if err := s.visit(ctx, spanKey(t), visit); err != nil {
+		if err := visitIn(ctx, s.Ended, visit, client.MatchingFields{indexEnd: spanKey(t)}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s Source) visit(ctx context.Context, key string, visit func(*wfev1.WorkflowExecution)) error {
+func visitIn(ctx context.Context, cache client.Reader, visit func(*wfev1.WorkflowExecution), options ...client.ListOption) error {
 	list := &wfev1.WorkflowExecutionList{}
-	if err := s.Cache.List(ctx, list, client.MatchingFields{indexEnd: key}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := cache.List(ctx, list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
 		return fmt.Errorf("list executions: %w", err)
 	}
 	for i := range list.Items {

@@ -9,5 +9,6 @@ var TargetKey = targetKey
 // What the cache does to the objects that it keeps.
 var (
 	KeepExecution = keepExecution
+	KeepEnded     = keepEnded
 	KeepWorkflow  = keepWorkflow
 )

@@ -15,6 +15,7 @@ import (
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/controllers"
+	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
@@ -84,6 +85,46 @@ func live(steps int) (execution, workflow []byte) {
 	workflow, err = json.Marshal(wf)
 	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	return execution, workflow
+}
+
+// TestKeepEnded checks that what is kept of an execution that has ended counts as the whole does, and is little.
+func TestKeepEnded(t *testing.T) {
+	wfe := executionOf(20)
+	wfe.Name, wfe.UID, wfe.Generation = "ended", "u", 3
+	wfe.Spec.TTLSecondsAfterFinished = ptr.To[int32](60)
+	wfe.Status = wfev1.WorkflowExecutionStatus{
+		Phase: wfev1.PhaseFailed, ObservedGeneration: 2, ParallelSteps: ptr.To(int32(4)), CompletionTime: ptr.To(metav1.Unix(1e9, 0)),
+		WorkflowRef: &wfev1.WorkflowReference{Name: "ended", UID: "w"}, Steps: translate.InitialSteps(&wfe.Spec),
+	}
+	for i, phase := range []wfev1.StepPhase{wfev1.StepCompleted, wfev1.StepFailed, wfev1.StepSkipped, wfev1.StepCancelled} {
+		for j := i; j < len(wfe.Status.Steps); j += 4 {
+			wfe.Status.Steps[j].Phase = phase
+		}
+	}
+	encoded, err := json.Marshal(wfe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = 200
+	var all [many]*wfev1.WorkflowExecution
+	before := liveHeap()
+	for i := range many {
+		all[i] = mustKeep(t, controllers.KeepEnded, encoded, &wfev1.WorkflowExecution{}).(*wfev1.WorkflowExecution)
+	}
+	each := (liveHeap() - before) / many
+	kept := all[many-1]
+	if is, was := &kept.Status, &wfe.Status; metrics.ExecutedSteps(is) != 10 || metrics.ExecutedSteps(was) != 10 || metrics.ParallelSteps(is) != 4 {
+		t.Errorf("%d of %d steps executed, %d of them beside others", metrics.ExecutedSteps(is), metrics.ExecutedSteps(was), metrics.ParallelSteps(is))
+	}
+	wfe.Spec = wfev1.WorkflowExecutionSpec{TTLSecondsAfterFinished: wfe.Spec.TTLSecondsAfterFinished}
+	wfe.Status.Steps, kept.Status.Steps = nil, nil
+	if diff := cmp.Diff(wfe, kept); diff != "" {
+		t.Errorf("what is kept (-want +got):\n%s", diff)
+	}
+	if each > 1<<10 {
+		t.Errorf("an execution that has ended takes %d bytes", each)
+	}
+	runtime.KeepAlive(all)
 }
 
 // executionOf is an execution of so many steps, one after another.

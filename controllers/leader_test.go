@@ -10,7 +10,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -35,8 +34,6 @@ var (
 	namespaces        []string
 	catalogNamespace  string
 	maxLive           int
-	// resync is how often the next controller's cache tells again what it knows; zero for the default.
-	resync time.Duration
 )
 
 // lead starts a controller with the wiring of cmd/manager and waits until it knows the catalog.
@@ -54,7 +51,6 @@ func lead() {
 	mgr, err := ctrl.NewManager(controllerConfig, ctrl.Options{
 		Scheme:     scheme,
 		NewCache:   controllers.NewCache(settings),
-		Cache:      cacheOptions(),
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
 		NewClient: func(config *rest.Config, options client.Options) (client.Client, error) {
@@ -76,11 +72,11 @@ func lead() {
 		ArgoServer: argoServer,
 		Settings:   settings,
 	}
-	source := controllers.Source{Cache: mgr.GetClient(), Now: moment.Now, Broken: reconciler.CountBrokenTemplates}
+	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
+	source := controllers.Source{Cache: mgr.GetClient(), Ended: reconciler.Ended, Now: moment.Now, Broken: reconciler.CountBrokenTemplates}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(recorder, metrics.NewCollector(source, moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
 	registries = append(registries, registry)
-	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(running) }()
@@ -90,13 +86,6 @@ func lead() {
 	}
 	Expect(mgr.GetCache().WaitForCacheSync(running)).To(BeTrue())
 	Eventually(knownActions).Should(ContainElements(catalogNames()))
-}
-
-func cacheOptions() cache.Options {
-	if resync == 0 {
-		return cache.Options{}
-	}
-	return cache.Options{SyncPeriod: &resync}
 }
 
 // stepDown stops the controller that leads.

@@ -177,7 +177,7 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	err = r.listLive(ctx, list, func() error {
 		for i := range list.Items {
 			wfe := &list.Items[i]
-			if wfe.Status.Phase.IsTerminal() || wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
+			if wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
 				continue
 			}
 			r.rememberSlot(wfe)
@@ -191,7 +191,7 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 			r.locks.admitted[key] = wfe.UID
 		}
 		return nil
-	})
+	}, client.MatchingFieldsSelector{Selector: unended()})
 	if err != nil {
 		return fmt.Errorf("list WorkflowExecutions: %w", err)
 	}

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,6 +49,8 @@ type Reconciler struct {
 	client.Client
 	// Live reads from the API server where a stale answer could run something twice.
 	Live client.Reader
+	// Ended reads what is known of the executions that have ended, which the Client does not show; SetupWithManager sets it.
+	Ended client.Reader
 	// Clock tells the time; the pure packages have none.
 	Clock clock.PassiveClock
 	// Events records what a user should know.
@@ -76,7 +79,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	result, err := ctrl.Result{}, r.Get(ctx, req.NamespacedName, wfe)
 	switch {
 	case apierrors.IsNotFound(err):
-		err = r.forget(ctx, req.NamespacedName)
+		result, err = r.reconcileEnded(ctx, req.NamespacedName)
 	case err == nil && !r.recorded.isBehind(req.NamespacedName, wfe.ResourceVersion): // else what we recorded will be seen
 		result, err = r.reconcile(ctx, wfe)
 	}
@@ -90,13 +93,31 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return result, err
 }
 
-// forget drops what is remembered of an execution that is gone, and lets its Workflows go.
-func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error {
+// reconcileEnded looks at an execution that is not among those that have not ended. It has ended, or is gone; and if there
+// is more to do than to settle it, the API server says which, since one cache may be behind the other.
+func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
 	r.recorded.forget(key)
-	if !r.engine.isAvailable() { // nor are there Workflows
-		return nil
+	wfe := &wfev1.WorkflowExecution{}
+	err := r.Ended.Get(ctx, key, wfe)
+	if err == nil && wfe.Status.ObservedGeneration == wfe.Generation {
+		return r.settle(ctx, wfe)
 	}
-	return r.releaseAbandoned(ctx, key, "")
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
+	}
+	if apierrors.IsNotFound(err) {
+		if held, err := r.held(ctx, key, ""); err != nil || len(held) == 0 {
+			return ctrl.Result{}, err
+		}
+	}
+	err = r.Live.Get(ctx, key, wfe)
+	if apierrors.IsNotFound(err) {
+		return ctrl.Result{}, r.releaseAbandoned(ctx, key, "")
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
+	}
+	return r.reconcile(ctx, wfe)
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {

@@ -59,12 +59,11 @@ func (r *Reconciler) expire(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 // release takes our finalizer off a Workflow whose end has been recorded, and lets it leave the cache. It reports whether
 // the finalizer was there.
 func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, error) {
-	at := slices.Index(wf.Finalizers, wfev1.FinalizerObserved)
-	if at < 0 || r.written.isBehind(wf.UID, wf.ResourceVersion) {
+	if !r.isHeld(wf) {
 		return false, nil
 	}
 	released := wf.DeepCopy()
-	released.Finalizers = slices.Delete(released.Finalizers, at, at+1)
+	released.Finalizers = slices.DeleteFunc(released.Finalizers, func(name string) bool { return name == wfev1.FinalizerObserved })
 	if wf.Status.Fulfilled() {
 		metav1.SetMetaDataLabel(&released.ObjectMeta, wfev1.LabelObserved, "true")
 	} else {
@@ -84,18 +83,11 @@ func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, erro
 // Workflow had not ended: the finalizer is the record, taken off once. Whether an end was recorded is not known any
 // more, so an ended Workflow is not counted again. The Workflows of the execution with the UID keep are left alone.
 func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedName, keep types.UID) error {
-	for _, name := range []string{key.Name, key.Name + wfev1.RollbackSuffix} {
-		wf := &wfv1.Workflow{}
-		if err := r.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, wf); err != nil {
-			if client.IgnoreNotFound(err) == nil {
-				continue
-			}
-			return fmt.Errorf("get Workflow: %w", err)
-		}
-		owner := metav1.GetControllerOf(wf)
-		if owner == nil || owner.Kind != wfev1.Kind || owner.Name != key.Name || owner.UID == keep {
-			continue
-		}
+	held, err := r.held(ctx, key, keep)
+	if err != nil {
+		return err
+	}
+	for _, wf := range held {
 		released, err := r.release(ctx, wf)
 		if err != nil {
 			return err
@@ -105,4 +97,29 @@ func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedN
 		}
 	}
 	return nil
+}
+
+// held are the Workflows of executions of a name that our finalizer holds, but for those of the one with the UID keep.
+func (r *Reconciler) held(ctx context.Context, key types.NamespacedName, keep types.UID) ([]*wfv1.Workflow, error) {
+	if !r.engine.isAvailable() { // nor are there Workflows
+		return nil, nil
+	}
+	var held []*wfv1.Workflow
+	for _, name := range []string{key.Name, key.Name + wfev1.RollbackSuffix} {
+		wf := &wfv1.Workflow{}
+		err := r.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, wf)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("get Workflow: %w", err)
+		}
+		owner := metav1.GetControllerOf(wf)
+		if err == nil && owner != nil && owner.Kind == wfev1.Kind && owner.Name == key.Name && owner.UID != keep && r.isHeld(wf) {
+			held = append(held, wf)
+		}
+	}
+	return held, nil
+}
+
+// isHeld reports whether our finalizer is on a Workflow, as far as is known: the cache may not show yet that we took it off.
+func (r *Reconciler) isHeld(wf *wfv1.Workflow) bool {
+	return slices.Contains(wf.Finalizers, wfev1.FinalizerObserved) && !r.written.isBehind(wf.UID, wf.ResourceVersion)
 }

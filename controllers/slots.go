@@ -69,7 +69,7 @@ func (r *Reconciler) rememberSlot(wfe *wfev1.WorkflowExecution) {
 // unendedIn are the executions of a namespace that have not ended. They are the cache's own, and only read.
 func (r *Reconciler) unendedIn(ctx context.Context, namespace string) ([]wfev1.WorkflowExecution, error) {
 	list := &wfev1.WorkflowExecutionList{}
-	err := r.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{indexEnd: unended}, client.UnsafeDisableDeepCopy)
+	err := r.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("list the executions of namespace %s: %w", namespace, err)
 	}

@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,11 +24,15 @@ import (
 type stageCache struct {
 	client.WithWatch
 	executions map[string]*wfev1.WorkflowExecution
+	ended      endedCache
 	workflows  map[string]*wfv1.Workflow
 }
 
+// endedCache stands in for the cache of the executions that have ended.
+type endedCache map[string]*wfev1.WorkflowExecution
+
 func newStageCache(live client.WithWatch) *stageCache {
-	return &stageCache{WithWatch: live, executions: map[string]*wfev1.WorkflowExecution{}, workflows: map[string]*wfv1.Workflow{}}
+	return &stageCache{WithWatch: live, executions: map[string]*wfev1.WorkflowExecution{}, ended: endedCache{}, workflows: map[string]*wfv1.Workflow{}}
 }
 
 // Get reads what was delivered.
@@ -47,6 +52,24 @@ func (c *stageCache) Get(_ context.Context, key client.ObjectKey, object client.
 		return fmt.Errorf("the cache of the stage has no %T", object)
 	}
 	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+}
+
+// Get reads what was delivered of an execution that has ended.
+func (c endedCache) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	wfe, ok := c[key.Name]
+	if !ok {
+		return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+	}
+	kept, err := controllers.KeepEnded(wfe.DeepCopy())
+	if err == nil {
+		kept.(*wfev1.WorkflowExecution).DeepCopyInto(object.(*wfev1.WorkflowExecution))
+	}
+	return err
+}
+
+// List is not asked for.
+func (c endedCache) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	return errors.New("the stage does not list what has ended")
 }
 
 // List lists executions by the index on their target, and the catalog of the suite.
@@ -85,12 +108,21 @@ func (c *stageCache) put(object client.Object) {
 	}
 }
 
-// deliver shows one object as it is now, or that it is gone.
+// deliver shows one object as it is now, or that it is gone. An execution that has ended leaves one cache before it is in the
+// other.
 func (c *stageCache) deliver(now *stageCache, name string) {
-	if wfe, ok := now.executions[name]; ok {
+	wfe, there := now.executions[name]
+	_, known := c.executions[name]
+	switch {
+	case there && !wfe.Status.Phase.IsTerminal():
 		c.executions[name] = wfe
-	} else {
+	case there && !known:
+		c.ended[name] = wfe
+	default:
 		delete(c.executions, name)
+	}
+	if !there || c.ended[name] != nil && c.ended[name].UID != wfe.UID {
+		delete(c.ended, name)
 	}
 	if wf, ok := now.workflows[name]; ok {
 		c.workflows[name] = wf

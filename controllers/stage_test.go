@@ -99,7 +99,7 @@ func (s *stage) lead() {
 	registry.MustRegister(recorder)
 	s.registries = append(s.registries, registry)
 	s.reconciler = &controllers.Reconciler{
-		Client: s.wire.tap(s.cache, false), Live: s.wire.tap(stageClient, true), Clock: s.clock, Events: &events.FakeRecorder{}, Metrics: recorder,
+		Client: s.wire.tap(s.cache, false), Live: s.wire.tap(stageClient, true), Ended: s.cache.ended, Clock: s.clock, Events: &events.FakeRecorder{}, Metrics: recorder,
 		Settings: controllers.Settings{DefaultTimeout: defaultTimeout, Workflow: translate.Options{ServiceAccountName: serviceAccount}},
 	}
 	s.seen, s.due, s.dead = map[string]string{}, map[string]time.Time{}, false
@@ -154,6 +154,9 @@ func names(caches ...*stageCache) map[string]bool {
 		for name := range c.executions {
 			all[name] = true
 		}
+		for name := range c.ended {
+			all[name] = true
+		}
 		for name := range c.workflows {
 			all[name] = true
 		}
@@ -193,6 +196,9 @@ func (s *stage) controllerLooks() (bool, error) {
 // visible sums up what the controller can see of an execution: itself, its Workflows, and whoever may be in its way.
 func (s *stage) visible(name string) string {
 	var versions []string
+	if wfe := s.cache.ended[name]; wfe != nil {
+		versions = append(versions, "ended@"+wfe.ResourceVersion)
+	}
 	for other, wfe := range s.cache.executions {
 		waiting := s.cache.executions[name] != nil && s.cache.executions[name].Status.WorkflowRef == nil
 		if other == name || waiting {

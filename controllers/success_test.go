@@ -120,7 +120,7 @@ var _ = Describe("A successful execution", func() {
 		Expect(calls.wrote("shortest")).To(HaveExactElements("create Workflow", "patch WorkflowExecution/status"))
 	})
 
-	It("is left alone once it has ended, by events, a resync and the next leader", func() {
+	It("is left alone once it has ended, by events and the next leader", func() {
 		wfe := start(execution("rest", step("only")))
 		argoOf(wfe).write(run("only"), succeed("only"), finish(wfv1.WorkflowSucceeded))
 		Eventually(isHeld(wfe)).Should(BeFalse())

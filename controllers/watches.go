@@ -15,22 +15,33 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// SetupWithManager adds the indices and the watches. An execution is looked at when it changes, when one of its
-// Workflows changes, and when one with the same target, or of the same namespace, stops being in its way.
+// SetupWithManager adds the indices and the watches, and the cache of what has ended. An execution is looked at when it
+// changes, when one of its Workflows changes, and when one with the same target, or of the same namespace, stops being in
+// its way: then it leaves the manager's cache, be it ended or deleted.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
 	if err := addIndices(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
+	ended, err := newEnded(ctx, mgr, r.Settings)
+	if err != nil {
+		return err
+	}
+	r.Ended = ended
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("workflowexecution").
 		For(&wfev1.WorkflowExecution{}).
 		Watches(&wfev1.WorkflowExecution{}, r.wakeRivals()).
+		WatchesRawSource(afterTheOthers()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	if r.Settings.MaxLivePerNamespace > 0 {
 		building = building.Watches(&wfev1.WorkflowExecution{}, r.wakeNextInLine())
 	}
-	c, err := building.Build(r)
+	c, err := building.Build(ended.notice(r))
 	if err != nil {
+		return err
+	}
+	ended.controller = c
+	if err := mgr.Add(ended); err != nil {
 		return err
 	}
 	r.engine = &engine{mgr: mgr, controller: c, reconciler: r}
@@ -42,7 +53,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// wakeRivals wakes those that wait for a target when whoever was before them has ended, is gone or gave way.
+// wakeRivals wakes those that wait for a target when whoever was before them is gone from the cache or gave way.
 func (r *Reconciler) wakeRivals() handler.EventHandler {
 	wake := func(ctx context.Context, object client.Object, q queue) {
 		rivals, err := r.rivals(ctx, object.(*wfev1.WorkflowExecution))
@@ -67,11 +78,10 @@ func (r *Reconciler) wakeRivals() handler.EventHandler {
 }
 
 func givesWay(before, after *wfev1.WorkflowExecution) bool {
-	return after.Status.Phase.IsTerminal() && !before.Status.Phase.IsTerminal() ||
-		after.Spec.Suspended && !before.Spec.Suspended && after.Status.WorkflowRef == nil
+	return after.Spec.Suspended && !before.Spec.Suspended && after.Status.WorkflowRef == nil
 }
 
-// wakeNextInLine wakes those that wait for a slot of their namespace when one before them has ended, is gone or gave way.
+// wakeNextInLine wakes those that wait for a slot of their namespace when one before them is gone from the cache or gave way.
 func (r *Reconciler) wakeNextInLine() handler.EventHandler {
 	wake := func(ctx context.Context, object client.Object, q queue) {
 		next, err := r.nextInLine(ctx, object.GetNamespace())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -150,6 +151,19 @@ func (w *wire) count(matches func(call) bool) int {
 func (w *wire) looks(wfe *wfev1.WorkflowExecution) int {
 	key := client.ObjectKeyFromObject(wfe)
 	return w.count(func(c call) bool { return !c.live && c.key == key && c.String() == "get "+wfev1.Kind })
+}
+
+// looked are the names of what the controller has looked at in the spec's namespace, in the order of the first look.
+func (w *wire) looked() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var names []string
+	for _, c := range w.notes() {
+		if !c.live && c.key.Namespace == ns && c.String() == "get "+wfev1.Kind && !slices.Contains(names, c.key.Name) {
+			names = append(names, c.key.Name)
+		}
+	}
+	return names
 }
 
 // liveReads is how often the API server was read, and not the cache.

@@ -191,15 +191,15 @@ func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 		Settings:   o.settings,
 		ArgoServer: argoServer,
 	}
-	source := controllers.Source{Cache: mgr.GetClient(), Now: time.Now, Broken: reconciler.CountBrokenTemplates}
+	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
+		return fmt.Errorf("set up the controller: %w", err)
+	}
+	source := controllers.Source{Cache: mgr.GetClient(), Ended: reconciler.Ended, Now: time.Now, Broken: reconciler.CountBrokenTemplates}
 	collector := metrics.NewCollector(source, time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
 	for _, c := range []prometheus.Collector{recorder, collector} {
 		if err := ctrlmetrics.Registry.Register(c); err != nil {
 			return fmt.Errorf("register the metrics: %w", err)
 		}
-	}
-	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
-		return fmt.Errorf("set up the controller: %w", err)
 	}
 	return nil
 }

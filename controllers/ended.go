@@ -1,0 +1,151 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
+)
+
+// ended is the cache of the executions that have ended. There may be very many, and nothing about them is urgent: it is
+// filled once the others have been looked at, and keeps of each what settling it and the gauges need. It is a Runnable of
+// the manager, and a client.Reader that knows of nothing until it is filled.
+type ended struct {
+	cache      cache.Cache
+	controller controller.Controller
+
+	turn   chan struct{} // closed when it is its turn
+	once   sync.Once
+	filled atomic.Bool
+}
+
+// errNotFilled says that the executions that have ended are not known yet.
+var errNotFilled = errors.New("the executions that have ended are not known yet")
+
+// newEnded makes the cache, which takes part in nothing until the manager starts it.
+func newEnded(ctx context.Context, mgr ctrl.Manager, settings Settings) (*ended, error) {
+	c, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		DefaultNamespaces: cachedNamespaces(settings.Namespaces),
+		ByObject:          map[client.Object]cache.ByObject{&wfev1.WorkflowExecution{}: {Field: inPhases(wfev1.Phase.IsTerminal), Transform: keepEnded}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make a cache of what has ended: %w", err)
+	}
+	err = c.IndexField(ctx, &wfev1.WorkflowExecution{}, indexEnd, func(object client.Object) []string {
+		if end := object.(*wfev1.WorkflowExecution).Status.CompletionTime; end != nil {
+			return []string{spanKey(end.Time)}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("index by end: %w", err)
+	}
+	return &ended{cache: c, turn: make(chan struct{})}, nil
+}
+
+// Start fills the cache when it is its turn, and then lets the controller look at what is in it.
+func (e *ended) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-e.turn:
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- e.cache.Start(ctx) }()
+	if _, err := e.cache.GetInformer(ctx, &wfev1.WorkflowExecution{}); err == nil { // the error is the end of the context
+		e.filled.Store(true)
+		if err := e.controller.Watch(source.Kind(e.cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{})); err != nil {
+			return fmt.Errorf("watch what has ended: %w", err)
+		}
+	}
+	return <-stopped
+}
+
+// lastOfAll is looked at when nothing else is left of what the controller found when it started.
+var lastOfAll = reconcile.Request{}
+
+// afterTheOthers puts lastOfAll behind everything in the queue.
+func afterTheOthers() source.Source {
+	return source.Func(func(_ context.Context, q queue) error {
+		if ordered, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+			behind := 2 * handler.LowPriority
+			ordered.AddWithOpts(priorityqueue.AddOpts{Priority: &behind}, lastOfAll)
+			return nil
+		}
+		q.Add(lastOfAll)
+		return nil
+	})
+}
+
+// notice waits for lastOfAll among what a reconciler is asked to look at.
+func (e *ended) notice(r reconcile.Reconciler) reconcile.Reconciler {
+	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+		if request == lastOfAll {
+			e.once.Do(func() { close(e.turn) })
+			return reconcile.Result{}, nil
+		}
+		return r.Reconcile(ctx, request)
+	})
+}
+
+// Get reads what is known of an execution that has ended.
+func (e *ended) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	if !e.filled.Load() {
+		return apierrors.NewNotFound(wfev1.GroupVersion.WithResource("workflowexecutions").GroupResource(), key.Name)
+	}
+	return e.cache.Get(ctx, key, object, options...)
+}
+
+// List lists what is known of executions that have ended; the error is errNotFilled when nothing is.
+func (e *ended) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	if !e.filled.Load() {
+		return errNotFilled
+	}
+	return e.cache.List(ctx, list, options...)
+}
+
+// someExecutedSteps are the steps of all executions in the cache: what counts is how many were executed, not which.
+var someExecutedSteps = func() (steps [maxSteps]wfev1.StepStatus) {
+	for i := range steps {
+		steps[i] = wfev1.StepStatus{Action: metrics.UnknownAction, Phase: wfev1.StepCompleted}
+	}
+	return steps
+}()
+
+// maxSteps is the most steps that the API allows.
+const maxSteps = 500
+
+// keepEnded is the transformation of the cache: hundreds of bytes remain of an execution.
+func keepEnded(object any) (any, error) {
+	wfe, ok := object.(*wfev1.WorkflowExecution)
+	if !ok {
+		return object, nil
+	}
+	kept := &wfev1.WorkflowExecution{}
+	kept.Namespace, kept.Name, kept.UID, kept.ResourceVersion = wfe.Namespace, wfe.Name, wfe.UID, wfe.ResourceVersion
+	kept.Generation, kept.DeletionTimestamp = wfe.Generation, wfe.DeletionTimestamp
+	kept.Spec.DryRun, kept.Spec.TTLSecondsAfterFinished = wfe.Spec.DryRun, wfe.Spec.TTLSecondsAfterFinished
+	is := &wfe.Status
+	executed := min(metrics.ExecutedSteps(is), maxSteps)
+	kept.Status = wfev1.WorkflowExecutionStatus{
+		ObservedGeneration: is.ObservedGeneration, Phase: is.Phase, CompletionTime: is.CompletionTime,
+		WorkflowRef: is.WorkflowRef, RollbackRef: is.RollbackRef,
+		ParallelSteps: is.ParallelSteps, Steps: someExecutedSteps[:executed:executed],
+	}
+	return kept, nil
+}
