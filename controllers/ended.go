@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -32,6 +33,9 @@ type ended struct {
 	once   sync.Once
 	filled atomic.Bool
 }
+
+// longestTurn is how long what has ended waits for its turn, at most: there may always be something else.
+const longestTurn = time.Minute
 
 // errNotFilled says that the executions that have ended are not known yet.
 var errNotFilled = errors.New("the executions that have ended are not known yet")
@@ -64,16 +68,23 @@ func (e *ended) Start(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-e.turn:
+	case <-time.After(longestTurn):
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.cache.Start(ctx) }()
-	if _, err := e.cache.GetInformer(ctx, &wfev1.WorkflowExecution{}); err == nil { // the error is the end of the context
-		e.filled.Store(true)
-		if err := e.controller.Watch(source.Kind(e.cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{})); err != nil {
-			return fmt.Errorf("watch what has ended: %w", err)
-		}
+	if err := e.watch(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("watch what has ended: %w", err)
 	}
 	return <-stopped
+}
+
+// watch lets the controller look at what the cache has once it is filled, so that it finds there what it is to look at.
+func (e *ended) watch(ctx context.Context) error {
+	if _, err := e.cache.GetInformer(ctx, &wfev1.WorkflowExecution{}); err != nil {
+		return err
+	}
+	e.filled.Store(true)
+	return e.controller.Watch(source.Kind(e.cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{}))
 }
 
 // lastOfAll is looked at when nothing else is left of what the controller found when it started.

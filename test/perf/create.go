@@ -42,9 +42,7 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 	if err != nil {
 		return nil, err
 	}
-	started, err := watchFor(ctx, p.Admin, "default", &wfev1.WorkflowExecution{}, &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
-		return object.(*wfev1.WorkflowExecution).Status.Phase == wfev1.PhaseRunning
-	})
+	started, err := watchPhase(ctx, p.Admin, "default", wfev1.PhaseRunning, func(client.Object) bool { return true })
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,10 @@ const (
 	patience = 10 * time.Minute
 	// active counts the live executions.
 	active = "workflowexecution_active_total"
+	// processorSeconds is the time that the process has used of the processors.
+	processorSeconds = "process_cpu_seconds_total"
+	// idle is how many seconds of it a manager uses, at most, between two looks while it fills no cache.
+	idle = 0.03
 )
 
 // manager is a process of a controller that serves metrics and profiles.
@@ -172,7 +176,7 @@ func (m *manager) resident() (float64, error) {
 // processor is the time that the process has used of the processors.
 func (m *manager) processor() (float64, error) {
 	samples, _, _, err := m.scrape()
-	return samples["process_cpu_seconds_total"], err
+	return samples[processorSeconds], err
 }
 
 // profile keeps a profile of the next seconds for whoever wants to look.

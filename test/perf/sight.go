@@ -7,11 +7,14 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
 // sight notes when a watcher of the API server saw each object for the first time in a state.
@@ -23,24 +26,24 @@ type sight struct {
 
 // watchFor watches the objects of a list until the context ends, and notes those that are as wanted. It goes on where
 // a watch ends.
-func watchFor(ctx context.Context, c client.WithWatch, namespace string, object client.Object, list client.ObjectList, wanted func(client.Object) bool) (*sight, error) {
+func watchFor(ctx context.Context, c client.WithWatch, namespace string, object client.Object, list client.ObjectList, wanted func(client.Object) bool, only ...client.ListOption) (*sight, error) {
 	s := &sight{at: map[string]time.Time{}, news: make(chan struct{}, 1)}
 	look := func(object any) {
 		if object := object.(client.Object); wanted(object) {
 			s.note(object.GetName())
 		}
 	}
-	in := func(options metav1.ListOptions) client.ListOption {
-		return &client.ListOptions{Namespace: namespace, Raw: &options}
+	in := func(options metav1.ListOptions) []client.ListOption {
+		return append([]client.ListOption{&client.ListOptions{Namespace: namespace, Raw: &options}}, only...)
 	}
 	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: &cache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 				list := list.DeepCopyObject().(client.ObjectList)
-				return list, c.List(ctx, list, in(options))
+				return list, c.List(ctx, list, in(options)...)
 			},
 			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-				return c.Watch(ctx, list, in(options))
+				return c.Watch(ctx, list, in(options)...)
 			},
 		},
 		ObjectType: object,
@@ -55,14 +58,20 @@ func watchFor(ctx context.Context, c client.WithWatch, namespace string, object 
 
 // watchWorkflows notes when Workflows appear. Their metadata is enough, and costs the machine less.
 func (p *plane) watchWorkflows(ctx context.Context) (*sight, error) {
-	return watchMetadata(ctx, p.Admin, "default", func(client.Object) bool { return true })
+	return watchMetadata(ctx, p.Admin, "default", wfv1.SchemeGroupVersion.WithKind("WorkflowList"), func(client.Object) bool { return true })
 }
 
-// watchMetadata watches the metadata of Workflows.
-func watchMetadata(ctx context.Context, c client.WithWatch, namespace string, wanted func(client.Object) bool) (*sight, error) {
+// watchPhase notes when executions come into a phase.
+func watchPhase(ctx context.Context, c client.WithWatch, namespace string, phase wfev1.Phase, wanted func(client.Object) bool) (*sight, error) {
+	list := wfev1.GroupVersion.WithKind(wfev1.Kind + "List")
+	return watchMetadata(ctx, c, namespace, list, wanted, client.MatchingFields{"status.phase": string(phase)})
+}
+
+// watchMetadata watches the metadata of the objects in lists of a kind.
+func watchMetadata(ctx context.Context, c client.WithWatch, namespace string, kind schema.GroupVersionKind, wanted func(client.Object) bool, only ...client.ListOption) (*sight, error) {
 	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(wfv1.SchemeGroupVersion.WithKind("WorkflowList"))
-	return watchFor(ctx, c, namespace, &metav1.PartialObjectMetadata{}, list, wanted)
+	list.SetGroupVersionKind(kind)
+	return watchFor(ctx, c, namespace, &metav1.PartialObjectMetadata{}, list, wanted, only...)
 }
 
 func (s *sight) note(name string) {

@@ -113,13 +113,14 @@ func (p *plane) finishLast(ctx context.Context, name string) (time.Time, error) 
 
 // waitForQuiet waits until the manager's caches are filled, which the gauges need, and it has nothing to do.
 func (m *manager) waitForQuiet(ctx context.Context) error {
-	quiet := 0
+	quiet, used := 0, 0.0
 	return until(ctx, func() (bool, error) {
 		samples, _, _, err := m.scrape()
 		quiet++
-		if _, filled := samples[m.filled]; !filled {
+		if _, filled := samples[m.filled]; !filled || samples[processorSeconds]-used > idle {
 			quiet = 0
 		}
+		used = samples[processorSeconds]
 		for name, value := range samples {
 			if strings.HasPrefix(name, "workqueue_depth") && value > 0 || strings.HasPrefix(name, "controller_runtime_active_workers") && value > 0 {
 				quiet = 0

@@ -96,17 +96,17 @@ func (c *cluster) submit(ctx context.Context, name string) error {
 }
 
 // batch starts so many and says how many seconds it took until all of them had ended, for whoever asked for them: an
-// execution has ended when its status says so.
+// execution has ended when its status says so, and well or never.
 func (c *cluster) batch(ctx context.Context, prefix string, n int, start creation) (float64, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	executions, err := watchFor(watching, c.watcher, c.ns, &wfev1.WorkflowExecution{}, &wfev1.WorkflowExecutionList{}, func(object client.Object) bool {
-		return strings.HasPrefix(object.GetName(), prefix+"-") && object.(*wfev1.WorkflowExecution).Status.Phase.IsTerminal()
+	executions, err := watchPhase(watching, c.watcher, c.ns, wfev1.PhaseCompleted, func(object client.Object) bool {
+		return strings.HasPrefix(object.GetName(), prefix+"-")
 	})
 	if err != nil {
 		return 0, err
 	}
-	workflows, err := watchMetadata(watching, c.watcher, c.ns, func(object client.Object) bool {
+	workflows, err := watchMetadata(watching, c.watcher, c.ns, wfv1.SchemeGroupVersion.WithKind("WorkflowList"), func(object client.Object) bool {
 		submitted := strings.HasPrefix(object.GetName(), prefix+"-") && metav1.GetControllerOf(object) == nil
 		return submitted && object.GetLabels()["workflows.argoproj.io/completed"] == "true"
 	})
