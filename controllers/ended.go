@@ -19,7 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
 )
 
 // ended is the cache of the executions that have ended. There may be very many, and nothing about them is urgent: it is
@@ -128,35 +127,4 @@ func (e *ended) List(ctx context.Context, list client.ObjectList, options ...cli
 		return errNotFilled
 	}
 	return e.cache.List(ctx, list, options...)
-}
-
-// someExecutedSteps are the steps of all executions in the cache: what counts is how many were executed, not which.
-var someExecutedSteps = func() (steps [maxSteps]wfev1.StepStatus) {
-	for i := range steps {
-		steps[i] = wfev1.StepStatus{Action: metrics.UnknownAction, Phase: wfev1.StepCompleted}
-	}
-	return steps
-}()
-
-// maxSteps is the most steps that the API allows.
-const maxSteps = 500
-
-// keepEnded is the transformation of the cache: hundreds of bytes remain of an execution.
-func keepEnded(object any) (any, error) {
-	wfe, ok := object.(*wfev1.WorkflowExecution)
-	if !ok {
-		return object, nil
-	}
-	kept := &wfev1.WorkflowExecution{}
-	kept.Namespace, kept.Name, kept.UID, kept.ResourceVersion = wfe.Namespace, wfe.Name, wfe.UID, wfe.ResourceVersion
-	kept.Generation, kept.DeletionTimestamp = wfe.Generation, wfe.DeletionTimestamp
-	kept.Spec.DryRun, kept.Spec.TTLSecondsAfterFinished = wfe.Spec.DryRun, wfe.Spec.TTLSecondsAfterFinished
-	is := &wfe.Status
-	executed := min(metrics.ExecutedSteps(is), maxSteps)
-	kept.Status = wfev1.WorkflowExecutionStatus{
-		ObservedGeneration: is.ObservedGeneration, Phase: is.Phase, CompletionTime: is.CompletionTime,
-		WorkflowRef: is.WorkflowRef, RollbackRef: is.RollbackRef,
-		ParallelSteps: is.ParallelSteps, Steps: someExecutedSteps[:executed:executed],
-	}
-	return kept, nil
 }

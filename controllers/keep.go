@@ -6,6 +6,7 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
@@ -53,6 +54,38 @@ func keepExecution(object any) (any, error) {
 	w.keepSteps(wfe.Status.Steps)
 	w.keepSteps(wfe.Status.RollbackSteps)
 	return wfe, nil
+}
+
+// maxSteps is the most steps that the API allows.
+const maxSteps = 500
+
+// someExecutedSteps are the steps of everything that has ended, as the cache has it: what counts is how many were executed,
+// not which.
+var someExecutedSteps = func() (steps [maxSteps]wfev1.StepStatus) {
+	for i := range steps {
+		steps[i] = wfev1.StepStatus{Action: metrics.UnknownAction, Phase: wfev1.StepCompleted}
+	}
+	return steps
+}()
+
+// keepEnded is the transformation of the cache of what has ended: hundreds of bytes remain of an execution.
+func keepEnded(object any) (any, error) {
+	wfe, ok := object.(*wfev1.WorkflowExecution)
+	if !ok {
+		return object, nil
+	}
+	kept := &wfev1.WorkflowExecution{}
+	kept.Namespace, kept.Name, kept.UID, kept.ResourceVersion = wfe.Namespace, wfe.Name, wfe.UID, wfe.ResourceVersion
+	kept.Generation, kept.DeletionTimestamp = wfe.Generation, wfe.DeletionTimestamp
+	kept.Spec.DryRun, kept.Spec.TTLSecondsAfterFinished = wfe.Spec.DryRun, wfe.Spec.TTLSecondsAfterFinished
+	is := &wfe.Status
+	executed := min(metrics.ExecutedSteps(is), maxSteps)
+	kept.Status = wfev1.WorkflowExecutionStatus{
+		ObservedGeneration: is.ObservedGeneration, Phase: is.Phase, CompletionTime: is.CompletionTime,
+		WorkflowRef: is.WorkflowRef, RollbackRef: is.RollbackRef,
+		ParallelSteps: is.ParallelSteps, Steps: someExecutedSteps[:executed:executed],
+	}
+	return kept, nil
 }
 
 // words is the strings of one object of which one copy is enough.

@@ -7,8 +7,6 @@ import (
 
 // WorkflowExecutionStatus is what the controller has seen. It is written by the controller alone, so its fields have no
 // managers of their own: telling them apart would double the object, and what a write of it costs.
-//
-// +structType=atomic
 type WorkflowExecutionStatus struct {
 	// observedGeneration is the generation of the specification that this status is about.
 	// +optional
@@ -202,6 +200,7 @@ type WorkflowExecution struct {
 
 	// status is what the controller has seen; its observedGeneration is -1 until then.
 	// +optional
+	// +structType=atomic
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status WorkflowExecutionStatus `json:"status,omitempty"`
 }
