@@ -33,8 +33,8 @@ type ended struct {
 	filled atomic.Bool
 }
 
-// longestTurn is how long what has ended waits for its turn, at most: there may always be something else.
-const longestTurn = time.Minute
+// longestWait is how long what has ended waits for its turn, at most: there may always be something else.
+const longestWait = time.Minute
 
 // errNotFilled says that the executions that have ended are not known yet.
 var errNotFilled = errors.New("the executions that have ended are not known yet")
@@ -67,7 +67,7 @@ func (e *ended) Start(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-e.turn:
-	case <-time.After(longestTurn):
+	case <-time.After(longestWait):
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.cache.Start(ctx) }()
