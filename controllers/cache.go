@@ -30,8 +30,8 @@ const (
 
 // NewCache makes caches for managers. They keep out of memory what is nobody's business of ours: other namespaces, other
 // people's Workflows, templates that are not actions, and of the others what is never read. What has ended is in a cache of
-// its own, which the Reconciler makes. They know Argo's kinds also
-// where they are not installed, since a cache asks about all its kinds when it is made; nothing reads them before they are.
+// its own, which the Reconciler makes. They know Argo's kinds also where they are not installed, since a cache asks about
+// all its kinds when it is made; nothing reads them before they are.
 func NewCache(settings Settings) cache.NewCacheFunc {
 	return func(config *rest.Config, options cache.Options) (cache.Cache, error) {
 		return newCache(settings, config, options)

@@ -56,12 +56,9 @@ func keepExecution(object any) (any, error) {
 	return wfe, nil
 }
 
-// maxSteps is the most steps that the API allows.
-const maxSteps = 500
-
 // someExecutedSteps are the steps of everything that has ended, as the cache has it: what counts is how many were executed,
 // not which.
-var someExecutedSteps = func() (steps [maxSteps]wfev1.StepStatus) {
+var someExecutedSteps = func() (steps [translate.MaxSteps]wfev1.StepStatus) {
 	for i := range steps {
 		steps[i] = wfev1.StepStatus{Action: metrics.UnknownAction, Phase: wfev1.StepCompleted}
 	}
@@ -79,7 +76,7 @@ func keepEnded(object any) (any, error) {
 	kept.Generation, kept.DeletionTimestamp = wfe.Generation, wfe.DeletionTimestamp
 	kept.Spec.DryRun, kept.Spec.TTLSecondsAfterFinished = wfe.Spec.DryRun, wfe.Spec.TTLSecondsAfterFinished
 	is := &wfe.Status
-	executed := min(metrics.ExecutedSteps(is), maxSteps)
+	executed := min(metrics.ExecutedSteps(is), translate.MaxSteps)
 	kept.Status = wfev1.WorkflowExecutionStatus{
 		ObservedGeneration: is.ObservedGeneration, Phase: is.Phase, CompletionTime: is.CompletionTime,
 		WorkflowRef: is.WorkflowRef, RollbackRef: is.RollbackRef,
