@@ -42,19 +42,33 @@ func newHistory(t *rapid.T, namespace string) *history {
 		return through()
 	})
 	must(h.look())
-	shared := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
 	for _, name := range []string{"x", "y"}[:rapid.IntRange(1, 2).Draw(t, "executions")] {
-		wfe := rapid.SampledFrom([]*wfev1.WorkflowExecution{
-			chain(name), execution(name, uncritical(retried(step("a"), 1)), step("b", "a"), undone(step("c", "a"))),
-			execution(name, undone(step("a")), approval("ask", 60, "a"), step("b", "ask")),
-		}).Draw(t, "execution").DeepCopy()
-		wfe.Spec.DryRun = rapid.IntRange(0, 5).Draw(t, "dry") == 0
-		if rapid.Bool().Draw(t, "shared") {
-			wfe.Spec.Target = shared
-		}
-		must(h.apply(within(wfe, 300)))
+		h.applyAny(name)
 	}
 	return h
+}
+
+// applyAny creates an execution of any kind.
+func (h *history) applyAny(name string) {
+	wfe := rapid.SampledFrom([]*wfev1.WorkflowExecution{
+		chain(name), execution(name, uncritical(retried(step("a"), 1)), step("b", "a"), undone(step("c", "a"))),
+		execution(name, undone(step("a")), approval("ask", 60, "a"), step("b", "ask")),
+	}).Draw(h.t, "execution").DeepCopy()
+	wfe.Spec.DryRun = rapid.IntRange(0, 5).Draw(h.t, "dry") == 0
+	if rapid.Bool().Draw(h.t, "shared") {
+		wfe.Spec.Target = wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+	}
+	must(h.apply(within(wfe, 300)))
+}
+
+// applyAnother creates one that the controller sees only after it began to lead.
+func (h *history) applyAnother() {
+	const name = "z"
+	if h.last[name] == nil {
+		h.applyAny(name)
+		must(h.look())
+		h.cache.deliver(h.truth, name)
+	}
 }
 
 // outcome draws how a step ends, once it has been looked at a few times.
@@ -75,10 +89,11 @@ func (h *history) step() {
 		"time":     func() { _, err := h.timePasses(); must(err) },
 		"fault":    h.prepareFault,
 		"failover": h.lead,
+		"apply":    h.applyAnother,
 		"user":     h.userActs,
 	}
 	// What makes things go on is more frequent.
-	order := []string{"deliver", "look", "deliver", "look", "argo", "argo", "deliver", "look", "fault", "time", "failover", "user"}
+	order := []string{"deliver", "look", "deliver", "look", "argo", "argo", "deliver", "look", "fault", "time", "failover", "user", "apply"}
 	acts[rapid.SampledFrom(order).Draw(h.t, "act")]()
 	if h.dead {
 		h.lead()

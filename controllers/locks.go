@@ -104,7 +104,8 @@ func precedes(a, b *wfev1.WorkflowExecution) bool {
 	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
 }
 
-// rivals are the other executions with the same target that have not ended. They are the cache's own, and only read.
+// rivals are the other executions with the same target that have not ended: the cache has no others. They are its own, and
+// only read.
 func (r *Reconciler) rivals(ctx context.Context, wfe *wfev1.WorkflowExecution) ([]wfev1.WorkflowExecution, error) {
 	list := &wfev1.WorkflowExecutionList{}
 	if err := r.List(ctx, list, client.MatchingFields{indexTarget: targetKey(&wfe.Spec.Target)}, client.UnsafeDisableDeepCopy); err != nil {
@@ -117,7 +118,7 @@ func (r *Reconciler) rivals(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 	rivals := list.Items[:0]
 	for i := range list.Items {
 		other := &list.Items[i]
-		if other.UID == wfe.UID || other.Status.Phase.IsTerminal() || other.Spec.DryRun || other.DeletionTimestamp != nil && other.Status.WorkflowRef == nil {
+		if other.UID == wfe.UID || other.Spec.DryRun || other.DeletionTimestamp != nil && other.Status.WorkflowRef == nil {
 			continue
 		}
 		otherKey, err := r.lockKey(other)
@@ -175,6 +176,7 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	r.locks.admitted, r.locks.slots = map[string]types.UID{}, slots{}
 	list := &wfev1.WorkflowExecutionList{}
 	err = r.listLive(ctx, list, func() error {
+		r.fresh.lead(list.ResourceVersion)
 		for i := range list.Items {
 			wfe := &list.Items[i]
 			if wfe.Status.WorkflowRef == nil && !started[wfe.UID] {

@@ -67,6 +67,7 @@ type Reconciler struct {
 	// written is of Workflows by their UIDs, recorded of the statuses of executions.
 	written    written[types.UID]
 	recorded   written[types.NamespacedName]
+	fresh      fresh
 	silences   silences
 	preflights preflights
 	told       told
@@ -97,6 +98,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // is more to do than to settle it, the API server says which, since one cache may be behind the other.
 func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
 	r.recorded.forget(key)
+	r.fresh.forget(key)
 	wfe := &wfev1.WorkflowExecution{}
 	err := r.Ended.Get(ctx, key, wfe)
 	if err == nil && wfe.Status.ObservedGeneration == wfe.Generation {

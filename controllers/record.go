@@ -30,20 +30,32 @@ func (r *Reconciler) record(ctx context.Context, before, after *wfev1.WorkflowEx
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
-	written := after.DeepCopy()
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	key, written := client.ObjectKeyFromObject(after), withStatusOnly(after)
+	patch := client.MergeFromWithOptions(withStatusOnly(before), client.MergeFromWithOptimisticLock{})
 	err := r.Status().Patch(ctx, written, patch)
 	if apierrors.IsNotFound(err) {
 		return errGone
 	}
 	if err != nil {
+		if !apierrors.IsConflict(err) {
+			r.fresh.doubt(key)
+		}
 		return fmt.Errorf("patch the status: %w", err)
 	}
 	after.ResourceVersion = written.ResourceVersion
-	r.recorded.note(client.ObjectKeyFromObject(written), written.ResourceVersion)
+	r.recorded.note(key, written.ResourceVersion)
 	r.Metrics.Observe(before, after)
 	r.emit(before, after)
 	return nil
+}
+
+// withStatusOnly is what a patch of the status is made of: the rest would only be encoded to be found equal. The status is
+// shared.
+func withStatusOnly(wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
+	return &wfev1.WorkflowExecution{
+		ObjectMeta: metav1.ObjectMeta{Namespace: wfe.Namespace, Name: wfe.Name, ResourceVersion: wfe.ResourceVersion},
+		Status:     wfe.Status,
+	}
 }
 
 // finish ends the execution in a phase.

@@ -80,13 +80,13 @@ func (r *Reconciler) unendedIn(ctx context.Context, namespace string) ([]wfev1.W
 func awaitsSlot(wfe *wfev1.WorkflowExecution) bool {
 	admitted := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionAdmitted)
 	return admitted != nil && admitted.Status == metav1.ConditionFalse && admitted.Reason == reasonNamespaceFull &&
-		!wfe.Status.Phase.IsTerminal() && !wfe.Spec.Suspended && wfe.Spec.Cancel == wfev1.CancelNone && wfe.DeletionTimestamp == nil
+		!wfe.Spec.Suspended && wfe.Spec.Cancel == wfev1.CancelNone && wfe.DeletionTimestamp == nil
 }
 
 // isInLine reports whether an execution has a slot or is before others that wait for one.
 func isInLine(wfe *wfev1.WorkflowExecution) bool {
 	admitted := meta.IsStatusConditionTrue(wfe.Status.Conditions, wfev1.ConditionAdmitted)
-	return !wfe.Status.Phase.IsTerminal() && (wfe.Status.WorkflowRef != nil || admitted) || awaitsSlot(wfe)
+	return wfe.Status.WorkflowRef != nil || admitted || awaitsSlot(wfe)
 }
 
 // nextInLine are the executions of a namespace that have waited longest for a slot, as many as there are free ones. It may

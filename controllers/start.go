@@ -34,6 +34,9 @@ func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution) (c
 	if err != nil || wfe.Status.WorkflowRef != nil {
 		return result, err
 	}
+	if wfe.Status.Phase == "" {
+		wfe.Status.Phase = wfev1.PhasePending
+	}
 	if !wfe.Status.Phase.IsTerminal() && !wfe.Spec.Suspended {
 		return result, nil
 	}
@@ -84,9 +87,6 @@ func setAdmitted(wfe *wfev1.WorkflowExecution) {
 
 // prepare does what comes before the creation, and the creation.
 func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
-	if wfe.Status.Phase == "" {
-		wfe.Status.Phase = wfev1.PhasePending
-	}
 	if wfe.Spec.Cancel != wfev1.CancelNone || wfe.DeletionTimestamp != nil {
 		r.finish(wfe, wfev1.PhaseCancelled, "Cancelled", "cancelled before it started; nothing ran")
 		return ctrl.Result{}, nil
@@ -200,21 +200,6 @@ func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExec
 	}
 	r.setStarted(wfe, wf)
 	return ctrl.Result{RequeueAfter: r.timeout(wfe)}, nil
-}
-
-// checkFresh reads the execution from the API server and returns a conflict when the cache is behind. The cache may lag
-// behind our own status patch, and a Workflow that was created, recorded and forced away must not be created again;
-// whoever else could write the status meanwhile is this same key in this same process.
-func (r *Reconciler) checkFresh(ctx context.Context, wfe *wfev1.WorkflowExecution) error {
-	live := &wfev1.WorkflowExecution{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(wfe), live); err != nil {
-		return fmt.Errorf("get the WorkflowExecution: %w", err)
-	}
-	if live.ResourceVersion == wfe.ResourceVersion {
-		return nil
-	}
-	resource := wfev1.GroupVersion.WithResource("workflowexecutions").GroupResource()
-	return apierrors.NewConflict(resource, wfe.Name, errors.New("the cache is behind"))
 }
 
 func (r *Reconciler) refuseLarge(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (bool, error) {

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/kubernaut-io/workflowexecution/test/controlplane"
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
 const (
@@ -93,7 +94,7 @@ func startEnvironment() {
 	environment, err = controlplane.Start(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(environment.Stop)
-	Expect(environment.InstallArgo()).To(Succeed())
+	Expect(environment.InstallArgo(testutil.Minimal)).To(Succeed())
 	admin, adminConfig, controllerConfig, scheme = environment.Admin, environment.Config, environment.Controller, environment.Admin.Scheme()
 	stageClient, err = client.NewWithWatch(controllerConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())

@@ -1,32 +1,28 @@
 package controllers
 
 import (
-	"strconv"
 	"sync"
+
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 )
 
 // written remembers the resourceVersion of our last write on each object, until the cache shows it: what an object asks
 // for is not decided by a copy that is older than our own answer.
 type written[key comparable] struct {
 	mu       sync.Mutex
-	versions map[key]uint64
+	versions map[key]string
 }
 
 func (w *written[key]) note(object key, resourceVersion string) {
-	version, err := strconv.ParseUint(resourceVersion, 10, 64)
-	if err != nil {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.versions == nil {
-		w.versions = map[key]uint64{}
+		w.versions = map[key]string{}
 	}
-	w.versions[object] = version
+	w.versions[object] = resourceVersion
 }
 
-// isBehind reports whether a copy is older than our last write. Resource versions can be compared as numbers (KEP 5504);
-// one that is none is never behind.
+// isBehind reports whether a copy is older than our last write. Resource versions that cannot be compared are never behind.
 func (w *written[key]) isBehind(object key, resourceVersion string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -34,8 +30,7 @@ func (w *written[key]) isBehind(object key, resourceVersion string) bool {
 	if !known {
 		return false
 	}
-	version, err := strconv.ParseUint(resourceVersion, 10, 64)
-	if err == nil && version < last {
+	if order, err := resourceversion.CompareResourceVersion(resourceVersion, last); err == nil && order < 0 {
 		return true
 	}
 	delete(w.versions, object)

@@ -1,6 +1,6 @@
 // Package controlplane starts an API server and etcd of their own for a suite, with this repository's CRDs, the
-// controller's rights and no more, and Argo's minimal CRDs: no node, no pod, no controller. Both can be stopped and
-// started again in between.
+// controller's rights and no more, and Argo's CRDs: no node, no pod, no controller. Both can be stopped and started again
+// in between.
 package controlplane
 
 import (
@@ -117,9 +117,9 @@ func (c *ControlPlane) Stop() error {
 	return errors.Join(c.environment.Stop(), os.RemoveAll(c.folder))
 }
 
-// InstallArgo installs Argo's minimal CRDs.
-func (c *ControlPlane) InstallArgo() error {
-	crds, err := testutil.ArgoDefinitions()
+// InstallArgo installs Argo's CRDs of a kind.
+func (c *ControlPlane) InstallArgo(kind testutil.Definitions) error {
+	crds, err := testutil.ArgoDefinitions(kind)
 	if err != nil {
 		return err
 	}

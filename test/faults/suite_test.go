@@ -98,7 +98,7 @@ func newWorld(withArgo bool) *world {
 // installArgo installs Argo's kinds, one action, and an Argo.
 func (w *world) installArgo() {
 	GinkgoHelper()
-	Expect(w.InstallArgo()).To(Succeed())
+	Expect(w.InstallArgo(testutil.Minimal)).To(Succeed())
 	root, err := testutil.Root()
 	Expect(err).NotTo(HaveOccurred())
 	objects, err := testutil.ReadManifests(filepath.Join(root, "config", "actions", "wait.yaml"))

@@ -18,7 +18,7 @@ import (
 // TestArgoSettings puts the settings of config/argo on Argo's own manifests.
 func TestArgoSettings(t *testing.T) {
 	t.Parallel()
-	definitions, err := testutil.ArgoDefinitions()
+	definitions, err := testutil.ArgoDefinitions(testutil.Minimal)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,14 +94,18 @@ func start(t *testing.T) (server client.Client, kubeconfig string) {
 // small ones, because the server takes long for each.
 func definitions(t *testing.T) []string {
 	t.Helper()
-	minimal, err := testutil.ArgoDefinitions()
+	minimal, err := testutil.ArgoDefinitions(testutil.Minimal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := testutil.ArgoDefinitions(testutil.Full)
 	if err != nil {
 		t.Fatal(err)
 	}
 	operator := operatorDefinitions(t)
 	return []string{
 		filepath.Join(root(t), "config", "crd", "workflowexecution.kubernaut.io_workflowexecutions.yaml"),
-		filepath.Join(filepath.Dir(minimal), "full", "argoproj.io_clusterworkflowtemplates.yaml"),
+		filepath.Join(full, "argoproj.io_clusterworkflowtemplates.yaml"),
 		filepath.Join(minimal, "argoproj.io_workflows.yaml"),
 		filepath.Join(minimal, "argoproj.io_workflowtemplates.yaml"),
 		filepath.Join(operator, "monitoring.coreos.com_servicemonitors.yaml"),

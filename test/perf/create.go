@@ -29,7 +29,7 @@ type creation func(ctx context.Context, name string) error
 // measureCreation measures how long it takes until the Workflow of an execution can be seen, and how many a second can be
 // had, beside creating the same Workflows directly.
 func measureCreation(ctx context.Context, s *settings) (results []Result, err error) {
-	p, err := newPlane(ctx)
+	p, err := newPlane(ctx, s.definitions)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,9 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 	if err != nil {
 		return nil, err
 	}
-	started, err := watchPhase(ctx, p.Admin, "default", wfev1.PhaseRunning, func(client.Object) bool { return true })
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	started, err := watchPhase(watching, p.Admin, "default", wfev1.PhaseRunning, func(client.Object) bool { return true })
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +68,7 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 			return nil, err
 		}
 	}
+	stop() // what is watched from here on is watched for both
 	var spentDirectly, spentByUs float64
 	for round := range createRounds {
 		n := max(1, s.count/createRounds)

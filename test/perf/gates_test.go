@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/kubernaut-io/workflowexecution/test/testutil"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
@@ -88,7 +89,7 @@ func TestStatusGate(t *testing.T) {
 
 // TestWritesGate counts the writes of executions on a real API server.
 func TestWritesGate(t *testing.T) {
-	results, err := measureWrites(context.Background(), &settings{})
+	results, err := measureWrites(context.Background(), &settings{definitions: testutil.Minimal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestWritesGate(t *testing.T) {
 // TestCreationGate creates some executions on a real API server, on a machine that may have other things to do: the bounds
 // only tell a fault from an ordinary day.
 func TestCreationGate(t *testing.T) {
-	results, err := measureCreation(context.Background(), &settings{count: 100})
+	results, err := measureCreation(context.Background(), &settings{count: 100, definitions: testutil.Minimal})
 	if err != nil {
 		t.Fatal(err)
 	}

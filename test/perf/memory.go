@@ -18,7 +18,7 @@ const mostMemory = 25
 // measureMemory measures the memory of the manager without and with live executions of 20 nodes, and of Argo's controller
 // that has the same Workflows in its own cache, and does nothing about them.
 func measureMemory(ctx context.Context, s *settings) (results []Result, err error) {
-	p, err := newPlane(ctx)
+	p, err := newPlane(ctx, s.definitions)
 	if err != nil {
 		return nil, err
 	}

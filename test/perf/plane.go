@@ -33,8 +33,8 @@ type plane struct {
 	ends   []func() error
 }
 
-// newPlane starts a control plane, without a manager. Whatever it gives must be ended.
-func newPlane(ctx context.Context) (p *plane, err error) {
+// newPlane starts a control plane with Argo's definitions of a kind, without a manager. Whatever it gives must be ended.
+func newPlane(ctx context.Context, definitions testutil.Definitions) (p *plane, err error) {
 	p = &plane{}
 	defer func() {
 		if err != nil {
@@ -59,7 +59,7 @@ func newPlane(ctx context.Context) (p *plane, err error) {
 		return p, err
 	}
 	p.ends = append(p.ends, p.Stop)
-	if err := p.InstallArgo(); err != nil {
+	if err := p.InstallArgo(definitions); err != nil {
 		return p, err
 	}
 	if p.catalog, err = readCatalog(); err != nil {

@@ -14,7 +14,7 @@ const scrapes = 500
 // measureScrape measures the size of /metrics, the time to read it and the manager's processor time for that, with
 // executions that have ended, that ended just now, and that live.
 func measureScrape(ctx context.Context, s *settings) (results []Result, err error) {
-	p, err := newPlane(ctx)
+	p, err := newPlane(ctx, s.definitions)
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,8 @@ const (
 var double = argodouble.Double{Now: time.Now}
 
 // measureWrites counts what the controller writes for an execution, by the API server's audit log.
-func measureWrites(ctx context.Context, _ *settings) (results []Result, err error) {
-	p, err := newPlane(ctx)
+func measureWrites(ctx context.Context, s *settings) (results []Result, err error) {
+	p, err := newPlane(ctx, s.definitions)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 			t.Errorf("stop the API server: %v", err)
 		}
 	})
-	if err := plane.InstallArgo(); err != nil {
+	if err := plane.InstallArgo(testutil.Minimal); err != nil {
 		t.Fatal(err)
 	}
 	root, err := testutil.Root()

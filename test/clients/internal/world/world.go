@@ -64,7 +64,7 @@ func Start(t *testing.T) *World {
 	if w.Root, err = testutil.Root(); err != nil {
 		t.Fatal(err)
 	}
-	if err := plane.InstallArgo(); err != nil {
+	if err := plane.InstallArgo(testutil.Minimal); err != nil {
 		t.Fatal(err)
 	}
 	actions, err := filepath.Glob(filepath.Join(w.Root, "config", "actions", "*-*.yaml"))
