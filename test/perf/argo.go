@@ -15,14 +15,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// argoController is the key of Argo's Deployment.
-var argoController = types.NamespacedName{Namespace: "argo", Name: "workflow-controller"}
+// argoController and argoConfiguration are the keys of Argo's Deployment and ConfigMap.
+var (
+	argoController    = types.NamespacedName{Namespace: "argo", Name: "workflow-controller"}
+	argoConfiguration = types.NamespacedName{Namespace: "argo", Name: "workflow-controller-configmap"}
+)
 
 // variant is a choice of Argo's settings. What it does not name keeps Argo's own default.
 type variant struct {
 	name        string
 	environment map[string]string
 	arguments   []string
+	// parallelism is how many Workflows may run at once; empty for all.
+	parallelism string
 }
 
 // variants are what is compared: Argo's defaults, then one change after another.
@@ -31,6 +36,8 @@ var variants = []variant{
 	{name: "requeue 1s", environment: map[string]string{"DEFAULT_REQUEUE_TIME": "1s"}},
 	{name: "requeue 1s, qps 100", environment: map[string]string{"DEFAULT_REQUEUE_TIME": "1s"}, arguments: []string{"--qps=100", "--burst=200"}},
 	{name: "requeue 100ms, qps 100", environment: map[string]string{"DEFAULT_REQUEUE_TIME": "100ms"}, arguments: []string{"--qps=100", "--burst=200"}},
+	{name: "requeue 1s, parallelism 20", environment: map[string]string{"DEFAULT_REQUEUE_TIME": "1s"}, parallelism: "20"},
+	{name: "requeue 1s, parallelism 10", environment: map[string]string{"DEFAULT_REQUEUE_TIME": "1s"}, parallelism: "10"},
 	{name: "requeue 1s, qps 100, 8 workers", environment: map[string]string{"DEFAULT_REQUEUE_TIME": "1s"}, arguments: []string{"--qps=100", "--burst=200", "--workflow-workers=8"}},
 }
 
@@ -45,8 +52,13 @@ func measureArgo(ctx context.Context, _ *settings) (results []Result, err error)
 	if err := c.Get(ctx, argoController, deployed); err != nil {
 		return nil, err
 	}
+	configuration := &corev1.ConfigMap{}
+	if err := c.Get(ctx, argoConfiguration, configuration); err != nil {
+		return nil, err
+	}
 	defer func() {
-		err = errors.Join(err, c.deployArgo(context.WithoutCancel(ctx), deployed.Spec.Template.Spec.Containers[0]))
+		ctx := context.WithoutCancel(ctx)
+		err = errors.Join(err, c.limitArgo(ctx, configuration.Data[parallelism]), c.deployArgo(ctx, deployed.Spec.Template.Spec.Containers[0]))
 	}()
 	undo, err := c.play(ctx)
 	if err != nil {
@@ -55,7 +67,7 @@ func measureArgo(ctx context.Context, _ *settings) (results []Result, err error)
 	defer func() { err = errors.Join(err, undo()) }()
 	for i, v := range variants {
 		// Argo's own pod is a real one.
-		err := errors.Join(c.cordon(ctx, false), c.deployArgo(ctx, v.container(deployed.Spec.Template.Spec.Containers[0])), c.cordon(ctx, true))
+		err := errors.Join(c.cordon(ctx, false), c.limitArgo(ctx, v.parallelism), c.deployArgo(ctx, v.container(deployed.Spec.Template.Spec.Containers[0])), c.cordon(ctx, true))
 		if err != nil {
 			return nil, err
 		}
@@ -86,6 +98,25 @@ func (v *variant) container(deployed corev1.Container) corev1.Container {
 	})
 	c.Args = append(c.Args, v.arguments...)
 	return c
+}
+
+// parallelism is the key of Argo's ConfigMap with how many Workflows may run at once.
+const parallelism = "parallelism"
+
+// limitArgo says how many Workflows may run at once; empty for all. It holds when Argo's controller starts.
+func (c *cluster) limitArgo(ctx context.Context, most string) error {
+	configuration := &corev1.ConfigMap{}
+	if err := c.Get(ctx, argoConfiguration, configuration); err != nil {
+		return err
+	}
+	was := configuration.DeepCopy()
+	if configuration.Data == nil {
+		configuration.Data = map[string]string{}
+	}
+	if configuration.Data[parallelism] = most; most == "" {
+		delete(configuration.Data, parallelism)
+	}
+	return c.Patch(ctx, configuration, client.MergeFrom(was))
 }
 
 // deployArgo deploys Argo's controller with a container, and waits until only pods of that run.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
@@ -15,10 +16,10 @@ import (
 )
 
 const (
-	// createRounds is how often ours and theirs are measured, in turn.
+	// createRounds is how often the rates of ours and theirs are measured, in turn.
 	createRounds = 5
-	// mostOneByOne is how many are created one after another in each round, at most.
-	mostOneByOne = 40
+	// mostOneByOne is how many of each are created one after another, in turn, at most.
+	mostOneByOne = 200
 	// createSteps is how many steps they have.
 	createSteps = 5
 )
@@ -44,11 +45,12 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	started, err := watchPhase(watching, p.Admin, "default", wfev1.PhaseRunning, func(client.Object) bool { return true })
+	// The event that an execution has started is the last that is done about it for now.
+	events, err := watchMetadata(watching, p.Admin, "default", eventsv1.SchemeGroupVersion.WithKind("EventList"), func(client.Object) bool { return true })
 	if err != nil {
 		return nil, err
 	}
-	oneByOne := min(mostOneByOne, max(1, s.count/25))
+	oneByOne := min(mostOneByOne, max(1, s.count/5))
 	ours := func(ctx context.Context, name string) error { return p.Admin.Create(ctx, p.simple(name, createSteps)) }
 	// Nobody but Argo shall see the direct ones.
 	theirs := func(ctx context.Context, name string) error {
@@ -60,11 +62,17 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 	go p.profileServer(ctx, s, "create-apiserver", 10)
 	var mine, direct []float64
 	var rates, quotients []float64
-	for round := range createRounds {
-		if direct, err = latencies(ctx, seen, seen, theirs, fmt.Sprintf("theirs-%d", round), oneByOne, direct); err != nil {
+	for i := range oneByOne {
+		took, err := latency(ctx, seen, theirs, fmt.Sprintf("theirs-%d", i))
+		if err != nil {
 			return nil, err
 		}
-		if mine, err = latencies(ctx, seen, started, ours, fmt.Sprintf("ours-%d", round), oneByOne, mine); err != nil {
+		direct = append(direct, took)
+		if took, err = latency(ctx, seen, ours, fmt.Sprintf("ours-%d", i)); err != nil {
+			return nil, err
+		}
+		mine = append(mine, took)
+		if err := events.wait(ctx, func() bool { return events.count() > i }); err != nil {
 			return nil, err
 		}
 	}
@@ -90,7 +98,7 @@ func measureCreation(ctx context.Context, s *settings) (results []Result, err er
 		}
 		rates, quotients = append(rates, through), append(quotients, through/directly)
 		// What is left to do for these must not count for the next ones.
-		if err := m.waitForActive(ctx, createRounds*oneByOne+(round+1)*n); err != nil {
+		if err := m.waitForActive(ctx, oneByOne+(round+1)*n); err != nil {
 			return nil, err
 		}
 		atLast, err := childrenTime()
@@ -155,25 +163,14 @@ func (p *plane) simple(name string, steps int) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// latencies creates one after another, the next one once the last one is done with, and appends the seconds until each
-// Workflow was seen.
-func latencies(ctx context.Context, seen, done *sight, create creation, prefix string, n int, known []float64) ([]float64, error) {
-	for i := range n {
-		name := fmt.Sprintf("%s-%d", prefix, i)
-		began := time.Now()
-		if err := create(ctx, name); err != nil {
-			return nil, err
-		}
-		at, err := seen.waitFor(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := done.waitFor(ctx, name); err != nil {
-			return nil, err
-		}
-		known = append(known, at.Sub(began).Seconds())
+// latency is how many seconds it takes until the Workflow of what is created is seen.
+func latency(ctx context.Context, seen *sight, create creation, name string) (float64, error) {
+	began := time.Now()
+	if err := create(ctx, name); err != nil {
+		return 0, err
 	}
-	return known, nil
+	at, err := seen.waitFor(ctx, name)
+	return at.Sub(began).Seconds(), err
 }
 
 // rate creates as many as it can, and says how many Workflows a second could be seen.

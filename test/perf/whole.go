@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 	wholeSteps  = 5
 	// played and real are how many executions there are in a round, on played nodes and on real ones.
 	played, real = 40, 4
+	// betweenBatches is much longer than Argo and the manager take to finish with what has ended.
+	betweenBatches = 3 * time.Second
 )
 
 // measureWhole measures how long many executions take from the first one's creation to the last one's end, beside the same
@@ -51,19 +54,28 @@ func measureWhole(ctx context.Context, _ *settings) (results []Result, err error
 	return append(onPlayed, onReal...), nil
 }
 
-// compare measures rounds of Workflows submitted directly, and of executions, in turn.
+// compare measures rounds of Workflows submitted directly, and of executions, in turn, after one of each that does not
+// count. Which comes first changes from round to round, as more and more Workflows are there.
 func (c *cluster) compare(ctx context.Context, where string, n int) ([]Result, error) {
 	var direct, mine []float64
-	for round := range wholeRounds {
-		took, err := c.batch(ctx, fmt.Sprintf("%s-direct-%d", where, round), n, c.submit)
-		if err != nil {
-			return nil, err
+	for round := range 1 + wholeRounds {
+		kinds := []struct {
+			name  string
+			start creation
+			took  *[]float64
+		}{{"direct", c.submit, &direct}, {"ours", c.apply, &mine}}
+		if round%2 == 0 {
+			slices.Reverse(kinds)
 		}
-		direct = append(direct, took)
-		if took, err = c.batch(ctx, fmt.Sprintf("%s-ours-%d", where, round), n, c.apply); err != nil {
-			return nil, err
+		for _, kind := range kinds {
+			took, err := c.batch(ctx, fmt.Sprintf("%s-%s-%d", where, kind.name, round), n, kind.start)
+			if err != nil {
+				return nil, err
+			}
+			if *kind.took = append(*kind.took, took); round == 0 {
+				*kind.took = nil
+			}
 		}
-		mine = append(mine, took)
 	}
 	what := fmt.Sprintf("whole run, %d × %d executions of %d steps on %s pods: ", wholeRounds, n, wholeSteps, where)
 	return []Result{
@@ -121,7 +133,16 @@ func (c *cluster) batch(ctx context.Context, prefix string, n int, start creatio
 	if err := until(ctx, func() (bool, error) { return ended() >= n, nil }); err != nil {
 		return 0, fmt.Errorf("%s: %d of %d ended: %w", prefix, ended(), n, err)
 	}
-	return time.Since(began).Seconds(), c.checkSucceeded(ctx, prefix, n)
+	took := time.Since(began).Seconds()
+	if err := c.checkSucceeded(ctx, prefix, n); err != nil {
+		return 0, err
+	}
+	select { // what is left to do about these must not count for the next ones
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	case <-time.After(betweenBatches):
+		return took, nil
+	}
 }
 
 // checkSucceeded makes sure that what was measured is what was meant.
