@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,14 +18,8 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// The indices of the cache.
-const (
-	// indexTarget finds executions that have not ended by targetKey.
-	indexTarget = "target"
-	// indexEnd finds executions that have ended by spanKey.
-	indexEnd = "end"
-	endSpan  = 10 * time.Minute
-)
+// indexTarget is the index of the cache that finds executions by targetKey.
+const indexTarget = "target"
 
 // NewCache makes caches for managers. They keep out of memory what is nobody's business of ours: other namespaces, other
 // people's Workflows, templates that are not actions, and of the others what is never read. What has ended is in a cache of
@@ -113,17 +106,13 @@ func addIndices(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-func spanKey(t time.Time) string { return strconv.FormatInt(t.Truncate(endSpan).Unix(), 10) }
-
-// Source reads the executions that the gauges describe from the caches: executions that ended long ago cost nothing. It
-// implements metrics.Source.
+// Source reads what the gauges describe from the caches; executions that have ended cost nothing. It implements
+// metrics.Source.
 type Source struct {
 	// Cache is the manager's cache.
 	Cache client.Reader
-	// Ended is the Reconciler's cache of the executions that have ended.
-	Ended client.Reader
-	// Now tells the time.
-	Now func() time.Time
+	// Ended is what the Reconciler knows of the executions that have ended.
+	Ended Ended
 	// Broken counts the broken templates of the catalog.
 	Broken func(ctx context.Context) (int, error)
 }
@@ -133,26 +122,17 @@ func (s Source) CountBrokenTemplates(ctx context.Context) (int, error) { return 
 
 // VisitUnended visits every execution that has not ended.
 func (s Source) VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error {
-	return visitIn(ctx, s.Cache, visit)
-}
-
-// VisitEndedSince visits every execution that ended at since or later, and some that ended up to ten minutes before.
-func (s Source) VisitEndedSince(ctx context.Context, since time.Time, visit func(*wfev1.WorkflowExecution)) error {
-	for t := since; !t.After(s.Now().Add(endSpan)); t = t.Add(endSpan) {
-		if err := visitIn(ctx, s.Ended, visit, client.MatchingFields{indexEnd: spanKey(t)}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func visitIn(ctx context.Context, cache client.Reader, visit func(*wfev1.WorkflowExecution), options ...client.ListOption) error {
 	list := &wfev1.WorkflowExecutionList{}
-	if err := cache.List(ctx, list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+	if err := s.Cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list executions: %w", err)
 	}
 	for i := range list.Items {
 		visit(&list.Items[i])
 	}
 	return nil
+}
+
+// ParallelEfficiency is that of what has ended.
+func (s Source) ParallelEfficiency(now time.Time) (float64, bool) {
+	return s.Ended.ParallelEfficiency(now)
 }

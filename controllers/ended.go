@@ -2,13 +2,13 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,14 +19,24 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
 )
+
+// Ended is what is known of the executions that have ended.
+type Ended interface {
+	// Get reads one of them; the error is that of an object that is not there when it is not known.
+	Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error
+	// ParallelEfficiency is the metric, at a time; false when it is not known.
+	ParallelEfficiency(now time.Time) (float64, bool)
+}
 
 // ended is the cache of the executions that have ended. There may be very many, and nothing about them is urgent: it is
 // filled once the others have been looked at, and keeps of each what settling it and the gauges need. It is a Runnable of
-// the manager, and a client.Reader that knows of nothing until it is filled.
+// the manager, and knows of nothing until it is filled.
 type ended struct {
 	cache      cache.Cache
 	controller controller.Controller
+	efficiency metrics.Efficiency
 
 	turn   chan struct{} // closed when it is its turn
 	once   sync.Once
@@ -36,11 +46,8 @@ type ended struct {
 // longestWait is how long what has ended waits for its turn, at most: there may always be something else.
 const longestWait = time.Minute
 
-// errNotFilled says that the executions that have ended are not known yet.
-var errNotFilled = errors.New("the executions that have ended are not known yet")
-
 // newEnded makes the cache, which takes part in nothing until the manager starts it.
-func newEnded(ctx context.Context, mgr ctrl.Manager, settings Settings) (*ended, error) {
+func newEnded(mgr ctrl.Manager, settings Settings) (*ended, error) {
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 		DefaultNamespaces: cachedNamespaces(settings.Namespaces),
@@ -48,15 +55,6 @@ func newEnded(ctx context.Context, mgr ctrl.Manager, settings Settings) (*ended,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make a cache of what has ended: %w", err)
-	}
-	err = c.IndexField(ctx, &wfev1.WorkflowExecution{}, indexEnd, func(object client.Object) []string {
-		if end := object.(*wfev1.WorkflowExecution).Status.CompletionTime; end != nil {
-			return []string{spanKey(end.Time)}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("index by end: %w", err)
 	}
 	return &ended{cache: c, turn: make(chan struct{})}, nil
 }
@@ -79,11 +77,38 @@ func (e *ended) Start(ctx context.Context) error {
 
 // watch lets the controller look at what the cache has once it is filled, so that it finds there what it is to look at.
 func (e *ended) watch(ctx context.Context) error {
-	if _, err := e.cache.GetInformer(ctx, &wfev1.WorkflowExecution{}); err != nil {
+	informer, err := e.cache.GetInformer(ctx, &wfev1.WorkflowExecution{})
+	if err != nil {
 		return err
+	}
+	added, err := informer.AddEventHandler(e.account())
+	if err != nil {
+		return err
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), added.HasSynced) {
+		return ctx.Err()
 	}
 	e.filled.Store(true)
 	return e.controller.Watch(source.Kind(e.cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{}))
+}
+
+// account keeps the account of the efficiency by what happens to the cache.
+func (e *ended) account() toolscache.ResourceEventHandler {
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc: func(object any) { e.efficiency.Add(object.(*wfev1.WorkflowExecution)) },
+		UpdateFunc: func(before, after any) {
+			e.efficiency.Remove(before.(*wfev1.WorkflowExecution))
+			e.efficiency.Add(after.(*wfev1.WorkflowExecution))
+		},
+		DeleteFunc: func(object any) {
+			if missed, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+				object = missed.Obj
+			}
+			if wfe, ok := object.(*wfev1.WorkflowExecution); ok {
+				e.efficiency.Remove(wfe)
+			}
+		},
+	}
 }
 
 // lastOfAll is looked at when nothing else is left of what the controller found when it started.
@@ -121,10 +146,10 @@ func (e *ended) Get(ctx context.Context, key client.ObjectKey, object client.Obj
 	return e.cache.Get(ctx, key, object, options...)
 }
 
-// List lists what is known of executions that have ended; the error is errNotFilled when nothing is.
-func (e *ended) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+// ParallelEfficiency is that of the executions that have ended; false also while they are not known.
+func (e *ended) ParallelEfficiency(now time.Time) (float64, bool) {
 	if !e.filled.Load() {
-		return errNotFilled
+		return 0, false
 	}
-	return e.cache.List(ctx, list, options...)
+	return e.efficiency.Ratio(now)
 }

@@ -73,7 +73,7 @@ func lead() {
 		Settings:   settings,
 	}
 	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
-	source := controllers.Source{Cache: mgr.GetClient(), Ended: reconciler.Ended, Now: moment.Now, Broken: reconciler.CountBrokenTemplates}
+	source := controllers.Source{Cache: mgr.GetClient(), Ended: reconciler.Ended, Broken: reconciler.CountBrokenTemplates}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(recorder, metrics.NewCollector(source, moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
 	registries = append(registries, registry)

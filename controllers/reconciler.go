@@ -49,8 +49,8 @@ type Reconciler struct {
 	client.Client
 	// Live reads from the API server where a stale answer could run something twice.
 	Live client.Reader
-	// Ended reads what is known of the executions that have ended, which the Client does not show; SetupWithManager sets it.
-	Ended client.Reader
+	// Ended tells of the executions that have ended, which the Client does not show; SetupWithManager sets it.
+	Ended Ended
 	// Clock tells the time; the pure packages have none.
 	Clock clock.PassiveClock
 	// Events records what a user should know.

@@ -2,11 +2,11 @@ package controllers_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -67,10 +67,8 @@ func (c endedCache) Get(_ context.Context, key client.ObjectKey, object client.O
 	return err
 }
 
-// List is not asked for.
-func (c endedCache) List(context.Context, client.ObjectList, ...client.ListOption) error {
-	return errors.New("the stage does not list what has ended")
-}
+// ParallelEfficiency is not asked for.
+func (c endedCache) ParallelEfficiency(time.Time) (float64, bool) { return 0, false }
 
 // List lists executions by the index on their target, and the catalog of the suite.
 func (c *stageCache) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {

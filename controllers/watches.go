@@ -22,7 +22,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 	if err := addIndices(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	ended, err := newEnded(ctx, mgr, r.Settings)
+	ended, err := newEnded(mgr, r.Settings)
 	if err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
-	source := controllers.Source{Cache: mgr.GetClient(), Ended: reconciler.Ended, Now: time.Now, Broken: reconciler.CountBrokenTemplates}
+	source := controllers.Source{Cache: mgr.GetClient(), Ended: reconciler.Ended, Broken: reconciler.CountBrokenTemplates}
 	collector := metrics.NewCollector(source, time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
 	for _, c := range []prometheus.Collector{recorder, collector} {
 		if err := ctrlmetrics.Registry.Register(c); err != nil {

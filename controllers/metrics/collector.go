@@ -16,22 +16,18 @@ const (
 	// DefaultMaxStartTimestamps is the default bound on the series of workflowexecution_start_timestamp.
 	DefaultMaxStartTimestamps = 500
 
-	// EfficiencyWindow is the time over which parallel execution efficiency is computed.
-	EfficiencyWindow = time.Hour
-
 	// scrapeTimeout bounds the reading of the Source, and is below Prometheus' own default of 10 s.
 	scrapeTimeout = 5 * time.Second
 )
 
-// Source is where the Collector finds the executions that it computes gauges from; it must read a cache by an index, so
-// that a scrape costs nothing for the executions that have ended long ago. Its methods call visit for one execution
+// Source is where the Collector finds the executions that it computes gauges from; a scrape
+// must cost nothing for the executions that have ended. VisitUnended calls visit for one execution
 // after another, and visit neither changes nor keeps what it is given, so nothing needs to be copied.
 type Source interface {
 	// VisitUnended visits every execution that is not in a terminal phase; those without a phase are among them.
 	VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error
-	// VisitEndedSince visits every execution with a terminal phase and a completionTime of since or later; it may visit
-	// others too.
-	VisitEndedSince(ctx context.Context, since time.Time, visit func(*wfev1.WorkflowExecution)) error
+	// ParallelEfficiency is the Ratio of the Efficiency of what has ended; false also when that is not known.
+	ParallelEfficiency(now time.Time) (float64, bool)
 	// CountBrokenTemplates counts the templates of the catalog that are broken.
 	CountBrokenTemplates(ctx context.Context) (int, error)
 }
@@ -87,7 +83,9 @@ func (c *Collector) Collect(samples chan<- prometheus.Metric) {
 	defer cancel()
 	now := c.now()
 	c.collectUnended(ctx, now, samples)
-	c.collectEfficiency(ctx, now, samples)
+	if efficiency, known := c.source.ParallelEfficiency(now); known {
+		samples <- gauge(c.efficiency, efficiency)
+	}
 	if broken, err := c.source.CountBrokenTemplates(ctx); err == nil {
 		samples <- gauge(c.broken, float64(broken))
 	}
@@ -136,24 +134,6 @@ func (c *Collector) collectUnended(ctx context.Context, now time.Time, samples c
 	for _, execution := range oldest(running, c.maxStartTimestamps) {
 		samples <- gauge(c.startTimestamp, float64(execution.at.Unix()), execution.Namespace, execution.Name)
 	}
-}
-
-func (c *Collector) collectEfficiency(ctx context.Context, now time.Time, samples chan<- prometheus.Metric) {
-	since := now.Add(-EfficiencyWindow)
-	executed, parallel := 0, 0
-	err := c.source.VisitEndedSince(ctx, since, func(wfe *wfev1.WorkflowExecution) {
-		status := &wfe.Status
-		ended := status.Phase.IsTerminal() && isPast(status.CompletionTime, now) && !status.CompletionTime.Time.Before(since)
-		if !ended || wfe.Spec.DryRun {
-			return
-		}
-		executed += ExecutedSteps(status)
-		parallel += ParallelSteps(status)
-	})
-	if err != nil || executed == 0 {
-		return
-	}
-	samples <- gauge(c.efficiency, float64(parallel)/float64(executed))
 }
 
 // oldest returns the n executions that started first, of those that started together the first by namespace and name.

@@ -20,12 +20,12 @@ import (
 )
 
 type fakeSource struct {
-	unended, ended       []*wfev1.WorkflowExecution
-	unendedErr, endedErr error
-	broken               int
-	brokenErr            error
-	since                time.Time
-	reads                int
+	unended, ended []*wfev1.WorkflowExecution
+	unendedErr     error
+	unknown        bool // what has ended
+	broken         int
+	brokenErr      error
+	reads          int
 }
 
 func (s *fakeSource) CountBrokenTemplates(ctx context.Context) (int, error) {
@@ -47,16 +47,14 @@ func (s *fakeSource) VisitUnended(ctx context.Context, visit func(*wfev1.Workflo
 	return s.unendedErr
 }
 
-func (s *fakeSource) VisitEndedSince(ctx context.Context, since time.Time, visit func(*wfev1.WorkflowExecution)) error {
+func (s *fakeSource) ParallelEfficiency(now time.Time) (float64, bool) {
 	s.reads++
-	s.since = since
-	if _, bounded := ctx.Deadline(); !bounded {
-		return errors.New("a scrape must not wait for ever")
-	}
+	account := &Efficiency{}
 	for _, wfe := range s.ended {
-		visit(wfe)
+		account.Add(wfe)
 	}
-	return s.endedErr
+	ratio, known := account.Ratio(now)
+	return ratio, known && !s.unknown
 }
 
 func live(namespace, name string, phase wfev1.Phase, start time.Time) *wfev1.WorkflowExecution {
@@ -248,14 +246,8 @@ func TestCollector(t *testing.T) {
 			if diff := cmp.Diff(test.want, samples(t, registryOf(t, collector))); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", test.reason, diff)
 			}
-			if test.notLeader {
-				if source.reads > 0 {
-					t.Error("the cache was read for nothing")
-				}
-				return
-			}
-			if want := present.Add(-time.Hour); !source.since.Equal(want) {
-				t.Errorf("the source was asked since %v, want %v", source.since, want)
+			if test.notLeader && source.reads > 0 {
+				t.Error("the cache was read for nothing")
 			}
 		})
 	}
@@ -300,7 +292,7 @@ func TestCollectorSourceErrors(t *testing.T) {
 		},
 		"ended": {
 			reason: "the other gauges are not to blame",
-			source: &fakeSource{unended: unended, ended: ended, endedErr: failure},
+			source: &fakeSource{unended: unended, ended: ended, unknown: true},
 			want: gauges(map[string]float64{
 				"active_total": 1, "workflows{Running}": 1, "start_timestamp{running,a}": float64(epoch.Unix()),
 			}),

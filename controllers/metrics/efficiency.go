@@ -1,0 +1,70 @@
+package metrics
+
+import (
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// EfficiencyWindow is the time over which parallel execution efficiency is computed.
+const EfficiencyWindow = time.Hour
+
+// Efficiency is the account of how many steps of the executions that have ended were executed, and how many of them beside
+// others: by the second of the end, so that a scrape costs no more with many executions than with some. The zero value is
+// empty. It is safe for concurrent use.
+type Efficiency struct {
+	mu    sync.Mutex
+	ended map[int64]executedSteps
+}
+
+// executedSteps counts steps.
+type executedSteps struct{ all, parallel int }
+
+// Add adds an execution, if it has ended and is no dry run.
+func (e *Efficiency) Add(wfe *wfev1.WorkflowExecution) { e.change(wfe, 1) }
+
+// Remove takes back what Add added; wfe must be as it was then.
+func (e *Efficiency) Remove(wfe *wfev1.WorkflowExecution) { e.change(wfe, -1) }
+
+func (e *Efficiency) change(wfe *wfev1.WorkflowExecution, sign int) {
+	status := &wfe.Status
+	if !status.Phase.IsTerminal() || status.CompletionTime == nil || wfe.Spec.DryRun {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	second := status.CompletionTime.Unix()
+	steps, known := e.ended[second]
+	if !known && sign < 0 { // too old to be kept
+		return
+	}
+	if e.ended == nil {
+		e.ended = map[int64]executedSteps{}
+	}
+	steps.all += sign * ExecutedSteps(status)
+	steps.parallel += sign * ParallelSteps(status)
+	e.ended[second] = steps
+}
+
+// Ratio is the share of steps that ran beside others, between 0 and 1, over all steps of the executions that ended within
+// the EfficiencyWindow before now; false when there are none. What ended earlier is forgotten.
+func (e *Efficiency) Ratio(now time.Time) (float64, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	since := now.Add(-EfficiencyWindow)
+	var sum executedSteps
+	for second, steps := range e.ended {
+		end := metav1.Unix(second, 0)
+		switch {
+		case end.Time.Before(since):
+			delete(e.ended, second)
+		case isPast(&end, now):
+			sum.all += steps.all
+			sum.parallel += steps.parallel
+		}
+	}
+	return float64(sum.parallel) / float64(max(sum.all, 1)), sum.all > 0
+}
