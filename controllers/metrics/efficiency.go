@@ -46,7 +46,9 @@ func (e *Efficiency) change(wfe *wfev1.WorkflowExecution, sign int) {
 	}
 	steps.all += sign * ExecutedSteps(status)
 	steps.parallel += sign * ParallelSteps(status)
-	e.ended[second] = steps
+	if e.ended[second] = steps; steps == (executedSteps{}) {
+		delete(e.ended, second)
+	}
 }
 
 // Ratio is the share of steps that ran beside others, between 0 and 1, over all steps of the executions that ended within

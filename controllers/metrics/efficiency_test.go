@@ -9,6 +9,18 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
+// TestEfficiencyForgets checks that nothing is kept of what is gone, whether anybody looks or not.
+func TestEfficiencyForgets(t *testing.T) {
+	account := &Efficiency{}
+	for _, wfe := range []*wfev1.WorkflowExecution{finished(present, 3, 2), finished(present, 0, 0)} {
+		account.Add(wfe)
+		account.Remove(wfe)
+	}
+	if len(account.ended) > 0 {
+		t.Errorf("%v was kept", account.ended)
+	}
+}
+
 // TestEfficiency lets executions end, change and go while time passes, and adds up what is there.
 func TestEfficiency(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
