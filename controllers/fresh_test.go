@@ -10,24 +10,22 @@ import (
 )
 
 var _ = Describe("Before it starts", func() {
-	read := func(wfe *wfev1.WorkflowExecution) func() bool {
-		return func() bool {
-			return calls.count(func(c call) bool {
-				return c.live && c.String() == "get "+wfev1.Kind && c.key.Name == wfe.Name && c.key.Namespace == ns
-			}) > 0
-		}
+	isRead := func(wfe *wfev1.WorkflowExecution) bool {
+		return calls.count(func(c call) bool {
+			return c.live && c.String() == "get "+wfev1.Kind && c.key.Name == wfe.Name && c.key.Namespace == ns
+		}) > 0
 	}
 
 	It("an execution that waited is read again, and one that is new is not", func() {
 		start(execution("any", step("a"))) // by now the controller knows since when it leads
 		target := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
 		first := start(on(target, execution("first", step("a"))))
-		Expect(read(first)()).To(BeFalse())
+		Expect(isRead(first)).To(BeFalse())
 		second := create(on(target, execution("second", step("a"))))
 		waitsFor(second, first)
 		complete(first)
 		Eventually(phaseOf(second)).Should(Equal(wfev1.PhaseRunning))
-		Expect(read(second)()).To(BeTrue())
+		Expect(isRead(second)).To(BeTrue())
 	})
 })
 

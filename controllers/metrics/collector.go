@@ -20,9 +20,9 @@ const (
 	scrapeTimeout = 5 * time.Second
 )
 
-// Source is where the Collector finds the executions that it computes gauges from; a scrape
-// must cost nothing for the executions that have ended. VisitUnended calls visit for one execution
-// after another, and visit neither changes nor keeps what it is given, so nothing needs to be copied.
+// Source is where the Collector finds the executions that it computes gauges from; a scrape must cost nothing for those that
+// have ended. VisitUnended calls visit for one execution after another, and visit neither changes nor keeps what it is given,
+// so nothing needs to be copied.
 type Source interface {
 	// VisitUnended visits every execution that is not in a terminal phase; those without a phase are among them.
 	VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error

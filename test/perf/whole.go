@@ -57,26 +57,21 @@ func measureWhole(ctx context.Context, _ *settings) (results []Result, err error
 // compare measures rounds of Workflows submitted directly, and of executions, in turn, after one of each that does not
 // count. Which comes first changes from round to round, as more and more Workflows are there.
 func (c *cluster) compare(ctx context.Context, where string, n int) ([]Result, error) {
-	var direct, mine []float64
+	starts := map[string]creation{"direct": c.submit, "ours": c.apply}
+	order, took := []string{"ours", "direct"}, map[string][]float64{}
 	for round := range 1 + wholeRounds {
-		kinds := []struct {
-			name  string
-			start creation
-			took  *[]float64
-		}{{"direct", c.submit, &direct}, {"ours", c.apply, &mine}}
-		if round%2 == 0 {
-			slices.Reverse(kinds)
-		}
-		for _, kind := range kinds {
-			took, err := c.batch(ctx, fmt.Sprintf("%s-%s-%d", where, kind.name, round), n, kind.start)
+		for _, kind := range order {
+			seconds, err := c.batch(ctx, fmt.Sprintf("%s-%s-%d", where, kind, round), n, starts[kind])
 			if err != nil {
 				return nil, err
 			}
-			if *kind.took = append(*kind.took, took); round == 0 {
-				*kind.took = nil
+			if round > 0 {
+				took[kind] = append(took[kind], seconds)
 			}
 		}
+		slices.Reverse(order)
 	}
+	direct, mine := took["direct"], took["ours"]
 	what := fmt.Sprintf("whole run, %d × %d executions of %d steps on %s pods: ", wholeRounds, n, wholeSteps, where)
 	return []Result{
 		told(what+"submitted directly", sum(direct), "s"),
