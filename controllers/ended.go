@@ -97,8 +97,7 @@ func (e *ended) account() toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(object any) { e.efficiency.Add(object.(*wfev1.WorkflowExecution)) },
 		UpdateFunc: func(before, after any) {
-			e.efficiency.Remove(before.(*wfev1.WorkflowExecution))
-			e.efficiency.Add(after.(*wfev1.WorkflowExecution))
+			e.efficiency.Replace(before.(*wfev1.WorkflowExecution), after.(*wfev1.WorkflowExecution))
 		},
 		DeleteFunc: func(object any) {
 			if missed, ok := object.(toolscache.DeletedFinalStateUnknown); ok {

@@ -24,18 +24,33 @@ type Efficiency struct {
 type executedSteps struct{ all, parallel int }
 
 // Add adds an execution, if it has ended and is no dry run.
-func (e *Efficiency) Add(wfe *wfev1.WorkflowExecution) { e.change(wfe, 1) }
+func (e *Efficiency) Add(wfe *wfev1.WorkflowExecution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.change(wfe, 1)
+}
 
 // Remove takes back what Add added; wfe must be as it was then.
-func (e *Efficiency) Remove(wfe *wfev1.WorkflowExecution) { e.change(wfe, -1) }
+func (e *Efficiency) Remove(wfe *wfev1.WorkflowExecution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.change(wfe, -1)
+}
 
+// Replace is Remove and Add, between which nobody looks.
+func (e *Efficiency) Replace(before, after *wfev1.WorkflowExecution) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.change(before, -1)
+	e.change(after, 1)
+}
+
+// change is called with the lock held.
 func (e *Efficiency) change(wfe *wfev1.WorkflowExecution, sign int) {
 	status := &wfe.Status
 	if !status.Phase.IsTerminal() || status.CompletionTime == nil || wfe.Spec.DryRun {
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	second := status.CompletionTime.Unix()
 	steps, known := e.ended[second]
 	if !known && sign < 0 { // too old to be kept

@@ -38,9 +38,9 @@ func TestEfficiency(t *testing.T) {
 				account.Add(ended[len(ended)-1])
 			case 1:
 				if len(ended) > 0 {
-					account.Remove(ended[i])
+					before := ended[i]
 					ended[i] = draw()
-					account.Add(ended[i])
+					account.Replace(before, ended[i])
 				}
 			case 2:
 				if len(ended) > 0 {
