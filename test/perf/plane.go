@@ -27,6 +27,8 @@ const workers = 16
 type plane struct {
 	*controlplane.ControlPlane
 	catalog translate.Catalog
+	// bare leaves out the Workflows of executions that have ended, of which no manager's cache has any.
+	bare bool
 
 	folder string
 	binary string
