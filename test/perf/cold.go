@@ -14,7 +14,8 @@ import (
 )
 
 // measureColdStart measures how long the manager takes to come up where there are executions, nine of ten of which have
-// ended, until it has caught up with every live one, in all of which something happened while it was away.
+// ended: until it has looked at every live one, where nothing happened while it was away, and until it has caught up with
+// every live one, where something happened in each.
 func measureColdStart(ctx context.Context, s *settings) (results []Result, err error) {
 	p, err := newPlane(ctx, s.definitions)
 	if err != nil {
@@ -91,7 +92,8 @@ func (p *plane) coldStarts(ctx context.Context, s *settings, live int) (all cold
 	return all, nil
 }
 
-// quietStart is how many seconds a manager that is started takes to look at every live execution where nothing is to be done.
+// quietStart is how many seconds a manager that is started takes to look at every live execution where nothing is to be done:
+// until it has looked as often as there are live ones and none is queued, with the last ones perhaps still being looked at.
 func (p *plane) quietStart(ctx context.Context, live int) (seconds float64, err error) {
 	began := time.Now()
 	m, err := p.manage(ctx)
