@@ -68,7 +68,7 @@ func (r *Reconciler) decide(ctx context.Context, wfe *wfev1.WorkflowExecution, w
 	if err := r.Patch(ctx, patched, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err))
 	}
-	r.written.note(patched.UID, patched.ResourceVersion)
+	r.written.note(patched)
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (r *Reconciler) decideInArgo(ctx context.Context, wfe *wfev1.WorkflowExecut
 		if err != nil {
 			return fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err)
 		}
-		r.written.note(written.UID, written.ResourceVersion)
+		r.written.note(written)
 	}
 	return nil
 }

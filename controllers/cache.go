@@ -18,8 +18,11 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// indexTarget is the index of the cache that finds executions by targetKey.
-const indexTarget = "target"
+// The indices of the cache: indexTarget finds executions by targetKey, indexSlot by slotOf.
+const (
+	indexTarget = "target"
+	indexSlot   = "slot"
+)
 
 // NewCache makes caches for managers. They keep out of memory what is nobody's business of ours: other namespaces, other
 // people's Workflows, templates that are not actions, and of the others what is never read. What has ended is in a cache of
@@ -96,12 +99,21 @@ func label(key string, operator selection.Operator) labels.Requirement {
 }
 
 // addIndices must run before the cache starts.
-func addIndices(ctx context.Context, indexer client.FieldIndexer) error {
+func addIndices(ctx context.Context, indexer client.FieldIndexer, settings Settings) error {
 	err := indexer.IndexField(ctx, &wfev1.WorkflowExecution{}, indexTarget, func(object client.Object) []string {
 		return []string{targetKey(&object.(*wfev1.WorkflowExecution).Spec.Target)}
 	})
 	if err != nil {
 		return fmt.Errorf("index by target: %w", err)
+	}
+	if settings.MaxLivePerNamespace == 0 {
+		return nil
+	}
+	err = indexer.IndexField(ctx, &wfev1.WorkflowExecution{}, indexSlot, func(object client.Object) []string {
+		return slotOf(object.(*wfev1.WorkflowExecution))
+	})
+	if err != nil {
+		return fmt.Errorf("index by slot: %w", err)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ const (
 // doing one twice does nothing.
 func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, running int, overdue []string, decided []translate.Decision) action {
 	switch {
-	case wf.Spec.Shutdown != "" || r.written.isBehind(wf.UID, wf.ResourceVersion):
+	case wf.Spec.Shutdown != "" || r.written.isBehind(wf):
 		return nil
 	case wfe.Spec.Cancel != wfev1.CancelNone, wfe.DeletionTimestamp != nil, hasFailure(wfe, wfev1.ReasonTimedOut):
 		return func(ctx context.Context) error { return r.shutDown(ctx, wf) }
@@ -86,7 +86,7 @@ func (r *Reconciler) patchWorkflow(ctx context.Context, wf *wfv1.Workflow, patch
 	if err := r.Patch(ctx, patched, client.RawPatch(types.MergePatchType, encoded)); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("patch Workflow %s: %w", wf.Name, err))
 	}
-	r.written.note(patched.UID, patched.ResourceVersion)
+	r.written.note(patched)
 	return nil
 }
 

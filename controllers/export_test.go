@@ -1,5 +1,7 @@
 package controllers
 
+import "sync"
+
 // What the cache that stands in for the manager's needs to know of the indices.
 const IndexTarget = indexTarget
 
@@ -12,3 +14,25 @@ var (
 	KeepEnded     = keepEnded
 	KeepWorkflow  = keepWorkflow
 )
+
+// Remembered counts, by what it is for, what a Reconciler remembers of single executions and Workflows.
+func Remembered(r *Reconciler) map[string]int {
+	for _, mu := range []*sync.Mutex{&r.locks.mu, &r.written.mu, &r.recorded.mu, &r.fresh.mu, &r.silences.mu} {
+		mu.Lock()
+		defer mu.Unlock()
+	}
+	slots := 0
+	for _, let := range r.locks.slots {
+		slots += len(let)
+	}
+	counts := map[string]int{
+		"holders": len(r.locks.holders), "targets": len(r.locks.targets), "slots": slots, "written": len(r.written.versions),
+		"recorded": len(r.recorded.versions), "unanswered": len(r.fresh.unanswered), "silences": len(r.silences.began),
+	}
+	for what, count := range counts {
+		if count == 0 {
+			delete(counts, what)
+		}
+	}
+	return counts
+}

@@ -14,6 +14,7 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers"
 	"github.com/kubernaut-io/workflowexecution/test/argodouble"
 )
 
@@ -192,6 +193,16 @@ func (h *history) settle() {
 	must(h.play())
 }
 
+// clear deletes every execution, and lets everything come to rest.
+func (h *history) clear() {
+	must(h.look())
+	for _, wfe := range h.truth.executions {
+		must(client.IgnoreNotFound(h.world.Delete(ctx, wfe)))
+	}
+	h.stale = true
+	must(h.play())
+}
+
 func must(err error) {
 	if err != nil {
 		panic(err)
@@ -217,6 +228,10 @@ func checkLaw() {
 		}
 		if diff := cmp.Diff(recorded, counters(h.stage)); h.exact && diff != "" {
 			t.Fatalf("counted otherwise than recorded (-recorded +counted):\n%s\n%s", diff, h.log)
+		}
+		h.clear()
+		if left := controllers.Remembered(h.reconciler); len(left) > 0 {
+			t.Fatalf("remembered of what is gone: %v\n%s", left, h.log)
 		}
 	})
 }

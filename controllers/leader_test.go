@@ -23,8 +23,9 @@ import (
 // defaultTimeout bounds the executions of the suite that set no timeout.
 const defaultTimeout = time.Hour
 
-// stop ends the controller that leads, if any; registries are those of every controller that has led.
+// leader is the controller that leads, and stop ends it, if any; registries are those of every controller that has led.
 var (
+	leader     *controllers.Reconciler
 	stop       func()
 	registries []*prometheus.Registry
 	// argoServer is what the next controller asks for offloaded nodes; nil for nobody.
@@ -63,7 +64,7 @@ func lead() {
 	Expect(err).NotTo(HaveOccurred())
 
 	recorder := metrics.NewRecorder(metrics.WithClock(moment.Now))
-	reconciler := &controllers.Reconciler{
+	leader = &controllers.Reconciler{
 		Client:     mgr.GetClient(),
 		Live:       calls.tap(live, true),
 		Clock:      moment,
@@ -72,8 +73,8 @@ func lead() {
 		ArgoServer: argoServer,
 		Settings:   settings,
 	}
-	Expect(reconciler.SetupWithManager(ctx, mgr, 4)).To(Succeed())
-	source := controllers.Source{Cache: mgr.GetClient(), Ended: reconciler.Ended, Broken: reconciler.CountBrokenTemplates}
+	Expect(leader.SetupWithManager(ctx, mgr, 4)).To(Succeed())
+	source := controllers.Source{Cache: mgr.GetClient(), Ended: leader.Ended, Broken: leader.CountBrokenTemplates}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(recorder, metrics.NewCollector(source, moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
 	registries = append(registries, registry)

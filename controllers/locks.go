@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -20,13 +21,45 @@ import (
 // livePage bounds a page of the lists that are read when a controller starts to lead.
 const livePage = 500
 
-// locks knows which executions this process admitted to which target, because the cache may not show it yet. What it
-// does not know, the cache says; what a predecessor did last, a live list says once.
+// locks knows which executions this process let start, because the cache may not show it yet. What it does not know, the
+// cache says; what a predecessor did last, a live list says once.
 type locks struct {
-	mu       sync.Mutex
-	rebuilt  bool
-	admitted map[string]types.UID
-	slots    slots
+	mu      sync.Mutex
+	rebuilt bool
+	// holders are those of the locks on targets, by the key of the target.
+	holders map[string]identity
+	// targets are the keys of what they hold, by their names.
+	targets map[types.NamespacedName]string
+	slots   slots
+}
+
+// identity tells an execution from others that had its name.
+type identity struct {
+	name types.NamespacedName
+	uid  types.UID
+}
+
+// hold notes that the execution holds the lock on a target.
+func (l *locks) hold(key string, wfe *wfev1.WorkflowExecution) {
+	name := client.ObjectKeyFromObject(wfe)
+	l.letGo(name) // of a predecessor of the same name
+	l.holders[key], l.targets[name] = identity{name: name, uid: wfe.UID}, key
+}
+
+// letGo drops what is known of whoever holds a lock under this name.
+func (l *locks) letGo(name types.NamespacedName) {
+	if key, holds := l.targets[name]; holds && l.holders[key].name == name {
+		delete(l.holders, key)
+	}
+	delete(l.targets, name)
+}
+
+// forget drops what is known of an execution that the cache does not have any more: it is in nobody's way.
+func (l *locks) forget(name types.NamespacedName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.letGo(name)
+	l.slots.letGo(name)
 }
 
 // obstacle is what an execution waits for before it starts; the zero value is nothing.
@@ -52,7 +85,7 @@ func (r *Reconciler) admit(ctx context.Context, wfe *wfev1.WorkflowExecution) (o
 		return r.takeSlot(ctx, wfe)
 	}
 	key, err := r.lockKey(wfe)
-	if err != nil || r.locks.admitted[key] == wfe.UID {
+	if err != nil || r.locks.holders[key].uid == wfe.UID {
 		return obstacle{}, err
 	}
 	holder, err := r.holder(ctx, wfe, key)
@@ -68,7 +101,7 @@ func (r *Reconciler) admit(ctx context.Context, wfe *wfev1.WorkflowExecution) (o
 	}
 	full, err := r.takeSlot(ctx, wfe)
 	if err == nil && full.reason == "" {
-		r.locks.admitted[key] = wfe.UID
+		r.locks.hold(key, wfe)
 	}
 	return full, err
 }
@@ -83,7 +116,7 @@ func (r *Reconciler) holder(ctx context.Context, wfe *wfev1.WorkflowExecution, k
 	first := wfe
 	for i := range rivals {
 		rival := &rivals[i]
-		if rival.UID == r.locks.admitted[key] || rival.Status.WorkflowRef != nil {
+		if rival.UID == r.locks.holders[key].uid || rival.Status.WorkflowRef != nil {
 			return rival.Namespace + "/" + rival.Name, nil
 		}
 		if !rival.Spec.Suspended && precedes(rival, first) {
@@ -96,12 +129,12 @@ func (r *Reconciler) holder(ctx context.Context, wfe *wfev1.WorkflowExecution, k
 	return "", nil
 }
 
-// precedes orders waiting executions: first come, first served.
-func precedes(a, b *wfev1.WorkflowExecution) bool {
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
-	}
-	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
+// precedes reports whether an execution comes before another.
+func precedes(a, b *wfev1.WorkflowExecution) bool { return compareAge(a, b) < 0 }
+
+// compareAge orders waiting executions: first come, first served.
+func compareAge(a, b *wfev1.WorkflowExecution) int {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // rivals are the other executions with the same target that have not ended: the cache has no others. They are its own, and
@@ -173,7 +206,7 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.locks.admitted, r.locks.slots = map[string]types.UID{}, slots{}
+	r.locks.holders, r.locks.targets, r.locks.slots = map[string]identity{}, map[types.NamespacedName]string{}, slots{}
 	list := &wfev1.WorkflowExecutionList{}
 	err = r.listLive(ctx, list, func() error {
 		r.fresh.lead(list.ResourceVersion)
@@ -182,7 +215,9 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 			if wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
 				continue
 			}
-			r.rememberSlot(wfe)
+			if r.Settings.MaxLivePerNamespace > 0 {
+				r.locks.slots.take(wfe)
+			}
 			if wfe.Spec.DryRun {
 				continue
 			}
@@ -190,7 +225,7 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			r.locks.admitted[key] = wfe.UID
+			r.locks.hold(key, wfe)
 		}
 		return nil
 	}, client.MatchingFieldsSelector{Selector: unended()})

@@ -64,9 +64,9 @@ type Reconciler struct {
 
 	engine *engine
 	locks  locks
-	// written is of Workflows by their UIDs, recorded of the statuses of executions.
-	written    written[types.UID]
-	recorded   written[types.NamespacedName]
+	// written is of Workflows, recorded of the statuses of executions.
+	written    written
+	recorded   written
 	fresh      fresh
 	silences   silences
 	preflights preflights
@@ -81,7 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	switch {
 	case apierrors.IsNotFound(err):
 		result, err = r.reconcileEnded(ctx, req.NamespacedName)
-	case err == nil && !r.recorded.isBehind(req.NamespacedName, wfe.ResourceVersion): // else what we recorded will be seen
+	case err == nil && !r.recorded.isBehind(wfe): // else what we recorded will be seen
 		result, err = r.reconcile(ctx, wfe)
 	}
 	if errors.Is(err, errGone) { // its deletion will be seen
@@ -99,6 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
 	r.recorded.forget(key)
 	r.fresh.forget(key)
+	r.locks.forget(key)
 	wfe := &wfev1.WorkflowExecution{}
 	err := r.Ended.Get(ctx, key, wfe)
 	if err == nil && wfe.Status.ObservedGeneration == wfe.Generation {

@@ -43,7 +43,7 @@ func (r *Reconciler) record(ctx context.Context, before, after *wfev1.WorkflowEx
 		return fmt.Errorf("patch the status: %w", err)
 	}
 	after.ResourceVersion = written.ResourceVersion
-	r.recorded.note(key, written.ResourceVersion)
+	r.recorded.note(written)
 	r.Metrics.Observe(before, after)
 	r.emit(before, after)
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -31,7 +32,7 @@ const (
 // silences remembers since when a version of a Workflow is the last one while Argo owes it something.
 type silences struct {
 	mu    sync.Mutex
-	began map[types.UID]silence
+	began map[types.NamespacedName]silence
 }
 
 type silence struct {
@@ -43,27 +44,28 @@ type silence struct {
 func (s *silences) since(wf *wfv1.Workflow, now time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known, found := s.began[wf.UID]; found && known.version == wf.ResourceVersion {
+	name := client.ObjectKeyFromObject(wf)
+	if known, found := s.began[name]; found && known.version == wf.ResourceVersion {
 		return known.since
 	}
 	if s.began == nil {
-		s.began = map[types.UID]silence{}
+		s.began = map[types.NamespacedName]silence{}
 	}
-	s.began[wf.UID] = silence{version: wf.ResourceVersion, since: now}
+	s.began[name] = silence{version: wf.ResourceVersion, since: now}
 	return now
 }
 
-func (s *silences) forget(uid types.UID) {
+func (s *silences) forget(name types.NamespacedName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.began, uid)
+	delete(s.began, name)
 }
 
 // orRemind reminds Argo of a Workflow about which there is nothing else to do, once Argo has been silent for too long.
 func (r *Reconciler) orRemind(wf *wfv1.Workflow, result ctrl.Result, act action) (ctrl.Result, action) {
 	sent, _ := strconv.Atoi(wf.Annotations[remindersSent]) // whatever else it says is as good as none
 	if act != nil || !owes(wf, sent) {
-		r.silences.forget(wf.UID)
+		r.silences.forget(client.ObjectKeyFromObject(wf))
 		return result, act
 	}
 	patience := min(remindAfter<<min(max(sent, 0), 10), remindAtMost)

@@ -147,7 +147,7 @@ func (r *Reconciler) followRollback(ctx context.Context, wfe *wfev1.WorkflowExec
 		return ctrl.Result{RequeueAfter: wait}, func(ctx context.Context) error { return r.shutDown(ctx, main) }, err
 	}
 	stop := wait <= 0 || wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil
-	if stop && wf.Spec.Shutdown == "" && !r.written.isBehind(wf.UID, wf.ResourceVersion) {
+	if stop && wf.Spec.Shutdown == "" && !r.written.isBehind(wf) {
 		return ctrl.Result{}, func(ctx context.Context) error { return r.shutDown(ctx, wf) }, nil
 	}
 	late := r.overdueSteps(wfe.Status.RollbackSteps, rollbackTimeouts(&wfe.Spec), wf)
@@ -166,7 +166,7 @@ func (r *Reconciler) reopened(ctx context.Context, wfe *wfev1.WorkflowExecution)
 	if err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	if wf.UID != ref.UID || wf.Status.Fulfilled() || wf.Spec.Shutdown != "" || r.written.isBehind(wf.UID, wf.ResourceVersion) {
+	if wf.UID != ref.UID || wf.Status.Fulfilled() || wf.Spec.Shutdown != "" || r.written.isBehind(wf) {
 		return nil, nil
 	}
 	return wf, nil

@@ -25,9 +25,10 @@ func (r *Reconciler) settle(ctx context.Context, wfe *wfev1.WorkflowExecution) (
 			continue
 		}
 		wf := &wfv1.Workflow{}
-		err := r.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: ref.Name}, wf)
+		key := client.ObjectKey{Namespace: wfe.Namespace, Name: ref.Name}
+		err := r.Get(ctx, key, wf)
 		if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
-			r.written.forget(ref.UID)
+			r.forgetWorkflow(key)
 			continue
 		}
 		if err != nil {
@@ -74,8 +75,8 @@ func (r *Reconciler) release(ctx context.Context, wf *wfv1.Workflow) (bool, erro
 	if err := r.Patch(ctx, released, patch); err != nil {
 		return false, client.IgnoreNotFound(fmt.Errorf("release Workflow %s: %w", wf.Name, err))
 	}
-	r.written.note(released.UID, released.ResourceVersion)
-	r.silences.forget(wf.UID)
+	r.written.note(released)
+	r.silences.forget(client.ObjectKeyFromObject(wf))
 	return true, nil
 }
 
@@ -100,26 +101,35 @@ func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedN
 }
 
 // held are the Workflows of executions of a name that our finalizer holds, but for those of the one with the UID keep.
-func (r *Reconciler) held(ctx context.Context, key types.NamespacedName, keep types.UID) ([]*wfv1.Workflow, error) {
+func (r *Reconciler) held(ctx context.Context, of types.NamespacedName, keep types.UID) ([]*wfv1.Workflow, error) {
 	if !r.engine.isAvailable() { // nor are there Workflows
 		return nil, nil
 	}
 	var held []*wfv1.Workflow
-	for _, name := range []string{key.Name, key.Name + wfev1.RollbackSuffix} {
-		wf := &wfv1.Workflow{}
-		err := r.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, wf)
+	for _, name := range []string{of.Name, of.Name + wfev1.RollbackSuffix} {
+		wf, key := &wfv1.Workflow{}, types.NamespacedName{Namespace: of.Namespace, Name: name}
+		err := r.Get(ctx, key, wf)
 		if client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("get Workflow: %w", err)
 		}
 		owner := metav1.GetControllerOf(wf)
-		if err == nil && owner != nil && owner.Kind == wfev1.Kind && owner.Name == key.Name && owner.UID != keep && r.isHeld(wf) {
+		switch {
+		case err != nil || owner == nil || owner.Kind != wfev1.Kind || owner.Name != of.Name:
+			r.forgetWorkflow(key)
+		case owner.UID != keep && r.isHeld(wf):
 			held = append(held, wf)
 		}
 	}
 	return held, nil
 }
 
+// forgetWorkflow drops what is known of a Workflow that the cache does not have any more.
+func (r *Reconciler) forgetWorkflow(key types.NamespacedName) {
+	r.written.forget(key)
+	r.silences.forget(key)
+}
+
 // isHeld reports whether our finalizer is on a Workflow, as far as is known: the cache may not show yet that we took it off.
 func (r *Reconciler) isHeld(wf *wfv1.Workflow) bool {
-	return slices.Contains(wf.Finalizers, wfev1.FinalizerObserved) && !r.written.isBehind(wf.UID, wf.ResourceVersion)
+	return slices.Contains(wf.Finalizers, wfev1.FinalizerObserved) && !r.written.isBehind(wf)
 }

@@ -1,12 +1,16 @@
 package controllers_test
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers"
 )
 
 // waitsForSlot checks that an execution waits because its namespace has as many live ones as it may.
@@ -53,6 +57,33 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		waitsForSlot(c)
 		Expect(admin.Delete(ctx, a)).To(Succeed())
 		Eventually(func() []string { collectGarbage(); return []string{string(phaseOf(c)())} }).Should(ConsistOf("Running"))
+	})
+
+	It("counts one once that was let start and is not seen to have", func() {
+		a, b := start(one("a")), start(one("b"))
+		c, d := create(one("c")), create(one("d"))
+		waitsForSlot(c)
+		waitsForSlot(d)
+		cStarts, dStarts := make(chan struct{}), make(chan struct{})
+		calls.breakAt(func(k call) bool { return k.String() == createWorkflow }, func(k call, through func() error) error {
+			switch k.key {
+			case client.ObjectKeyFromObject(c):
+				close(cStarts)
+				select {
+				case <-dStarts:
+				case <-time.After(5 * time.Second):
+				}
+			case client.ObjectKeyFromObject(d):
+				close(dStarts)
+			}
+			return through()
+		})
+		complete(a)
+		Eventually(cStarts).Should(BeClosed())
+		complete(b)
+		Eventually(dStarts).Should(BeClosed(), "while c is let start and nobody can see it")
+		Eventually(phaseOf(d)).Should(Equal(wfev1.PhaseRunning))
+		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
 	})
 
 	It("counts dry runs, which also do work", func() {
@@ -112,5 +143,18 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		waitsForSlot(c)
 		complete(b)
 		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
+	})
+
+	It("forgets who has ended, and who is gone", func() {
+		remembered := func() []int {
+			counts := controllers.Remembered(leader)
+			return []int{counts["slots"], counts["holders"], counts["targets"]}
+		}
+		before := remembered()
+		a, b := start(one("a")), start(one("b"))
+		Expect(remembered()).To(HaveEach(BeNumerically(">=", 2)))
+		complete(a)
+		Expect(admin.Delete(ctx, b)).To(Succeed())
+		Eventually(func() []int { collectGarbage(); return remembered() }).Should(Equal(before))
 	})
 })

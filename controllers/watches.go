@@ -19,7 +19,7 @@ import (
 // changes, when one of its Workflows changes, and when one with the same target, or of the same namespace, stops being in
 // its way: then it leaves the manager's cache, be it ended or deleted.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
-	if err := addIndices(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := addIndices(ctx, mgr.GetFieldIndexer(), r.Settings); err != nil {
 		return err
 	}
 	ended, err := newEnded(mgr, r.Settings)

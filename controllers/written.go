@@ -3,43 +3,50 @@ package controllers
 import (
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 )
 
-// written remembers the resourceVersion of our last write on each object, until the cache shows it: what an object asks
-// for is not decided by a copy that is older than our own answer.
-type written[key comparable] struct {
+// written remembers the resourceVersion of our last write on each object of a kind, until the cache shows it: what an object
+// asks for is not decided by a copy that is older than our own answer. One that had the name before is older than any.
+type written struct {
 	mu       sync.Mutex
-	versions map[key]string
+	versions map[types.NamespacedName]string
 }
 
-func (w *written[key]) note(object key, resourceVersion string) {
+func (w *written) note(object metav1.Object) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.versions == nil {
-		w.versions = map[key]string{}
+		w.versions = map[types.NamespacedName]string{}
 	}
-	w.versions[object] = resourceVersion
+	w.versions[nameOf(object)] = object.GetResourceVersion()
 }
 
 // isBehind reports whether a copy is older than our last write. Resource versions that cannot be compared are never behind.
-func (w *written[key]) isBehind(object key, resourceVersion string) bool {
+func (w *written) isBehind(object metav1.Object) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	last, known := w.versions[object]
+	name := nameOf(object)
+	last, known := w.versions[name]
 	if !known {
 		return false
 	}
-	if order, err := resourceversion.CompareResourceVersion(resourceVersion, last); err == nil && order < 0 {
+	if order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), last); err == nil && order < 0 {
 		return true
 	}
-	delete(w.versions, object)
+	delete(w.versions, name)
 	return false
 }
 
 // forget drops what is remembered of an object that is gone.
-func (w *written[key]) forget(object key) {
+func (w *written) forget(name types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.versions, object)
+	delete(w.versions, name)
+}
+
+func nameOf(object metav1.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }

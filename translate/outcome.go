@@ -129,8 +129,8 @@ func Ended(steps []wfev1.StepStatus) int {
 	return ended
 }
 
-// ParallelSteps is how many steps ran at a time when another step ran too. Runs are half-open intervals, so a step that
-// starts in the second in which another ends does not overlap it; approvals do not run.
+// ParallelSteps is how many of the executed steps ran at a time when another step ran too, be that executed or stopped. Runs
+// are half-open intervals, so a step that starts in the second in which another ends does not overlap it; approvals do not run.
 func ParallelSteps(steps []wfev1.StepStatus) int32 {
 	var runs []*wfev1.StepStatus
 	for i := range steps {
@@ -151,8 +151,8 @@ func ParallelSteps(steps []wfev1.StepStatus) int32 {
 		}
 	}
 	var parallel int32
-	for _, o := range overlaps {
-		if o {
+	for i, run := range runs {
+		if overlaps[i] && run.IsExecuted() {
 			parallel++
 		}
 	}

@@ -161,7 +161,12 @@ func TestEnded(t *testing.T) {
 
 func TestParallelSteps(t *testing.T) {
 	run := func(start, end int64) wfev1.StepStatus {
-		return wfev1.StepStatus{Action: "noop", StartTime: atPtr(start), CompletionTime: atPtr(end)}
+		return wfev1.StepStatus{Action: "noop", Phase: wfev1.StepCompleted, StartTime: atPtr(start), CompletionTime: atPtr(end)}
+	}
+	stopped := func(start, end int64) wfev1.StepStatus {
+		step := run(start, end)
+		step.Phase = wfev1.StepCancelled
+		return step
 	}
 	wait := run(0, 99)
 	wait.Action = ""
@@ -177,6 +182,7 @@ func TestParallelSteps(t *testing.T) {
 		"Within":    {"A long step overlaps each short one, which do not overlap each other.", []wfev1.StepStatus{run(1, 99), run(2, 3), run(4, 5)}, 3},
 		"Instant":   {"A step of no length overlaps nothing.", []wfev1.StepStatus{run(1, 9), run(5, 5)}, 0},
 		"Approval":  {"An approval waits and does not run.", []wfev1.StepStatus{wait, run(1, 9)}, 0},
+		"Stopped":   {"A step that was stopped is not counted, but whoever ran beside it.", []wfev1.StepStatus{run(1, 5), stopped(4, 9), stopped(8, 12)}, 1},
 		"Unstarted": {"A step that never started ran with nobody.", []wfev1.StepStatus{run(1, 9), {Action: "noop", CompletionTime: atPtr(5)}}, 0},
 		"Unended":   {"A step whose end is not known is not counted.", []wfev1.StepStatus{run(1, 9), {Action: "noop", StartTime: atPtr(5)}}, 0},
 	}

@@ -278,6 +278,7 @@ func TestParallelStepsProperties(t *testing.T) {
 		steps := make([]wfev1.StepStatus, rapid.IntRange(0, 12).Draw(t, "steps"))
 		for i := range steps {
 			steps[i] = wfev1.StepStatus{Name: fmt.Sprintf("s%d", i), Action: rapid.SampledFrom([]string{"noop", "noop", "noop", ""}).Draw(t, "action")}
+			steps[i].Phase = rapid.SampledFrom([]wfev1.StepPhase{wfev1.StepCompleted, wfev1.StepFailed, wfev1.StepCancelled}).Draw(t, "phase")
 			steps[i].StartTime, steps[i].CompletionTime = drawTime(t), drawTime(t)
 		}
 		if want, got := naiveParallel(steps), ParallelSteps(steps); want != got {
@@ -294,7 +295,7 @@ func drawTime(t *rapid.T) *metav1.Time {
 	return &metav1.Time{Time: time.Unix(second, 0)}
 }
 
-// naiveParallel compares each run with each other one.
+// naiveParallel compares each run of an executed step with each other one.
 func naiveParallel(steps []wfev1.StepStatus) int32 {
 	isRun := func(s *wfev1.StepStatus) bool {
 		return s.Action != "" && s.StartTime != nil && s.CompletionTime != nil && s.StartTime.Before(s.CompletionTime)
@@ -303,7 +304,7 @@ func naiveParallel(steps []wfev1.StepStatus) int32 {
 	for i := range steps {
 		for j := range steps {
 			a, b := &steps[i], &steps[j]
-			if i != j && isRun(a) && isRun(b) && a.StartTime.Before(b.CompletionTime) && b.StartTime.Before(a.CompletionTime) {
+			if i != j && a.IsExecuted() && isRun(a) && isRun(b) && a.StartTime.Before(b.CompletionTime) && b.StartTime.Before(a.CompletionTime) {
 				parallel++
 				break
 			}

@@ -82,7 +82,8 @@ type WorkflowExecutionStatus struct {
 	// +listMapKey=name
 	RollbackSteps []StepStatus `json:"rollbackSteps,omitempty"`
 
-	// parallelSteps is how many steps ran at a time when another one ran too; set when the execution has ended.
+	// parallelSteps is how many of the steps that completed or failed ran while another one ran; set when the execution has
+	// ended.
 	// +optional
 	ParallelSteps *int32 `json:"parallelSteps,omitempty"`
 

@@ -59,6 +59,11 @@ func (p StepPhase) IsTerminal() bool {
 	}
 }
 
+// IsExecuted reports whether the step has an action that completed or failed: neither an approval, nor skipped, nor stopped.
+func (s *StepStatus) IsExecuted() bool {
+	return s.Action != "" && (s.Phase == StepCompleted || s.Phase == StepFailed)
+}
+
 // FailureReason is a word of the closed set that says why a step or an execution failed. It is a metric label.
 // +kubebuilder:validation:Enum=InvalidSpec;UnknownAction;OOMKilled;DeadlineExceeded;ImagePullBackOff;Forbidden;PodDeleted;ActionFailed;ApprovalRejected;ApprovalTimeout;WorkflowDeleted;WorkflowTooLarge;TimedOut;EngineRefused;NamespaceNotReady;NodeStatusUnavailable;EngineUnavailable;RollbackFailed;Unknown
 type FailureReason string

@@ -43,7 +43,7 @@ func (r *Recorder) Observe(before, after *wfev1.WorkflowExecution) {
 		r.observeStep(step, now)
 	}
 	for _, step := range movedSteps(was.RollbackSteps, is.RollbackSteps, hasEnded) {
-		if isExecuted(step) {
+		if step.IsExecuted() {
 			r.rollbackSteps.WithLabelValues(stepStatus(step.Phase), r.actionLabel(step.Action)).Inc()
 		}
 	}
@@ -77,7 +77,7 @@ func (r *Recorder) observeStep(step *wfev1.StepStatus, now time.Time) {
 	if step.Attempts > 1 {
 		r.stepRetries.WithLabelValues(action).Add(float64(min(step.Attempts-1, maxRetries)))
 	}
-	if !isExecuted(step) {
+	if !step.IsExecuted() {
 		return
 	}
 	r.steps.WithLabelValues(stepStatus(step.Phase), action).Inc()

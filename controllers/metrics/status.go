@@ -12,11 +12,11 @@ import (
 // maxClockSkew is how far another machine's clock may be ahead of ours before its times count as future.
 const maxClockSkew = 10 * time.Second
 
-// ExecutedSteps returns how many steps of the status were executed: those that completed or failed and are no approval.
+// ExecutedSteps returns how many steps of the status were executed: those with an action that completed or failed.
 func ExecutedSteps(status *wfev1.WorkflowExecutionStatus) int {
 	executed := 0
 	for i := range status.Steps {
-		if isExecuted(&status.Steps[i]) {
+		if status.Steps[i].IsExecuted() {
 			executed++
 		}
 	}
@@ -30,11 +30,6 @@ func ParallelSteps(status *wfev1.WorkflowExecutionStatus) int {
 		return 0
 	}
 	return min(max(int(*status.ParallelSteps), 0), ExecutedSteps(status))
-}
-
-// isExecuted reports whether the step has an action that completed or failed.
-func isExecuted(step *wfev1.StepStatus) bool {
-	return step.Action != "" && (step.Phase == wfev1.StepCompleted || step.Phase == wfev1.StepFailed)
 }
 
 // movedSteps returns the steps of is whose phase moved, from what it was in was; it was unset for a step that was new.
