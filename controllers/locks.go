@@ -28,7 +28,7 @@ type locks struct {
 	rebuilt bool
 	// holders are those of the locks on targets, by the key of the target.
 	holders map[string]identity
-	// targets are the keys of what they hold, by their names.
+	// targets are the keys of the targets that they hold, by their names.
 	targets map[types.NamespacedName]string
 	slots   slots
 }
