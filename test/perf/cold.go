@@ -102,16 +102,8 @@ func (p *plane) quietStart(ctx context.Context, live int) (seconds float64, err 
 	}
 	err = until(ctx, func() (bool, error) {
 		samples, _, _, err := m.scrape()
-		looks, queued := 0.0, 0.0
-		for name, value := range samples {
-			switch {
-			case strings.HasPrefix(name, "controller_runtime_reconcile_total{"):
-				looks += value
-			case strings.HasPrefix(name, "workqueue_depth{"):
-				queued += value
-			}
-		}
-		return looks >= float64(live) && queued == 0, errors.Join(err, m.hasEnded())
+		looks := total(samples, "controller_runtime_reconcile_total{")
+		return looks >= float64(live) && total(samples, queued) == 0, errors.Join(err, m.hasEnded())
 	})
 	return time.Since(began).Seconds(), errors.Join(err, m.stop())
 }
@@ -165,7 +157,7 @@ func (p *plane) coldStart(ctx context.Context, s *settings, live int) (took star
 		return took, err
 	}
 	for i := range written {
-		if w := &written[i]; !isAsked(w) && (len(w.ObjectRef.Name) < 5 || w.ObjectRef.Name[:5] != "live-") {
+		if w := &written[i]; !isAsked(w) && !strings.HasPrefix(w.ObjectRef.Name, "live-") {
 			took.writes++
 		}
 	}

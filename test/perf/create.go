@@ -142,15 +142,7 @@ func (m *manager) spent(what string) ([]Result, error) {
 		{"a reconcile", "controller_runtime_reconcile_time_seconds"},
 		{"a request of the manager's", "rest_client_request_duration_seconds"},
 	} {
-		var seconds, count float64
-		for name, value := range samples {
-			switch {
-			case strings.HasPrefix(name, histogram.family+"_sum"):
-				seconds += value
-			case strings.HasPrefix(name, histogram.family+"_count"):
-				count += value
-			}
-		}
+		seconds, count := total(samples, histogram.family+"_sum"), total(samples, histogram.family+"_count")
 		results = append(results, told(what+histogram.name+", on average", seconds/max(count, 1)*1e3, "ms"))
 	}
 	return results, nil

@@ -29,6 +29,8 @@ const (
 	active = "workflowexecution_active_total"
 	// processorSeconds is the time that the process has used of the processors.
 	processorSeconds = "process_cpu_seconds_total"
+	// queued begins the names of the series that count what waits to be looked at.
+	queued = "workqueue_depth{"
 	// idle is how many seconds of it a manager uses, at most, between two looks while it fills no cache.
 	idle = 0.03
 )
@@ -129,6 +131,17 @@ func (m *manager) scrape() (samples testutil.Samples, size int, took time.Durati
 		return nil, 0, 0, err
 	}
 	return testutil.Flatten(families), len(content), took, nil
+}
+
+// total is the sum of the samples whose name begins so.
+func total(samples testutil.Samples, prefix string) float64 {
+	sum := 0.0
+	for name, value := range samples {
+		if strings.HasPrefix(name, prefix) {
+			sum += value
+		}
+	}
+	return sum
 }
 
 // waitForActive waits until so many executions have a live Workflow that is recorded.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -124,15 +123,12 @@ func (m *manager) waitForQuiet(ctx context.Context) error {
 	return until(ctx, func() (bool, error) {
 		samples, _, _, err := m.scrape()
 		quiet++
-		if _, filled := samples[m.filled]; !filled || samples[processorSeconds]-used > idle {
+		_, filled := samples[m.filled]
+		busy := total(samples, queued) + total(samples, "controller_runtime_active_workers{")
+		if !filled || samples[processorSeconds]-used > idle || busy > 0 {
 			quiet = 0
 		}
 		used = samples[processorSeconds]
-		for name, value := range samples {
-			if strings.HasPrefix(name, "workqueue_depth") && value > 0 || strings.HasPrefix(name, "controller_runtime_active_workers") && value > 0 {
-				quiet = 0
-			}
-		}
 		return quiet >= 5, errors.Join(err, m.hasEnded())
 	})
 }
