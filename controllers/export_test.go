@@ -1,12 +1,21 @@
 package controllers
 
-import "sync"
+import (
+	"sync"
 
-// What the cache that stands in for the manager's needs to know of the indices.
-const IndexTarget = indexTarget
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+)
 
-// TargetKey is the value of the index.
-var TargetKey = targetKey
+// What the cache that stands in for the manager's needs to know of the indices: their names, and their values.
+const (
+	IndexTarget = indexTarget
+	IndexSlot   = indexSlot
+)
+
+var (
+	TargetKey = targetKey
+	SlotOf    = slotOf
+)
 
 // What the cache does to the objects that it keeps.
 var (
@@ -14,6 +23,11 @@ var (
 	KeepEnded     = keepEnded
 	KeepWorkflow  = keepWorkflow
 )
+
+// Wakers are what wakes those who wait for a target, and for a slot of their namespace.
+func Wakers(r *Reconciler) []handler.EventHandler {
+	return []handler.EventHandler{r.wakeRivals(), r.wakeNextInLine()}
+}
 
 // Remembered counts, by what it is for, what a Reconciler remembers of single executions and Workflows.
 func Remembered(r *Reconciler) map[string]int {

@@ -72,6 +72,11 @@ func (r *Reconciler) checkFresh(ctx context.Context, wfe *wfev1.WorkflowExecutio
 	if live.ResourceVersion == wfe.ResourceVersion {
 		return nil
 	}
+	return behind(wfe)
+}
+
+// behind is the conflict of a cache that does not show an execution as it is.
+func behind(wfe *wfev1.WorkflowExecution) error {
 	resource := wfev1.GroupVersion.WithResource("workflowexecutions").GroupResource()
 	return apierrors.NewConflict(resource, wfe.Name, errors.New("the cache is behind"))
 }

@@ -42,6 +42,9 @@ func newHistory(t *rapid.T, namespace string) *history {
 		}
 		return through()
 	})
+	if h.maxLive = rapid.IntRange(0, 1).Draw(t, "most at once"); h.maxLive > 0 {
+		h.lead()
+	}
 	must(h.look())
 	for _, name := range []string{"x", "y"}[:rapid.IntRange(1, 2).Draw(t, "executions")] {
 		h.applyAny(name)
@@ -99,6 +102,41 @@ func (h *history) step() {
 	if h.dead {
 		h.lead()
 	}
+	h.checkExclusion()
+}
+
+// checkExclusion makes sure that those who work have a target of their own, and are no more than may be.
+func (h *history) checkExclusion() {
+	must(h.look())
+	var at work
+	for name, wf := range h.truth.workflows {
+		if wfe := h.truth.executions[name]; wfe != nil && metav1.IsControlledBy(wf, wfe) && !wfe.Status.Phase.IsTerminal() {
+			at = append(at, wfe)
+		}
+	}
+	if problem := at.problem(h.maxLive); problem != "" {
+		h.t.Fatalf("%s\n%s", problem, h.log)
+	}
+}
+
+// work is the executions that have a Workflow and have not ended.
+type work []*wfev1.WorkflowExecution
+
+func (w work) problem(maxLive int) string {
+	if maxLive > 0 && len(w) > maxLive {
+		return fmt.Sprintf("%d executions work at once, where %d may", len(w), maxLive)
+	}
+	holders := map[string]string{}
+	for _, wfe := range w {
+		key := controllers.TargetKey(&wfe.Spec.Target)
+		if other, held := holders[key]; held && !wfe.Spec.DryRun {
+			return fmt.Sprintf("%s and %s work on %s at once", other, wfe.Name, key)
+		}
+		if !wfe.Spec.DryRun {
+			holders[key] = wfe.Name
+		}
+	}
+	return ""
 }
 
 func (h *history) execution() string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -197,7 +198,8 @@ func splitAPIVersion(apiVersion string) (group, version string) {
 }
 
 // rebuildLocks reads once, from the API server, what a predecessor admitted: a Workflow may exist that no status tells
-// of, because its creator died in between.
+// of, because its creator died in between. The error is a conflict while the cache does not have one that was admitted:
+// it must have had it, so that one that it does not have is known to have ended.
 func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	if r.locks.rebuilt {
 		return nil
@@ -214,6 +216,9 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 			wfe := &list.Items[i]
 			if wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
 				continue
+			}
+			if err := r.checkSeen(ctx, wfe); err != nil {
+				return err
 			}
 			if r.Settings.MaxLivePerNamespace > 0 {
 				r.locks.slots.take(wfe)
@@ -234,6 +239,16 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	}
 	r.locks.rebuilt = true
 	return nil
+}
+
+// checkSeen returns a conflict when the cache does not have the execution.
+func (r *Reconciler) checkSeen(ctx context.Context, wfe *wfev1.WorkflowExecution) error {
+	seen := &wfev1.WorkflowExecution{}
+	err := r.Get(ctx, client.ObjectKeyFromObject(wfe), seen, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) || err == nil && seen.UID != wfe.UID {
+		return behind(wfe)
+	}
+	return err
 }
 
 // startedExecutions are the UIDs of the executions that have a Workflow whose end has not been recorded.

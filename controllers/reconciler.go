@@ -114,11 +114,13 @@ func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedNam
 		}
 	}
 	err = r.Live.Get(ctx, key, wfe)
-	if apierrors.IsNotFound(err) {
+	switch {
+	case apierrors.IsNotFound(err):
 		return ctrl.Result{}, r.releaseAbandoned(ctx, key, "")
-	}
-	if err != nil {
+	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
+	case !wfe.Status.Phase.IsTerminal(): // it is new, and will be seen: before that, nobody would know of the lock that it holds
+		return ctrl.Result{}, nil
 	}
 	return r.reconcile(ctx, wfe)
 }

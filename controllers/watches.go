@@ -69,13 +69,16 @@ func (r *Reconciler) wakeRivals() handler.EventHandler {
 	}
 	return handler.Funcs{
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			if givesWay(e.ObjectOld.(*wfev1.WorkflowExecution), e.ObjectNew.(*wfev1.WorkflowExecution)) {
-				wake(ctx, e.ObjectNew, q)
+			if replaced(e) || givesWay(e.ObjectOld.(*wfev1.WorkflowExecution), e.ObjectNew.(*wfev1.WorkflowExecution)) {
+				wake(ctx, e.ObjectOld, q)
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { wake(ctx, e.Object, q) },
 	}
 }
+
+// replaced reports whether the one before is gone, and another has its name: a watch that was interrupted tells no deletion then.
+func replaced(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() }
 
 func givesWay(before, after *wfev1.WorkflowExecution) bool {
 	return after.Spec.Suspended && !before.Spec.Suspended && after.Status.WorkflowRef == nil
@@ -95,7 +98,7 @@ func (r *Reconciler) wakeNextInLine() handler.EventHandler {
 	}
 	return handler.Funcs{
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			if isInLine(e.ObjectOld.(*wfev1.WorkflowExecution)) && !isInLine(e.ObjectNew.(*wfev1.WorkflowExecution)) {
+			if replaced(e) || isInLine(e.ObjectOld.(*wfev1.WorkflowExecution)) && !isInLine(e.ObjectNew.(*wfev1.WorkflowExecution)) {
 				wake(ctx, e.ObjectNew, q)
 			}
 		},

@@ -1,0 +1,99 @@
+package controllers_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers"
+)
+
+// A predecessor created the Workflow and died; the next leader's cache is behind the list that tells so.
+var _ = It("The lock on a target is not given away while the cache does not have its holder", func() {
+	succession(func() {
+		s := newStage(newStageNamespace(), nil)
+		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+		see := func(name string) {
+			Expect(s.look()).To(Succeed())
+			s.cache.deliver(s.truth, name)
+		}
+		Expect(s.look()).To(Succeed())
+		Expect(s.apply(on(api, execution("x", step("a"))))).To(Succeed())
+		see("x")
+		s.wire.breakAt(func(c call) bool { return c.String() == patchStatus }, justOnce(func(call, func() error) error {
+			s.dead = true
+			return errDead
+		}))
+		Expect(s.reconcile("x")).To(Succeed())
+		// One that is suspended lets others pass, unless it has started.
+		Expect(s.look()).To(Succeed())
+		Expect(edit("x", func(spec *wfev1.WorkflowExecutionSpec) { spec.Suspended = true })(s)).To(Succeed())
+		Expect(s.apply(on(api, execution("y", step("a"))))).To(Succeed())
+
+		s.cache = newStageCache(s.recording(stageClient))
+		s.lead()
+		see("y")
+		Expect(s.reconcile("y")).To(Succeed())
+		Expect(s.truth.workflows).To(HaveKey("x"))
+		Expect(s.truth.workflows).NotTo(HaveKey("y"))
+		Expect(s.due).To(HaveKey("y"), "it is looked at again")
+		s.cache.workflows["x"] = s.truth.workflows["x"]
+		Expect(s.reconcile("x")).To(Succeed(), "its Workflow is seen first")
+		see("x")
+		Expect(s.reconcile("y")).To(Succeed())
+		Expect(s.look()).To(Succeed())
+		Expect(s.truth.workflows).NotTo(HaveKey("y"))
+		Expect(conditionMessage(s.truth.executions["y"], wfev1.ConditionAdmitted)).To(ContainSubstring("is being remediated by " + s.ns + "/x"))
+		Expect(s.tidy()).To(Succeed())
+	})
+})
+
+// A list after an interrupted watch tells of one that was deleted and applied again by an update, and of no deletion.
+var _ = It("Who waits is woken when whoever is before it was replaced", func() {
+	s := newStage(newStageNamespace(), nil)
+	s.maxLive = 1
+	s.lead()
+	named := func(name string, uid types.UID, reason string) *wfev1.WorkflowExecution {
+		wfe := execution(name, step("a"))
+		wfe.Namespace, wfe.UID = s.ns, uid
+		meta.SetStatusCondition(&wfe.Status.Conditions, metav1.Condition{Type: wfev1.ConditionAdmitted, Status: metav1.ConditionFalse, Reason: reason})
+		return wfe
+	}
+	waiting := named("y", "y", "NamespaceFull")
+	s.cache.executions["y"] = waiting
+	before, after := named("x", "first", "NamespaceFull"), named("x", "second", "NamespaceFull")
+	for _, wfe := range []*wfev1.WorkflowExecution{before, after, waiting} {
+		wfe.Spec.Target = wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+	}
+	for _, waker := range controllers.Wakers(s.reconciler) {
+		queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+		waker.Update(ctx, ctrlevent.UpdateEvent{ObjectOld: before, ObjectNew: before}, queue)
+		Expect(queue.Len()).To(BeZero())
+		waker.Update(ctx, ctrlevent.UpdateEvent{ObjectOld: before, ObjectNew: after}, queue)
+		Expect(queue.Len()).To(Equal(1))
+		queue.ShutDown()
+	}
+})
+
+var _ = It("An execution is not started before the cache has it, or nobody would know of its lock", func() {
+	s := newStage(newStageNamespace(), nil)
+	Expect(s.look()).To(Succeed())
+	Expect(s.apply(execution("x", step("a")))).To(Succeed())
+	// One that had its name was being rolled back.
+	predecessor := &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Name: "x", UID: "predecessor"}}
+	s.cache.workflows["x-rollback"] = &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{
+		Namespace: s.ns, Name: "x-rollback", Finalizers: []string{wfev1.FinalizerObserved},
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(predecessor, wfev1.GroupVersion.WithKind(wfev1.Kind))},
+	}}
+	Expect(s.reconcile("x")).To(Succeed())
+	Expect(s.wire.creations()).To(BeEmpty())
+	Expect(s.tidy()).To(Succeed())
+})
