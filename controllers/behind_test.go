@@ -1,12 +1,17 @@
 package controllers_test
 
 import (
+	"errors"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -45,8 +50,10 @@ var _ = It("The lock on a target is not given away while the cache does not have
 		Expect(s.truth.workflows).To(HaveKey("x"))
 		Expect(s.truth.workflows).NotTo(HaveKey("y"))
 		Expect(s.due).To(HaveKey("y"), "it is looked at again")
+		Expect(s.log.String()).NotTo(ContainSubstring("the cache is behind"), "that is no error")
 		s.cache.workflows["x"] = s.truth.workflows["x"]
-		Expect(s.reconcile("x")).To(Succeed(), "its Workflow is seen first")
+		Expect(s.reconcile("x")).To(Succeed()) // its Workflow is seen first
+		Expect(s.truth.executions["x"].Status.WorkflowRef).To(BeNil())
 		see("x")
 		Expect(s.reconcile("y")).To(Succeed())
 		Expect(s.look()).To(Succeed())
@@ -70,30 +77,84 @@ var _ = It("Who waits is woken when whoever is before it was replaced", func() {
 	waiting := named("y", "y", "NamespaceFull")
 	s.cache.executions["y"] = waiting
 	before, after := named("x", "first", "NamespaceFull"), named("x", "second", "NamespaceFull")
-	for _, wfe := range []*wfev1.WorkflowExecution{before, after, waiting} {
-		wfe.Spec.Target = wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
-	}
+	before.Spec.Target = wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+	waiting.Spec.Target = before.Spec.Target
 	for _, waker := range controllers.Wakers(s.reconciler) {
 		queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 		waker.Update(ctx, ctrlevent.UpdateEvent{ObjectOld: before, ObjectNew: before}, queue)
 		Expect(queue.Len()).To(BeZero())
 		waker.Update(ctx, ctrlevent.UpdateEvent{ObjectOld: before, ObjectNew: after}, queue)
 		Expect(queue.Len()).To(Equal(1))
+		woken, _ := queue.Get()
+		Expect(woken.Name).To(Equal("y"))
 		queue.ShutDown()
 	}
 })
 
-var _ = It("An execution is not started before the cache has it, or nobody would know of its lock", func() {
-	s := newStage(newStageNamespace(), nil)
-	Expect(s.look()).To(Succeed())
-	Expect(s.apply(execution("x", step("a")))).To(Succeed())
-	// One that had its name was being rolled back.
-	predecessor := &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Name: "x", UID: "predecessor"}}
-	s.cache.workflows["x-rollback"] = &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{
-		Namespace: s.ns, Name: "x-rollback", Finalizers: []string{wfev1.FinalizerObserved},
-		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(predecessor, wfev1.GroupVersion.WithKind(wfev1.Kind))},
-	}}
-	Expect(s.reconcile("x")).To(Succeed())
-	Expect(s.wire.creations()).To(BeEmpty())
-	Expect(s.tidy()).To(Succeed())
+// An execution ended between the list from which the locks are rebuilt and the look at the cache.
+var _ = It("The locks are rebuilt also while an execution ends", func() {
+	succession(func() {
+		s := newStage(newStageNamespace(), nil)
+		Expect(s.look()).To(Succeed())
+		for _, name := range []string{"x", "y"} {
+			Expect(s.apply(execution(name, step("a")))).To(Succeed())
+			Expect(s.look()).To(Succeed())
+			s.cache.deliver(s.truth, name)
+		}
+		Expect(s.reconcile("x")).To(Succeed())
+		Expect(s.look()).To(Succeed())
+		s.lead()
+		s.wire.breakAt(func(c call) bool { return c.live && c.String() == "list *v1alpha1.WorkflowExecutionList" }, func(_ call, through func() error) error {
+			defer delete(s.cache.executions, "x")
+			err := through()
+			ended := s.truth.executions["x"].DeepCopy()
+			ended.Status.Phase = wfev1.PhaseCompleted
+			return errors.Join(err, s.world.Status().Patch(ctx, ended, client.MergeFrom(s.truth.executions["x"])))
+		})
+		Expect(s.reconcile("y")).To(Succeed())
+		Expect(s.look()).To(Succeed())
+		Expect(s.truth.workflows).To(HaveKey("y"))
+		Expect(s.tidy()).To(Succeed())
+	})
+})
+
+// Its Workflow is seen while the locks are rebuilt, and it is seen right after.
+var _ = It("What holds a lock is not forgotten when it is seen late", func() {
+	succession(func() {
+		s := newStage(newStageNamespace(), nil)
+		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+		Expect(s.look()).To(Succeed())
+		Expect(s.apply(on(api, execution("x", step("a"))))).To(Succeed())
+		Expect(s.look()).To(Succeed())
+		s.cache.deliver(s.truth, "x")
+		s.wire.breakAt(func(c call) bool { return c.String() == "get "+wfev1.Kind && !c.live }, justOnce(func(c call, _ func() error) error {
+			// The look that does not find it; before it goes on, the execution is seen and looked at.
+			Expect(s.reconcile("x")).To(Succeed())
+			return apierrors.NewNotFound(schema.GroupResource{}, c.key.Name)
+		}))
+		Expect(s.reconcile("x")).To(Succeed())
+		Expect(controllers.Remembered(s.reconciler)).To(HaveKeyWithValue("holders", 1))
+		Expect(s.tidy()).To(Succeed())
+	})
+})
+
+var _ = It("An execution is not started before the cache has it, or others would not see that it holds a lock", func() {
+	succession(func() {
+		s := newStage(newStageNamespace(), nil)
+		Expect(s.look()).To(Succeed())
+		Expect(s.apply(execution("x", step("a")))).To(Succeed())
+		// One that had its name was being rolled back.
+		predecessor := &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Name: "x", UID: "predecessor"}}
+		s.cache.workflows["x-rollback"] = &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{
+			Namespace: s.ns, Name: "x-rollback", Finalizers: []string{wfev1.FinalizerObserved},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(predecessor, wfev1.GroupVersion.WithKind(wfev1.Kind))},
+		}}
+		Expect(s.reconcile("x")).To(Succeed())
+		Expect(s.wire.creations()).To(BeEmpty())
+		Expect(s.look()).To(Succeed())
+		s.cache.deliver(s.truth, "x")
+		Expect(s.reconcile("x")).To(Succeed())
+		Expect(s.wire.creations()).To(HaveLen(1))
+		Expect(s.tidy()).To(Succeed())
+	})
 })

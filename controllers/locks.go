@@ -55,12 +55,21 @@ func (l *locks) letGo(name types.NamespacedName) {
 	delete(l.targets, name)
 }
 
-// forget drops what is known of an execution that the cache does not have any more: it is in nobody's way.
-func (l *locks) forget(name types.NamespacedName) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.letGo(name)
-	l.slots.letGo(name)
+// forgetLocks drops what is known of an execution that the cache does not have any more: it is in nobody's way. The cache is
+// asked under the lock, for it may have got the execution since, and then the locks may be its.
+func (r *Reconciler) forgetLocks(ctx context.Context, name types.NamespacedName) error {
+	r.locks.mu.Lock()
+	defer r.locks.mu.Unlock()
+	_, holds := r.locks.targets[name]
+	if _, live := r.locks.slots[name.Namespace][name.Name]; !live && !holds {
+		return nil
+	}
+	err := r.Get(ctx, name, &wfev1.WorkflowExecution{}, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) {
+		r.locks.letGo(name)
+		r.locks.slots.letGo(name)
+	}
+	return client.IgnoreNotFound(err)
 }
 
 // obstacle is what an execution waits for before it starts; the zero value is nothing.
@@ -198,8 +207,8 @@ func splitAPIVersion(apiVersion string) (group, version string) {
 }
 
 // rebuildLocks reads once, from the API server, what a predecessor admitted: a Workflow may exist that no status tells
-// of, because its creator died in between. The error is a conflict while the cache does not have one that was admitted:
-// it must have had it, so that one that it does not have is known to have ended.
+// of, because its creator died in between. The error is a conflict while the cache lacks one that was admitted. Once it has
+// had all, one that it lacks has ended.
 func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	if r.locks.rebuilt {
 		return nil
@@ -217,8 +226,14 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 			if wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
 				continue
 			}
-			if err := r.checkSeen(ctx, wfe); err != nil {
-				return err
+			if wfe.Spec.DryRun && r.Settings.MaxLivePerNamespace == 0 {
+				continue
+			}
+			if seen, err := r.isSeen(ctx, wfe); !seen {
+				if err != nil {
+					return err
+				}
+				continue
 			}
 			if r.Settings.MaxLivePerNamespace > 0 {
 				r.locks.slots.take(wfe)
@@ -241,14 +256,19 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	return nil
 }
 
-// checkSeen returns a conflict when the cache does not have the execution.
-func (r *Reconciler) checkSeen(ctx context.Context, wfe *wfev1.WorkflowExecution) error {
-	seen := &wfev1.WorkflowExecution{}
-	err := r.Get(ctx, client.ObjectKeyFromObject(wfe), seen, client.UnsafeDisableDeepCopy)
-	if apierrors.IsNotFound(err) || err == nil && seen.UID != wfe.UID {
-		return behind(wfe)
+// isSeen reports whether the cache has an execution that had not ended when it was listed. One that it lacks may have ended
+// since; the error is a conflict if it has not.
+func (r *Reconciler) isSeen(ctx context.Context, wfe *wfev1.WorkflowExecution) (bool, error) {
+	key, seen, now := client.ObjectKeyFromObject(wfe), &wfev1.WorkflowExecution{}, &wfev1.WorkflowExecution{}
+	err := r.Get(ctx, key, seen, client.UnsafeDisableDeepCopy)
+	if client.IgnoreNotFound(err) != nil || err == nil && seen.UID == wfe.UID {
+		return err == nil, err
 	}
-	return err
+	err = r.Live.Get(ctx, key, now)
+	if err != nil || now.UID != wfe.UID || now.Status.Phase.IsTerminal() {
+		return false, client.IgnoreNotFound(err)
+	}
+	return false, behind(wfe)
 }
 
 // startedExecutions are the UIDs of the executions that have a Workflow whose end has not been recorded.

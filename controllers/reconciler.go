@@ -94,12 +94,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return result, err
 }
 
-// reconcileEnded looks at an execution that is not among those that have not ended. It has ended, or is gone; and if there
-// is more to do than to settle it, the API server says which, since one cache may be behind the other.
+// reconcileEnded looks at an execution that is not among those that have not ended. It has ended, or is gone, or is not seen
+// yet; and if there is more to do than to settle it, the API server says which, since one cache may be behind the other.
 func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
 	r.recorded.forget(key)
 	r.fresh.forget(key)
-	r.locks.forget(key)
+	if err := r.forgetLocks(ctx, key); err != nil {
+		return ctrl.Result{}, fmt.Errorf("forget the locks: %w", err)
+	}
 	wfe := &wfev1.WorkflowExecution{}
 	err := r.Ended.Get(ctx, key, wfe)
 	if err == nil && wfe.Status.ObservedGeneration == wfe.Generation {
@@ -119,7 +121,7 @@ func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedNam
 		return ctrl.Result{}, r.releaseAbandoned(ctx, key, "")
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
-	case !wfe.Status.Phase.IsTerminal(): // it is new, and will be seen: before that, nobody would know of the lock that it holds
+	case !wfe.Status.Phase.IsTerminal(): // the cache will show it; before that, others would not see that it holds a lock
 		return ctrl.Result{}, nil
 	}
 	return r.reconcile(ctx, wfe)

@@ -95,16 +95,12 @@ func (r *Reconciler) slotsTaken(ctx context.Context, wfe *wfev1.WorkflowExecutio
 		if client.IgnoreNotFound(err) != nil {
 			return 0, fmt.Errorf("get an execution that was let start: %w", err)
 		}
-		taken[uid] = err == nil && let.UID == uid
-	}
-	delete(taken, wfe.UID)
-	count := 0
-	for _, is := range taken {
-		if is {
-			count++
+		if err == nil && let.UID == uid {
+			taken[uid] = true
 		}
 	}
-	return count, nil
+	delete(taken, wfe.UID)
+	return len(taken), nil
 }
 
 // bySlot are the executions of a namespace that have a slot, or wait for one. They are the cache's own, and only read.

@@ -77,7 +77,7 @@ func (r *Reconciler) wakeRivals() handler.EventHandler {
 	}
 }
 
-// replaced reports whether the one before is gone, and another has its name: a watch that was interrupted tells no deletion then.
+// replaced reports whether the one before is gone and another has its name: after an interrupted watch nothing else tells so.
 func replaced(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() }
 
 func givesWay(before, after *wfev1.WorkflowExecution) bool {

@@ -9,7 +9,7 @@ import (
 )
 
 // written remembers the resourceVersion of our last write on each object of a kind, until the cache shows it: what an object
-// asks for is not decided by a copy that is older than our own answer. One that had the name before is older than any.
+// asks for is not decided by a copy that is older than our own answer. A copy of one that had the name before counts as older.
 type written struct {
 	mu       sync.Mutex
 	versions map[types.NamespacedName]string

@@ -182,7 +182,7 @@ func TestParallelSteps(t *testing.T) {
 		"Within":    {"A long step overlaps each short one, which do not overlap each other.", []wfev1.StepStatus{run(1, 99), run(2, 3), run(4, 5)}, 3},
 		"Instant":   {"A step of no length overlaps nothing.", []wfev1.StepStatus{run(1, 9), run(5, 5)}, 0},
 		"Approval":  {"An approval waits and does not run.", []wfev1.StepStatus{wait, run(1, 9)}, 0},
-		"Stopped":   {"A step that was stopped is not counted, but whoever ran beside it.", []wfev1.StepStatus{run(1, 5), stopped(4, 9), stopped(8, 12)}, 1},
+		"Stopped":   {"A step that was stopped is not counted, but the one that ran beside it is.", []wfev1.StepStatus{run(1, 5), stopped(4, 9), stopped(8, 12)}, 1},
 		"Unstarted": {"A step that never started ran with nobody.", []wfev1.StepStatus{run(1, 9), {Action: "noop", CompletionTime: atPtr(5)}}, 0},
 		"Unended":   {"A step whose end is not known is not counted.", []wfev1.StepStatus{run(1, 9), {Action: "noop", StartTime: atPtr(5)}}, 0},
 	}

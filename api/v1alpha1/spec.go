@@ -52,8 +52,8 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.approvals) || (has(self.approvals) && oldSelf.approvals.all(o, self.approvals.exists(n, n.step == o.step)))",message="an approval cannot be removed"
 type WorkflowExecutionSpec struct {
 	// target is the object that is being remediated. It is also the key of the lock: two executions with the same
-	// target never work at the same time, in whatever namespace they are when the target has none. One that is deleted
-	// while it runs lets go of the lock at once, and its pods are stopped after that; one that is cancelled waits for them.
+	// target never work at the same time, in whatever namespace they are when the target has none; except that one which is
+	// deleted while it runs lets go of the lock before its pods have stopped: cancel it first.
 	// +required
 	Target Target `json:"target"`
 

@@ -119,7 +119,7 @@ func Table() []Metric {
 		},
 		{
 			Name: nameParallelStepsCount, Type: Histogram, Specified: true,
-			Help:    "Number of steps in an ended workflow execution that completed or failed and ran while another step ran",
+			Help:    "Number of completed or failed steps of an ended workflow execution that ran while another step ran",
 			Buckets: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
 		},
 		{
@@ -170,7 +170,7 @@ func Table() []Metric {
 		},
 		{
 			Name: nameParallelSteps, Type: Counter,
-			Help: "Steps that completed or failed and ran while another step ran, counted when their workflow execution ends",
+			Help: "Completed or failed steps that ran while another step ran, counted when their workflow execution ends",
 		},
 		{
 			Name: nameRollback, Type: Counter, Labels: []Label{ended},
