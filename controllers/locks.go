@@ -29,7 +29,7 @@ type locks struct {
 	rebuilt bool
 	// holders are those of the locks on targets, by the key of the target.
 	holders map[string]identity
-	// targets are the keys of the targets that they hold, by their names.
+	// targets are the keys of what they hold, by the holder's name.
 	targets map[types.NamespacedName]string
 	slots   slots
 }
@@ -226,26 +226,9 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 			if wfe.Status.WorkflowRef == nil && !started[wfe.UID] {
 				continue
 			}
-			if wfe.Spec.DryRun && r.Settings.MaxLivePerNamespace == 0 {
-				continue
-			}
-			if seen, err := r.isSeen(ctx, wfe); !seen {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			if r.Settings.MaxLivePerNamespace > 0 {
-				r.locks.slots.take(wfe)
-			}
-			if wfe.Spec.DryRun {
-				continue
-			}
-			key, err := r.lockKey(wfe)
-			if err != nil {
+			if err := r.holdAgain(ctx, wfe); err != nil {
 				return err
 			}
-			r.locks.hold(key, wfe)
 		}
 		return nil
 	}, client.MatchingFieldsSelector{Selector: unended()})
@@ -254,6 +237,28 @@ func (r *Reconciler) rebuildLocks(ctx context.Context) error {
 	}
 	r.locks.rebuilt = true
 	return nil
+}
+
+// holdAgain notes what an execution holds that a predecessor let start, unless it has ended meanwhile.
+func (r *Reconciler) holdAgain(ctx context.Context, wfe *wfev1.WorkflowExecution) error {
+	bounded := r.Settings.MaxLivePerNamespace > 0
+	if wfe.Spec.DryRun && !bounded {
+		return nil
+	}
+	if seen, err := r.isSeen(ctx, wfe); !seen || err != nil {
+		return err
+	}
+	if bounded {
+		r.locks.slots.take(wfe)
+	}
+	if wfe.Spec.DryRun {
+		return nil
+	}
+	key, err := r.lockKey(wfe)
+	if err == nil {
+		r.locks.hold(key, wfe)
+	}
+	return err
 }
 
 // isSeen reports whether the cache has an execution that had not ended when it was listed. One that it lacks may have ended
