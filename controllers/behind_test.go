@@ -26,13 +26,9 @@ var _ = It("The lock on a target is not given away while the cache does not have
 	succession(func() {
 		s := newStage(newStageNamespace(), nil)
 		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
-		see := func(name string) {
-			Expect(s.look()).To(Succeed())
-			s.cache.deliver(s.truth, name)
-		}
 		Expect(s.look()).To(Succeed())
 		Expect(s.apply(on(api, execution("x", step("a"))))).To(Succeed())
-		see("x")
+		s.see("x")
 		s.wire.breakAt(func(c call) bool { return c.String() == patchStatus }, justOnce(func(call, func() error) error {
 			s.dead = true
 			return errDead
@@ -45,7 +41,7 @@ var _ = It("The lock on a target is not given away while the cache does not have
 
 		s.cache = newStageCache(s.recording(stageClient))
 		s.lead()
-		see("y")
+		s.see("y")
 		Expect(s.reconcile("y")).To(Succeed())
 		Expect(s.truth.workflows).To(HaveKey("x"))
 		Expect(s.truth.workflows).NotTo(HaveKey("y"))
@@ -54,7 +50,7 @@ var _ = It("The lock on a target is not given away while the cache does not have
 		s.cache.workflows["x"] = s.truth.workflows["x"]
 		Expect(s.reconcile("x")).To(Succeed()) // its Workflow is seen first
 		Expect(s.truth.executions["x"].Status.WorkflowRef).To(BeNil())
-		see("x")
+		s.see("x")
 		Expect(s.reconcile("y")).To(Succeed())
 		Expect(s.look()).To(Succeed())
 		Expect(s.truth.workflows).NotTo(HaveKey("y"))
@@ -98,8 +94,7 @@ var _ = It("The locks are rebuilt also while an execution ends", func() {
 		Expect(s.look()).To(Succeed())
 		for _, name := range []string{"x", "y"} {
 			Expect(s.apply(execution(name, step("a")))).To(Succeed())
-			Expect(s.look()).To(Succeed())
-			s.cache.deliver(s.truth, name)
+			s.see(name)
 		}
 		Expect(s.reconcile("x")).To(Succeed())
 		Expect(s.look()).To(Succeed())
@@ -118,17 +113,15 @@ var _ = It("The locks are rebuilt also while an execution ends", func() {
 	})
 })
 
-// Its Workflow is seen while the locks are rebuilt, and it is seen right after.
+// Its Workflow was seen first; the cache gets it, and it is given the lock, before the look that missed it goes on.
 var _ = It("What holds a lock is not forgotten when it is seen late", func() {
 	succession(func() {
 		s := newStage(newStageNamespace(), nil)
 		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
 		Expect(s.look()).To(Succeed())
 		Expect(s.apply(on(api, execution("x", step("a"))))).To(Succeed())
-		Expect(s.look()).To(Succeed())
-		s.cache.deliver(s.truth, "x")
+		s.see("x")
 		s.wire.breakAt(func(c call) bool { return c.String() == "get "+wfev1.Kind && !c.live }, justOnce(func(c call, _ func() error) error {
-			// The look that does not find it; before it goes on, the execution is seen and looked at.
 			Expect(s.reconcile("x")).To(Succeed())
 			return apierrors.NewNotFound(schema.GroupResource{}, c.key.Name)
 		}))
@@ -151,8 +144,7 @@ var _ = It("An execution is not started before the cache has it, or others would
 		}}
 		Expect(s.reconcile("x")).To(Succeed())
 		Expect(s.wire.creations()).To(BeEmpty())
-		Expect(s.look()).To(Succeed())
-		s.cache.deliver(s.truth, "x")
+		s.see("x")
 		Expect(s.reconcile("x")).To(Succeed())
 		Expect(s.wire.creations()).To(HaveLen(1))
 		Expect(s.tidy()).To(Succeed())

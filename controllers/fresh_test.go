@@ -39,14 +39,10 @@ var _ = DescribeTable("A Workflow that was forced away is not created again",
 func forceAway(meanwhile func(s *stage)) {
 	GinkgoHelper()
 	s := newStage(newStageNamespace(), nil)
-	see := func(name string) {
-		Expect(s.look()).To(Succeed())
-		s.cache.deliver(s.truth, name)
-	}
 	for _, name := range []string{"first", "x"} { // with the first one the controller gets to know since when it leads
 		Expect(s.look()).To(Succeed())
 		Expect(s.apply(execution(name, step("a")))).To(Succeed())
-		see(name)
+		s.see(name)
 		if name == "x" {
 			isRecord := func(c call) bool { return c.String() == patchStatus }
 			s.wire.breakAt(isRecord, justOnce(unanswered))
@@ -63,7 +59,7 @@ func forceAway(meanwhile func(s *stage)) {
 	meanwhile(s)
 	for range 2 {
 		Expect(s.reconcile("x")).To(Succeed())
-		see("x")
+		s.see("x")
 	}
 	Expect(s.wire.count(func(c call) bool { return c.String() == createWorkflow && c.key.Name == "x" })).To(Equal(1))
 	Expect(s.truth.executions["x"].Status.Failure).To(HaveValue(HaveField("Reason", wfev1.ReasonWorkflowDeleted)))

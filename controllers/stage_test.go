@@ -152,6 +152,13 @@ func (s *stage) look() error {
 	return nil
 }
 
+// see lets the controller's cache get one object as it is now.
+func (s *stage) see(name string) {
+	GinkgoHelper()
+	Expect(s.look()).To(Succeed())
+	s.cache.deliver(s.truth, name)
+}
+
 func names(caches ...*stageCache) map[string]bool {
 	all := map[string]bool{}
 	for _, c := range caches {
