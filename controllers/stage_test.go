@@ -103,6 +103,7 @@ func (s *stage) lead() {
 	s.reconciler = &controllers.Reconciler{
 		Client: s.wire.tap(s.cache, false), Live: s.wire.tap(stageClient, true), Ended: s.cache.ended, Clock: s.clock, Events: &events.FakeRecorder{}, Metrics: recorder,
 		Settings: controllers.Settings{
+			Namespaces:     []string{s.ns}, // other stages are not its world
 			DefaultTimeout: defaultTimeout, MaxLivePerNamespace: s.maxLive, Workflow: translate.Options{ServiceAccountName: serviceAccount},
 		},
 	}
