@@ -55,8 +55,10 @@ type stage struct {
 	// starts is how often Argo started each attempt of each step, by the name of its node.
 	starts map[string]int
 
-	// maxLive is a setting of the next controller; zero is for no bound.
-	maxLive    int
+	// maxLive and progressPerSecond are settings of the next controller; zero is for no bound.
+	maxLive           int
+	progressPerSecond int
+
 	reconciler *controllers.Reconciler
 	registries []*prometheus.Registry
 	seen       map[string]string    // what the controller saw of an execution when it looked last
@@ -104,7 +106,7 @@ func (s *stage) lead() {
 		Client: s.wire.tap(s.cache, false), Live: s.wire.tap(stageClient, true), Ended: s.cache.ended, Clock: s.clock, Events: &events.FakeRecorder{}, Metrics: recorder,
 		Settings: controllers.Settings{
 			Namespaces:     []string{s.ns}, // other stages are not its world
-			DefaultTimeout: defaultTimeout, MaxLivePerNamespace: s.maxLive, Workflow: translate.Options{ServiceAccountName: serviceAccount},
+			DefaultTimeout: defaultTimeout, MaxLivePerNamespace: s.maxLive, ProgressPerSecond: s.progressPerSecond, Workflow: translate.Options{ServiceAccountName: serviceAccount},
 		},
 	}
 	s.seen, s.due, s.dead = map[string]string{}, map[string]time.Time{}, false
@@ -132,6 +134,22 @@ func (s *stage) play() error {
 		}
 	}
 	return errors.New("the play does not come to rest")
+}
+
+// rest lets the controller and Argo have their turns until they have nothing to do before time passes.
+func (s *stage) rest() {
+	GinkgoHelper()
+	for acted := true; acted; {
+		Expect(s.look()).To(Succeed())
+		for name := range names(s.truth, s.cache) {
+			s.cache.deliver(s.truth, name)
+		}
+		var err error
+		if acted, err = s.controllerLooks(); !acted && err == nil {
+			acted, err = s.argoLooks()
+		}
+		Expect(err).NotTo(HaveOccurred())
+	}
 }
 
 // look reads the truth if it is not known.

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -52,7 +53,7 @@ func newCluster(ctx context.Context) (c *cluster, err error) {
 		return nil, errors.Join(err, c.end())
 	}
 	c.ns = namespace.Name
-	c.ends = append(c.ends, func() error { return c.Delete(context.WithoutCancel(ctx), namespace) })
+	c.ends = append(c.ends, func() error { return c.remove(context.WithoutCancel(ctx), namespace) })
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: c.ns, Name: "default"}}
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: c.ns, Name: "step"},
@@ -64,6 +65,17 @@ func newCluster(ctx context.Context) (c *cluster, err error) {
 		return nil, errors.Join(err, c.end())
 	}
 	return c, nil
+}
+
+// remove deletes a namespace and waits until it is gone: what comes next must not be measured beside that.
+func (c *cluster) remove(ctx context.Context, namespace *corev1.Namespace) error {
+	if err := c.Delete(ctx, namespace); err != nil {
+		return err
+	}
+	return until(ctx, func() (bool, error) {
+		err := c.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	})
 }
 
 // end ends what was started, the last first.

@@ -22,8 +22,10 @@ import (
 const (
 	wholeRounds = 5
 	wholeSteps  = 5
-	// played and real are how many executions there are in a round, on played nodes and on real ones.
-	played, real = 40, 4
+	// played and real are how many executions there are at once in a round, on played nodes and on real ones. With 200 each
+	// Workflow has to wait for Argo's own bound on requests, so that a round takes as long as Argo's writes; with 40 it depends
+	// on chance how many these are.
+	played, real = 200, 4
 	// betweenBatches is much longer than Argo and the manager take to finish with what has ended.
 	betweenBatches = 3 * time.Second
 )
