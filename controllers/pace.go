@@ -12,14 +12,24 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
+// mostHeld is how long progress is held back at most, however many make some: what a status tells is no older.
+const mostHeld = time.Minute
+
 // pace spaces out what is written about the progress of executions: where many of them work at once, Argo and their pods need
 // the API server more than their readers need each step of them. What has to wait is not lost but told together with what
 // happens until then.
 type pace struct {
 	mu      sync.Mutex
 	limiter *rate.Limiter
-	// turns are when the executions of which progress was told may tell of more; nil for those that have nothing to tell.
-	turns map[types.NamespacedName]*rate.Reservation
+	// turns are those of the executions of which progress was told; nil for one that has nothing more to tell.
+	turns map[types.NamespacedName]*turn
+}
+
+// turn is when an execution may tell of its progress.
+type turn struct {
+	due time.Time
+	// share is what it takes of the bound; nil where it waits no longer than all may.
+	share *rate.Reservation
 }
 
 // wait is how long an execution that has made progress has to wait before that is written. The first time in a process it
@@ -28,30 +38,40 @@ func (p *pace) wait(key types.NamespacedName, perSecond int, now time.Time) time
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.limiter == nil {
-		p.limiter, p.turns = rate.NewLimiter(rate.Limit(perSecond), 2*perSecond), map[types.NamespacedName]*rate.Reservation{}
+		p.limiter, p.turns = rate.NewLimiter(rate.Limit(perSecond), 2*perSecond), map[types.NamespacedName]*turn{}
 	}
-	turn, told := p.turns[key]
+	next, told := p.turns[key]
 	if !told {
 		p.turns[key] = nil
 		return 0
 	}
-	if turn == nil {
-		turn = p.limiter.ReserveN(now, 1)
-		p.turns[key] = turn
+	if next == nil {
+		next = p.takeTurn(now)
+		p.turns[key] = next
 	}
-	return turn.DelayFrom(now)
+	return max(0, next.due.Sub(now))
+}
+
+func (p *pace) takeTurn(now time.Time) *turn {
+	share := p.limiter.ReserveN(now, 1)
+	wait := share.DelayFrom(now)
+	if wait > mostHeld {
+		share.CancelAt(now)
+		return &turn{due: now.Add(mostHeld)}
+	}
+	return &turn{due: now.Add(wait), share: share}
 }
 
 // written says that all was told about an execution. If its turn had not come, it is for others.
 func (p *pace) written(key types.NamespacedName, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	turn := p.turns[key]
-	if turn == nil {
+	last := p.turns[key]
+	if last == nil {
 		return
 	}
-	if turn.DelayFrom(now) > 0 { // one that has come would be given back, too
-		turn.CancelAt(now)
+	if last.share != nil && now.Before(last.due) { // one that has come would be given back, too
+		last.share.CancelAt(now)
 	}
 	p.turns[key] = nil
 }

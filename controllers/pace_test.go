@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -60,6 +61,34 @@ func TestPace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// However many wait, none waits longer than a minute; and a storm leaves no debt behind that takes longer to work off.
+func TestPaceIsBounded(t *testing.T) {
+	const many = 1000
+	p, now := &pace{}, time.Unix(1e9, 0)
+	key := func(i int) types.NamespacedName { return types.NamespacedName{Name: fmt.Sprint(i)} }
+	for i := range many {
+		p.wait(key(i), 5, now)
+	}
+	longest := time.Duration(0)
+	for i := range many {
+		longest = max(longest, p.wait(key(i), 5, now))
+	}
+	if longest != mostHeld {
+		t.Errorf("the last of %d waits %s, not %s", many, longest, mostHeld)
+	}
+	now = now.Add(mostHeld)
+	for i := range many {
+		if wait := p.wait(key(i), 5, now); wait != 0 {
+			t.Fatalf("%d waits %s more", i, wait)
+		}
+		p.written(key(i), now)
+	}
+	now = now.Add(mostHeld)
+	if wait := p.wait(key(0), 5, now); wait != 0 {
+		t.Errorf("one alone waits %s afterwards", wait)
 	}
 }
 

@@ -12,6 +12,22 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/argodouble"
 )
 
+// rest lets the controller and Argo have their turns until they have nothing to do before time passes.
+func (s *stage) rest() {
+	GinkgoHelper()
+	for acted := true; acted; {
+		Expect(s.look()).To(Succeed())
+		for name := range names(s.truth, s.cache) {
+			s.cache.deliver(s.truth, name)
+		}
+		var err error
+		if acted, err = s.controllerLooks(); !acted && err == nil {
+			acted, err = s.argoLooks()
+		}
+		Expect(err).NotTo(HaveOccurred())
+	}
+}
+
 var _ = Describe("The progress of many executions at once", func() {
 	const many = 5
 	// begin applies executions of three steps, whose last step ends in a way, and lets everything happen for which no time

@@ -136,22 +136,6 @@ func (s *stage) play() error {
 	return errors.New("the play does not come to rest")
 }
 
-// rest lets the controller and Argo have their turns until they have nothing to do before time passes.
-func (s *stage) rest() {
-	GinkgoHelper()
-	for acted := true; acted; {
-		Expect(s.look()).To(Succeed())
-		for name := range names(s.truth, s.cache) {
-			s.cache.deliver(s.truth, name)
-		}
-		var err error
-		if acted, err = s.controllerLooks(); !acted && err == nil {
-			acted, err = s.argoLooks()
-		}
-		Expect(err).NotTo(HaveOccurred())
-	}
-}
-
 // look reads the truth if it is not known.
 func (s *stage) look() error {
 	if s.stale {
