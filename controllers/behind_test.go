@@ -21,14 +21,22 @@ import (
 	"github.com/kubernaut-io/workflowexecution/controllers"
 )
 
+// targetAPI is what executions here are about.
+var targetAPI = wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+
+// begin applies an execution, which the controller's cache gets.
+func begin(s *stage, wfe *wfev1.WorkflowExecution) {
+	GinkgoHelper()
+	Expect(s.look()).To(Succeed())
+	Expect(s.apply(wfe)).To(Succeed())
+	s.see(wfe.Name)
+}
+
 // A predecessor created the Workflow and died; the next leader's cache is behind the list that tells so.
 var _ = It("The lock on a target is not given away while the cache does not have its holder", func() {
 	succession(func() {
 		s := newStage(newStageNamespace(), nil)
-		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
-		Expect(s.look()).To(Succeed())
-		Expect(s.apply(on(api, execution("x", step("a"))))).To(Succeed())
-		s.see("x")
+		begin(s, on(targetAPI, execution("x", step("a"))))
 		s.wire.breakAt(func(c call) bool { return c.String() == patchStatus }, justOnce(func(call, func() error) error {
 			s.dead = true
 			return errDead
@@ -37,7 +45,7 @@ var _ = It("The lock on a target is not given away while the cache does not have
 		// One that is suspended lets others pass, unless it has started.
 		Expect(s.look()).To(Succeed())
 		Expect(edit("x", func(spec *wfev1.WorkflowExecutionSpec) { spec.Suspended = true })(s)).To(Succeed())
-		Expect(s.apply(on(api, execution("y", step("a"))))).To(Succeed())
+		Expect(s.apply(on(targetAPI, execution("y", step("a"))))).To(Succeed())
 
 		s.cache = newStageCache(s.recording(stageClient))
 		s.lead()
@@ -73,7 +81,7 @@ var _ = It("Who waits is woken when whoever is before it was replaced", func() {
 	waiting := named("y", "y", "NamespaceFull")
 	s.cache.executions["y"] = waiting
 	before, after := named("x", "first", "NamespaceFull"), named("x", "second", "NamespaceFull")
-	before.Spec.Target = wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
+	before.Spec.Target = targetAPI
 	waiting.Spec.Target = before.Spec.Target
 	for _, waker := range controllers.Wakers(s.reconciler) {
 		queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
@@ -91,11 +99,8 @@ var _ = It("Who waits is woken when whoever is before it was replaced", func() {
 var _ = It("The locks are rebuilt also while an execution ends", func() {
 	succession(func() {
 		s := newStage(newStageNamespace(), nil)
-		Expect(s.look()).To(Succeed())
-		for _, name := range []string{"x", "y"} {
-			Expect(s.apply(execution(name, step("a")))).To(Succeed())
-			s.see(name)
-		}
+		begin(s, execution("x", step("a")))
+		begin(s, execution("y", step("a")))
 		Expect(s.reconcile("x")).To(Succeed())
 		Expect(s.look()).To(Succeed())
 		s.lead()
@@ -117,10 +122,7 @@ var _ = It("The locks are rebuilt also while an execution ends", func() {
 var _ = It("What holds a lock is not forgotten when it is seen late", func() {
 	succession(func() {
 		s := newStage(newStageNamespace(), nil)
-		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
-		Expect(s.look()).To(Succeed())
-		Expect(s.apply(on(api, execution("x", step("a"))))).To(Succeed())
-		s.see("x")
+		begin(s, on(targetAPI, execution("x", step("a"))))
 		s.wire.breakAt(func(c call) bool { return c.String() == "get "+wfev1.Kind && !c.live }, justOnce(func(c call, _ func() error) error {
 			Expect(s.reconcile("x")).To(Succeed())
 			return apierrors.NewNotFound(schema.GroupResource{}, c.key.Name)

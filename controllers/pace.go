@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -101,7 +100,7 @@ func isProgress(before, after *wfev1.WorkflowExecutionStatus) bool {
 
 func failedSteps(status *wfev1.WorkflowExecutionStatus) int {
 	failed := 0
-	for steps := range slices.Values([][]wfev1.StepStatus{status.Steps, status.RollbackSteps}) {
+	for _, steps := range [][]wfev1.StepStatus{status.Steps, status.RollbackSteps} {
 		for i := range steps {
 			if steps[i].Phase == wfev1.StepFailed {
 				failed++
