@@ -31,7 +31,7 @@ func Wakers(r *Reconciler) []handler.EventHandler {
 
 // Remembered counts, by what it is for, what a Reconciler remembers of single executions and Workflows.
 func Remembered(r *Reconciler) map[string]int {
-	for _, mu := range []*sync.Mutex{&r.locks.mu, &r.written.mu, &r.recorded.mu, &r.fresh.mu, &r.silences.mu, &r.pace.mu} {
+	for _, mu := range []*sync.Mutex{&r.locks.mu, &r.written.mu, &r.recorded.mu, &r.fresh.mu, &r.silences.mu} {
 		mu.Lock()
 		defer mu.Unlock()
 	}
@@ -41,7 +41,7 @@ func Remembered(r *Reconciler) map[string]int {
 	}
 	counts := map[string]int{
 		"holders": len(r.locks.holders), "targets": len(r.locks.targets), "slots": slots, "written": len(r.written.versions),
-		"recorded": len(r.recorded.versions), "unanswered": len(r.fresh.unanswered), "silences": len(r.silences.began), "turns": len(r.pace.turns),
+		"recorded": len(r.recorded.versions), "unanswered": len(r.fresh.unanswered), "silences": len(r.silences.began),
 	}
 	for what, count := range counts {
 		if count == 0 {

@@ -42,8 +42,9 @@ func newHistory(t *rapid.T, namespace string) *history {
 		}
 		return through()
 	})
-	h.maxLive, h.progressPerSecond = rapid.IntRange(0, 2).Draw(t, "most at once"), rapid.IntRange(0, 1).Draw(t, "progress a second")
-	h.lead()
+	if h.maxLive = rapid.IntRange(0, 2).Draw(t, "most at once"); h.maxLive > 0 {
+		h.lead()
+	}
 	must(h.look())
 	for _, name := range []string{"x", "y"}[:rapid.IntRange(1, 2).Draw(t, "executions")] {
 		h.applyAny(name)

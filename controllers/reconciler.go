@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,9 +40,6 @@ type Settings struct {
 	// MaxLivePerNamespace bounds the executions of one namespace that have started and not ended, dry runs among them; zero
 	// for no bound.
 	MaxLivePerNamespace int
-	// ProgressPerSecond is how often a second the progress of executions is written, twice as many at once, where nothing but
-	// that has changed; zero for no bound.
-	ProgressPerSecond int
 	// ArgoURL is the base URL of the Argo UI for status.url; empty leaves it out.
 	ArgoURL string
 }
@@ -75,7 +71,6 @@ type Reconciler struct {
 	silences   silences
 	preflights preflights
 	told       told
-	pace       pace
 }
 
 // Reconcile brings one execution a step further. Errors are those of the API server and are retried with a backoff;
@@ -104,7 +99,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
 	r.recorded.forget(key)
 	r.fresh.forget(key)
-	r.pace.forget(key, r.now())
 	if err := r.forgetLocks(ctx, key); err != nil {
 		return ctrl.Result{}, fmt.Errorf("forget the locks: %w", err)
 	}
@@ -149,15 +143,8 @@ func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if !equality.Semantic.DeepEqual(wfe.Status, next.Status) {
-		if act == nil {
-			if wait := r.awaitTurn(wfe, next); wait > 0 {
-				return ctrl.Result{RequeueAfter: earliest(result.RequeueAfter, wait)}, nil
-			}
-		}
-		if err := r.record(ctx, wfe, next); err != nil {
-			return ctrl.Result{}, err
-		}
+	if err := r.record(ctx, wfe, next); err != nil {
+		return ctrl.Result{}, err
 	}
 	if next.Status.Phase.IsTerminal() {
 		return r.settle(ctx, next)

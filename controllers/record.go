@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,9 +24,12 @@ const maxMessageBytes = 1024
 // errGone says that the execution was deleted while it was looked at; what is left of it is released as abandoned.
 var errGone = errors.New("the WorkflowExecution is gone")
 
-// record writes the next status, in one patch that fails on a newer object; only then are counters moved and events sent.
-// The error is errGone when there is nothing to write to.
+// record writes the next status if it differs, in one patch that fails on a newer object; only then are counters moved
+// and events sent. The error is errGone when there is nothing to write to.
 func (r *Reconciler) record(ctx context.Context, before, after *wfev1.WorkflowExecution) error {
+	if equality.Semantic.DeepEqual(before.Status, after.Status) {
+		return nil
+	}
 	key, written := client.ObjectKeyFromObject(after), withStatusOnly(after)
 	patch := client.MergeFromWithOptions(withStatusOnly(before), client.MergeFromWithOptimisticLock{})
 	err := r.Status().Patch(ctx, written, patch)
@@ -40,7 +44,6 @@ func (r *Reconciler) record(ctx context.Context, before, after *wfev1.WorkflowEx
 	}
 	after.ResourceVersion = written.ResourceVersion
 	r.recorded.note(written)
-	r.pace.written(key, r.now())
 	r.Metrics.Observe(before, after)
 	r.emit(before, after)
 	return nil

@@ -55,10 +55,8 @@ type stage struct {
 	// starts is how often Argo started each attempt of each step, by the name of its node.
 	starts map[string]int
 
-	// maxLive and progressPerSecond are settings of the next controller; zero is for no bound.
-	maxLive           int
-	progressPerSecond int
-
+	// maxLive is a setting of the next controller; zero is for no bound.
+	maxLive    int
 	reconciler *controllers.Reconciler
 	registries []*prometheus.Registry
 	seen       map[string]string    // what the controller saw of an execution when it looked last
@@ -106,7 +104,7 @@ func (s *stage) lead() {
 		Client: s.wire.tap(s.cache, false), Live: s.wire.tap(stageClient, true), Ended: s.cache.ended, Clock: s.clock, Events: &events.FakeRecorder{}, Metrics: recorder,
 		Settings: controllers.Settings{
 			Namespaces:     []string{s.ns}, // other stages are not its world
-			DefaultTimeout: defaultTimeout, MaxLivePerNamespace: s.maxLive, ProgressPerSecond: s.progressPerSecond, Workflow: translate.Options{ServiceAccountName: serviceAccount},
+			DefaultTimeout: defaultTimeout, MaxLivePerNamespace: s.maxLive, Workflow: translate.Options{ServiceAccountName: serviceAccount},
 		},
 	}
 	s.seen, s.due, s.dead = map[string]string{}, map[string]time.Time{}, false

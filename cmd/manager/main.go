@@ -122,7 +122,6 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.namespaces, "namespaces", "", "Namespaces whose executions are driven, separated by commas; empty for all. With some, and with --catalog-namespace, Roles are enough.")
 	f.StringVar(&o.settings.CatalogNamespace, "catalog-namespace", "", "Namespace whose WorkflowTemplates are the actions, in place of the cluster's.")
 	f.IntVar(&o.settings.MaxLivePerNamespace, "max-live-per-namespace", 0, "The most executions of a namespace that have started and not ended; the others wait. 0 for no bound.")
-	f.IntVar(&o.settings.ProgressPerSecond, "progress-per-second", 5, "How often a second the progress of executions is written to their statuses, and twice as many at once; it is held back for a minute at most. What is more than progress, as a failure or an end, is written at once. 0 for no bound.")
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "", "Address of /debug/pprof, which shows the memory to whoever asks; empty serves none.")
 	f.DurationVar(&o.gracefulShutdown, "graceful-shutdown-timeout", 20*time.Second, "How long a reconcile may take to end when the process is told to.")
 	o.logs.BindFlags(f)
@@ -134,9 +133,6 @@ func parse(args []string) (*options, error) {
 	}
 	if o.settings.MaxLivePerNamespace < 0 {
 		return nil, fmt.Errorf("--max-live-per-namespace: %d is negative", o.settings.MaxLivePerNamespace)
-	}
-	if o.settings.ProgressPerSecond < 0 {
-		return nil, fmt.Errorf("--progress-per-second: %d is negative", o.settings.ProgressPerSecond)
 	}
 	for _, name := range strings.FieldsFunc(o.namespaces, func(c rune) bool { return c == ',' || c == ' ' }) {
 		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {

@@ -80,6 +80,8 @@ func (c *cluster) compare(ctx context.Context, where string, n int) ([]Result, e
 		told(what+"as executions", sum(mine), "s"),
 		atMost(what+"as executions / directly", sum(mine)/sum(direct), 1.05, ""),
 		told(what+"median of the rounds' ratios", ratio(mine, direct), ""),
+		told(what+"longest round directly", slices.Max(direct), "s"),
+		told(what+"longest round as executions", slices.Max(mine), "s"),
 	}, nil
 }
 

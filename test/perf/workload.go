@@ -34,13 +34,15 @@ var shapes = []shape{
 func (s shape) steps(n int) []wfev1.Step {
 	steps := make([]wfev1.Step, n)
 	for i := range steps {
-		steps[i].Name = fmt.Sprintf("step-%d", i)
+		steps[i].Name = nameOfStep(i)
 		for parent, end := s.depends(i); parent < end; parent++ {
 			steps[i].DependsOn = append(steps[i].DependsOn, steps[parent].Name)
 		}
 	}
 	return steps
 }
+
+func nameOfStep(i int) string { return fmt.Sprintf("step-%d", i) }
 
 // execution is an execution of n steps that scale Deployments, each but the first ones to what a step that it depends on
 // found before.
