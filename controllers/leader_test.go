@@ -2,13 +2,12 @@ package controllers_test
 
 import (
 	"context"
-	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -130,17 +129,11 @@ func workload() float64 {
 		switch family.GetName() {
 		case "controller_runtime_active_workers", "workqueue_depth":
 			for _, metric := range family.GetMetric() {
-				if isOurs(metric) {
+				if strings.Contains(seriesOf(family, metric), "controller=workflowexecution") {
 					load += metric.GetGauge().GetValue()
 				}
 			}
 		}
 	}
 	return load
-}
-
-func isOurs(metric *dto.Metric) bool {
-	return slices.ContainsFunc(metric.GetLabel(), func(label *dto.LabelPair) bool {
-		return label.GetName() == "controller" && label.GetValue() == "workflowexecution"
-	})
 }

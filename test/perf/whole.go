@@ -23,8 +23,8 @@ const (
 	wholeRounds = 5
 	wholeSteps  = 5
 	// played and real are how many executions there are at once in a round, on played nodes and on real ones. With 200 each
-	// Workflow has to wait for Argo's own bound on requests, so that a round takes as long as Argo's writes; with 40 it depends
-	// on chance how many these are.
+	// Workflow has to wait for Argo's own bound on requests, so that a round takes as long as Argo's writes. How many these are
+	// depends on chance, less often than with 40.
 	played, real = 200, 4
 	// betweenBatches is much longer than Argo and the manager take to finish with what has ended.
 	betweenBatches = 3 * time.Second
@@ -56,22 +56,11 @@ func measureWhole(ctx context.Context, _ *settings) (results []Result, err error
 	return append(onPlayed, onReal...), nil
 }
 
-// compare measures rounds of Workflows submitted directly, and of executions, in turn, after one of each that does not
-// count. Which comes first changes from round to round, as more and more Workflows are there.
+// compare tells of rounds of Workflows submitted directly, and of executions.
 func (c *cluster) compare(ctx context.Context, where string, n int) ([]Result, error) {
-	starts := map[string]creation{"direct": c.submit, "ours": c.apply}
-	order, took := []string{"ours", "direct"}, map[string][]float64{}
-	for round := range 1 + wholeRounds {
-		for _, kind := range order {
-			seconds, err := c.batch(ctx, fmt.Sprintf("%s-%s-%d", where, kind, round), n, starts[kind])
-			if err != nil {
-				return nil, err
-			}
-			if round > 0 {
-				took[kind] = append(took[kind], seconds)
-			}
-		}
-		slices.Reverse(order)
+	took, busy, err := c.rounds(ctx, where, n)
+	if err != nil {
+		return nil, err
 	}
 	direct, mine := took["direct"], took["ours"]
 	what := fmt.Sprintf("whole run, %d × %d executions of %d steps on %s pods: ", wholeRounds, n, wholeSteps, where)
@@ -82,7 +71,39 @@ func (c *cluster) compare(ctx context.Context, where string, n int) ([]Result, e
 		told(what+"median of the rounds' ratios", ratio(mine, direct), ""),
 		told(what+"longest round directly", slices.Max(direct), "s"),
 		told(what+"longest round as executions", slices.Max(mine), "s"),
+		told(what+"processor time of the machine, directly", sum(busy["direct"]), "s"),
+		told(what+"processor time of the machine, as executions", sum(busy["ours"]), "s"),
 	}, nil
+}
+
+// rounds measures how long rounds take, and the processor time of the machine, which bounds them where there is too little
+// of it: of Workflows submitted directly and of executions, in turn, after one of each that does not count. Which comes first
+// changes from round to round, as more and more Workflows are there.
+func (c *cluster) rounds(ctx context.Context, where string, n int) (took, busy map[string][]float64, err error) {
+	starts := map[string]creation{"direct": c.submit, "ours": c.apply}
+	order := []string{"ours", "direct"}
+	took, busy = map[string][]float64{}, map[string][]float64{}
+	for round := range 1 + wholeRounds {
+		for _, kind := range order {
+			atFirst, err := machineTime()
+			if err != nil {
+				return nil, nil, err
+			}
+			seconds, err := c.batch(ctx, fmt.Sprintf("%s-%s-%d", where, kind, round), n, starts[kind])
+			if err != nil {
+				return nil, nil, err
+			}
+			atLast, err := machineTime()
+			if err != nil {
+				return nil, nil, err
+			}
+			if round > 0 {
+				took[kind], busy[kind] = append(took[kind], seconds), append(busy[kind], atLast-atFirst)
+			}
+		}
+		slices.Reverse(order)
+	}
+	return took, busy, nil
 }
 
 // waits is an execution of steps that wait for a second, in turn.
