@@ -75,11 +75,11 @@ func measureArgo(ctx context.Context, _ *settings) (results []Result, err error)
 			return nil, err
 		}
 		one, err := c.batch(ctx, fmt.Sprintf("one-%d", i), 1, c.apply)
-		if err != nil {
+		if err = errors.Join(err, c.clear(ctx)); err != nil {
 			return nil, err
 		}
 		many, err := c.batch(ctx, fmt.Sprintf("many-%d", i), manyAtOnce, c.apply)
-		if err != nil {
+		if err = errors.Join(err, c.clear(ctx)); err != nil {
 			return nil, err
 		}
 		results = append(results,

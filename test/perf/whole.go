@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -78,7 +81,7 @@ func (c *cluster) compare(ctx context.Context, where string, n int) ([]Result, e
 
 // rounds measures how long rounds take, and the processor time of the machine, which bounds them where there is too little
 // of it: of Workflows submitted directly and of executions, in turn, after one of each that does not count. Which comes first
-// changes from round to round, as more and more Workflows are there.
+// changes from round to round.
 func (c *cluster) rounds(ctx context.Context, where string, n int) (took, busy map[string][]float64, err error) {
 	starts := map[string]creation{"direct": c.submit, "ours": c.apply}
 	order := []string{"ours", "direct"}
@@ -94,7 +97,7 @@ func (c *cluster) rounds(ctx context.Context, where string, n int) (took, busy m
 				return nil, nil, err
 			}
 			atLast, err := machineTime()
-			if err != nil {
+			if err = errors.Join(err, c.clear(ctx)); err != nil {
 				return nil, nil, err
 			}
 			if round > 0 {
@@ -157,12 +160,7 @@ func (c *cluster) batch(ctx context.Context, prefix string, n int, start creatio
 	if err := c.checkSucceeded(ctx, prefix, n); err != nil {
 		return 0, err
 	}
-	select { // what is left to do about these must not count for the next ones
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
-	case <-time.After(betweenBatches):
-		return took, nil
-	}
+	return took, nil
 }
 
 // checkSucceeded makes sure that what was measured is what was meant.
@@ -181,6 +179,35 @@ func (c *cluster) checkSucceeded(ctx context.Context, prefix string, n int) erro
 		return fmt.Errorf("%s: %d of %d Workflows succeeded", prefix, succeeded, n)
 	}
 	return nil
+}
+
+// clear removes what a batch has left: all of Kubernetes has more to do the more pods there are. What is still to be done
+// about it must not count for the next one.
+func (c *cluster) clear(ctx context.Context) error {
+	for _, object := range []client.Object{&wfev1.WorkflowExecution{}, &wfv1.Workflow{}, &corev1.Pod{}, &eventsv1.Event{}} {
+		if err := c.DeleteAllOf(ctx, object, client.InNamespace(c.ns), client.GracePeriodSeconds(0)); err != nil {
+			return fmt.Errorf("remove what a batch has left: %w", err)
+		}
+	}
+	err := until(ctx, func() (bool, error) {
+		left := 0
+		for _, list := range []client.ObjectList{&wfev1.WorkflowExecutionList{}, &wfv1.WorkflowList{}, &corev1.PodList{}} {
+			if err := c.List(ctx, list, client.InNamespace(c.ns), client.Limit(1)); err != nil {
+				return false, err
+			}
+			left += meta.LenList(list)
+		}
+		return left == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove what a batch has left: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(betweenBatches):
+		return nil
+	}
 }
 
 func sum(values []float64) float64 {
