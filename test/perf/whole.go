@@ -186,7 +186,7 @@ func (c *cluster) checkSucceeded(ctx context.Context, prefix string, n int) erro
 func (c *cluster) clear(ctx context.Context) error {
 	for _, object := range []client.Object{&wfev1.WorkflowExecution{}, &wfv1.Workflow{}, &corev1.Pod{}, &eventsv1.Event{}} {
 		if err := c.DeleteAllOf(ctx, object, client.InNamespace(c.ns), client.GracePeriodSeconds(0)); err != nil {
-			return fmt.Errorf("remove what a batch has left: %w", err)
+			return err
 		}
 	}
 	err := until(ctx, func() (bool, error) {
