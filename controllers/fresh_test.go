@@ -61,9 +61,13 @@ func forceAway(meanwhile func(s *stage)) {
 		Expect(s.reconcile("x")).To(Succeed())
 		s.see("x")
 	}
-	Expect(s.wire.count(func(c call) bool { return c.String() == createWorkflow && c.key.Name == "x" })).To(Equal(1))
+	Expect(s.wire.count(isCreationOf("x"))).To(Equal(1))
 	Expect(s.truth.executions["x"].Status.Failure).To(HaveValue(HaveField("Reason", wfev1.ReasonWorkflowDeleted)))
 	Expect(s.tidy()).To(Succeed())
+}
+
+func isCreationOf(name string) func(call) bool {
+	return func(c call) bool { return c.String() == createWorkflow && c.key.Name == name }
 }
 
 // justOnce lets a fault happen once.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/go-cmp/cmp"
 	. "github.com/onsi/ginkgo/v2"
@@ -26,13 +27,18 @@ type history struct {
 	// exact says that no answer got lost: then what is counted is what is recorded, no less.
 	exact bool
 	fault fault
+	// creating are the executions whose Workflows are being created.
+	creating map[string]bool
 }
 
 // newHistory puts executions of all kinds on a stage.
 func newHistory(t *rapid.T, namespace string) *history {
-	h := &history{stage: newStage(namespace, nil), t: t, exact: true}
+	h := &history{stage: newStage(namespace, nil), t: t, exact: true, creating: map[string]bool{}}
 	h.script = func(wf *wfv1.Workflow, task string) argodouble.Outcome { return h.outcome(wf, task) }
 	h.wire.breakAt(func(c call) bool { return c.live || !c.isRead() }, func(c call, through func() error) error {
+		if c.String() == createWorkflow && !h.dead {
+			h.lookMeanwhile(strings.TrimSuffix(c.key.Name, wfev1.RollbackSuffix))
+		}
 		if h.dead {
 			return errDead
 		}
@@ -103,6 +109,19 @@ func (h *history) step() {
 		h.lead()
 	}
 	h.checkExclusion()
+}
+
+// lookMeanwhile lets the controller look at another execution while it creates the Workflow of one.
+func (h *history) lookMeanwhile(creating string) {
+	h.creating[creating] = true
+	defer delete(h.creating, creating)
+	others := names(h.cache)
+	maps.DeleteFunc(others, func(name string, _ bool) bool {
+		return h.creating[name] || strings.HasSuffix(name, wfev1.RollbackSuffix)
+	})
+	if len(others) > 0 && rapid.Bool().Draw(h.t, "meanwhile") {
+		must(h.reconcile(h.draw("another", others)))
+	}
 }
 
 // checkExclusion makes sure that those who work have a target of their own, and are no more than may be.

@@ -16,6 +16,8 @@ type scenario struct {
 	// outcomes are how steps end, by name; those of a rollback are undo/name. A step that is not in it succeeds.
 	outcomes map[string]argodouble.Outcome
 	deeds    []deed
+	// atOnce lets the controller look at y while it creates the Workflow of x.
+	atOnce bool
 	// ends is how the executions end, in the order of their names, as endOf writes it.
 	ends []string
 }
@@ -154,6 +156,7 @@ func scenarios() []scenario {
 			deeds: []deed{{when: once("x", "b", wfev1.StepRunning), do: remove}}, ends: []string{"Running, gone"},
 		},
 		{name: "lock", apply: []*wfev1.WorkflowExecution{on(deploy, execution("x", step("a"))), on(deploy, execution("y", step("a")))}, ends: []string{"Completed", "Completed"}},
+		{name: "at once", apply: []*wfev1.WorkflowExecution{execution("x", step("a")), chain("y")}, outcomes: fails, atOnce: true, ends: []string{"Completed", "Failed ActionFailed RolledBack=True"}},
 		{
 			name: "lock, and a failure before", apply: []*wfev1.WorkflowExecution{on(deploy, chain("x")), on(deploy, execution("y", step("a")))}, outcomes: fails,
 			ends: []string{"Failed ActionFailed RolledBack=True", "Completed"},

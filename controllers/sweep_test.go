@@ -87,6 +87,11 @@ func perform(namespace string, sc *scenario, d disturbance) (r *result, err erro
 		return r, err
 	}
 	s.script = sc.script(s)
+	if sc.atOnce {
+		s.wire.breakAt(isCreationOf("x"), justOnce(func(_ call, through func() error) error {
+			return errors.Join(s.reconcile("y"), through())
+		}))
+	}
 	s.wire.breakAt(func(c call) bool { return c.live || !c.isRead() }, func(c call, through func() error) error {
 		if s.dead {
 			return errDead
