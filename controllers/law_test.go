@@ -115,10 +115,8 @@ func (h *history) step() {
 func (h *history) lookMeanwhile(creating string) {
 	h.creating[creating] = true
 	defer delete(h.creating, creating)
-	others := names(h.cache)
-	maps.DeleteFunc(others, func(name string, _ bool) bool {
-		return h.creating[name] || strings.HasSuffix(name, wfev1.RollbackSuffix)
-	})
+	others := keysOf(h.cache.executions)
+	maps.DeleteFunc(others, func(name string, _ bool) bool { return h.creating[name] })
 	if len(others) > 0 && rapid.Bool().Draw(h.t, "meanwhile") {
 		must(h.reconcile(h.draw("another", others)))
 	}

@@ -14,7 +14,7 @@ func environment() map[string]string {
 	told := map[string]string{
 		"go":            runtime.Version(),
 		"processors":    fmt.Sprint(runtime.NumCPU()),
-		"control plane": "etcd with fsync, API server with an audit log of the controller's requests; for whole and argo the cluster of KUBECONFIG, which has none",
+		"control plane": "etcd with fsync, API server with an audit log of the controller's requests; for whole and argo the cluster of KUBECONFIG",
 		"manager":       "as shipped: 8 reconciles at once, no limit on requests",
 	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
