@@ -26,8 +26,8 @@ const (
 	wholeRounds = 5
 	wholeSteps  = 5
 	// played and real are how many executions there are at once in a round, on played nodes and on real ones. With 200 each
-	// Workflow has to wait for Argo's own bound on requests, so that a round takes as long as Argo's writes. How many these are
-	// depends on chance, less often than with 40.
+	// Workflow has to wait for Argo's own bound on requests, so that a round takes as long as Argo's writes. With 40 it depends on
+	// chance how many these are.
 	played, real = 200, 4
 	// betweenBatches is much longer than Argo and the manager take to finish with what has ended.
 	betweenBatches = 3 * time.Second
