@@ -37,7 +37,7 @@ var _ = It("The lock on a target is not given away while the cache does not have
 	succession(func() {
 		s := newStage(newStageNamespace(), nil)
 		begin(s, on(targetAPI, execution("x", step("a"))))
-		s.wire.breakAt(func(c call) bool { return c.String() == patchStatus }, justOnce(func(call, func() error) error {
+		s.wire.breakAt(func(c call) bool { return c.String() == updateStatus }, justOnce(func(call, func() error) error {
 			s.dead = true
 			return errDead
 		}))

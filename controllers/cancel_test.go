@@ -32,7 +32,7 @@ var _ = Describe("Cancelling", func() {
 				wfe.Spec.Cancel = mode
 				create(wfe)
 				Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCancelled))
-				Expect(calls.wrote("never")).To(HaveExactElements("patch WorkflowExecution/status"))
+				Expect(calls.wrote("never")).To(HaveExactElements(updateStatus))
 				Expect(conditionsOf(wfe)).To(SatisfyAll(HaveKeyWithValue("Reconciling", "False Cancelled"), Not(HaveKey("Failed")), Not(HaveKey("Complete"))))
 				Expect(kstatus(wfe)).To(Equal("Current"))
 				Eventually(moved).Should(Equal(tally{"cancelled_total": 1}))

@@ -16,7 +16,7 @@ import (
 
 const (
 	createWorkflow = "create Workflow"
-	patchStatus    = "patch WorkflowExecution/status"
+	updateStatus   = "update WorkflowExecution/status"
 	patchWorkflow  = "patch Workflow"
 )
 
@@ -51,9 +51,9 @@ var _ = Describe("An API server that fails", func() {
 			))
 			Consistently(moved).Should(HaveKeyWithValue("total{status=completed}", 1.0))
 		},
-		Entry("a conflict of the first status patch", patchStatus, conflict, tally{}),
-		Entry("an error of the first status patch", patchStatus, unavailable, tally{}),
-		Entry("a status patch that is not answered", patchStatus, unanswered, tally{}),
+		Entry("a conflict of the first status update", updateStatus, conflict, tally{}),
+		Entry("an error of the first status update", updateStatus, unavailable, tally{}),
+		Entry("a status update that is not answered", updateStatus, unanswered, tally{}),
 		Entry("an error of the creation", createWorkflow, unavailable, tally{}),
 		Entry("a creation that is not answered", createWorkflow, unanswered, tally{"step_count": 1}),
 		Entry("an error of a read", "get "+wfev1.Kind, unavailable, tally{}),
@@ -73,9 +73,9 @@ var _ = Describe("An API server that fails", func() {
 			Eventually(busy).Should(BeFalse())
 			Expect(moved()["total{status=completed}"]).To(Equal(counted))
 		},
-		Entry("a conflict of the last status patch", patchStatus, conflict, 1.0),
-		Entry("an error of the last status patch", patchStatus, unavailable, 1.0),
-		Entry("a last status patch that is not answered: what was in flight is lost, and not counted twice", patchStatus, unanswered, 0.0),
+		Entry("a conflict of the last status update", updateStatus, conflict, 1.0),
+		Entry("an error of the last status update", updateStatus, unavailable, 1.0),
+		Entry("a last status update that is not answered: what was in flight is lost, and not counted twice", updateStatus, unanswered, 0.0),
 		Entry("a conflict of the release", patchWorkflow, conflict, 1.0),
 		Entry("an error of the release", patchWorkflow, unavailable, 1.0),
 		Entry("a release that is not answered", patchWorkflow, unanswered, 1.0),
@@ -107,14 +107,14 @@ var _ = Describe("An API server that fails", func() {
 	})
 })
 
-// A user's change can come between the creation of the Workflow and the status patch that tells of it: the patch meets
+// A user's change can come between the creation of the Workflow and the status update that tells of it, which meets
 // a newer object. From then on there is a Workflow that no status tells of, and whatever is decided next must not
 // forget it.
 var _ = Describe("A change between the creation and its record", func() {
 	meanwhile := func(name string, mutate func(*wfev1.WorkflowExecution)) *wfev1.WorkflowExecution {
 		GinkgoHelper()
 		wfe, namespace := execution(name, step("a")), ns
-		calls.breakOnce(patchStatus, func(_ call, through func() error) error {
+		calls.breakOnce(updateStatus, func(_ call, through func() error) error {
 			defer GinkgoRecover()
 			change(&wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}, mutate)
 			return through()

@@ -44,7 +44,7 @@ func forceAway(meanwhile func(s *stage)) {
 		Expect(s.apply(execution(name, step("a")))).To(Succeed())
 		s.see(name)
 		if name == "x" {
-			isRecord := func(c call) bool { return c.String() == patchStatus }
+			isRecord := func(c call) bool { return c.String() == updateStatus }
 			s.wire.breakAt(isRecord, justOnce(unanswered))
 		}
 		Expect(s.reconcile(name)).To(Succeed())

@@ -53,7 +53,7 @@ func expectRefused(wfe *wfev1.WorkflowExecution, reason wfev1.FailureReason, ste
 	Eventually(busy).Should(BeFalse())
 	// When it is there, when it leaves the cache, and when it is among what has ended; two watches tell of each.
 	Consistently(func() int { return calls.looks(wfe) }).Should(BeNumerically("<=", 6), "looked at again and again")
-	Expect(calls.wrote(wfe.Name)).To(HaveExactElements("patch WorkflowExecution/status"))
+	Expect(calls.wrote(wfe.Name)).To(HaveExactElements(updateStatus))
 	Expect(calls.creations()).To(BeEmpty())
 }
 
@@ -162,19 +162,24 @@ var _ = Describe("The schema", func() {
 		func(message string, steps ...wfev1.Step) { refuse(execution("bad", steps...), message) },
 		Entry("none", "spec.steps"),
 		Entry("duplicate names", "Duplicate value", step("a"), step("a")),
-		Entry("action and approval", "either an action or an approval", func() wfev1.Step {
-			s := step("a")
+		Entry("action and approval", `spec.steps: Invalid value: step "b": approval: a step has either an action or an approval`, step("a"), func() wfev1.Step {
+			s := step("b")
 			s.Approval = &wfev1.ApprovalRequest{}
 			return s
 		}()),
-		Entry("neither action nor approval", "either an action or an approval", wfev1.Step{Name: "a"}),
+		Entry("neither action nor approval", `step "b": approval: a step has either an action or an approval`, step("a"), wfev1.Step{Name: "b"}),
 		Entry("a capital", "spec.steps[0].name", step("Restart")),
 		Entry("a digit in front", "spec.steps[0].name", step("1a")),
 		Entry("a hyphen at the end", "spec.steps[0].name", step("a-")),
 		Entry("a name of 41 characters", "spec.steps[0].name", step(strings.Repeat("a", 41))),
 		Entry("a bad action", "spec.steps[0].action", calling(step("a"), "Do It")),
 		Entry("two values for a parameter", "Duplicate value", with(step("a"), value("object", "x"), value("object", "y"))),
-		Entry("a parameter without a value", "either a value or a valueFrom", with(step("a"), wfev1.Parameter{Name: "object"})),
+		Entry("a parameter without a value", `step "b": parameters: a parameter has either a value or a valueFrom`, with(step("a"), value("object", "x")), with(step("b"), wfev1.Parameter{Name: "object"})),
+		Entry("a rollback's parameter without a value", `step "b": rollback.parameters: a parameter has either a value or a valueFrom`, step("a"), func() wfev1.Step {
+			s := step("b")
+			s.Rollback = &wfev1.Rollback{Action: doIt, Parameters: []wfev1.Parameter{value("object", "x"), {Name: "other"}}}
+			return s
+		}()),
 		Entry("a dependency twice", "Duplicate value", step("a"), step("b", "a", "a")),
 		Entry("a retry without a limit", "spec.steps[0].retry.limit", retried(step("a"), 0)),
 		Entry("no time at all", "spec.steps[0].timeoutSeconds", bounded(step("a"), 0)),

@@ -207,7 +207,7 @@ var _ = Describe("The lock on a target", func() {
 		create(older)
 		Eventually(conditionsOf).WithArguments(older).Should(HaveKeyWithValue("Reconciling", "True Suspended"))
 		resumed := older.DeepCopy()
-		calls.breakOnce(patchStatus, func(c call, through func() error) error {
+		calls.breakOnce(updateStatus, func(c call, through func() error) error {
 			defer GinkgoRecover()
 			change(resumed, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = false })
 			Eventually(conditionsOf).WithArguments(resumed).Should(HaveKeyWithValue("Admitted", "False TargetLocked"))

@@ -21,7 +21,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// conflictDelay is how long a reconcile whose patch met a newer object waits for the cache to show it.
+// conflictDelay is how long a reconcile whose write met a newer object waits for the cache to show it.
 const conflictDelay = 100 * time.Millisecond
 
 // Settings are the choices of an installation that the reconciler needs.

@@ -153,8 +153,8 @@ func (s *stage) recording(c client.WithWatch) client.WithWatch {
 		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
 			return note(object, c.Patch(ctx, object, patch, opts...))
 		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
-			return note(object, c.SubResource(sub).Patch(ctx, object, patch, opts...))
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, object client.Object, opts ...client.SubResourceUpdateOption) error {
+			return note(object, c.SubResource(sub).Update(ctx, object, opts...))
 		},
 	})
 }

@@ -109,15 +109,14 @@ var _ = Describe("A successful execution", func() {
 		argo.write(succeed("only"), finish(wfv1.WorkflowSucceeded))
 		Eventually(isHeld(wfe)).Should(BeFalse())
 		Eventually(busy).Should(BeFalse())
-		Expect(calls.wrote("short")).To(HaveExactElements("create Workflow", "patch WorkflowExecution/status",
-			"patch WorkflowExecution/status", "patch WorkflowExecution/status", "patch Workflow"))
+		Expect(calls.wrote("short")).To(HaveExactElements("create Workflow", updateStatus, updateStatus, updateStatus, "patch Workflow"))
 	})
 
 	It("costs two writes until something happens in its Workflow", func() {
 		wfe := start(execution("shortest", step("only")))
 		poke(wfe)
 		Eventually(busy).Should(BeFalse())
-		Expect(calls.wrote("shortest")).To(HaveExactElements("create Workflow", "patch WorkflowExecution/status"))
+		Expect(calls.wrote("shortest")).To(HaveExactElements("create Workflow", updateStatus))
 	})
 
 	It("is left alone once it has ended, by events and the next leader", func() {

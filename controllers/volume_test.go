@@ -29,7 +29,7 @@ func faulty(seed uint64) sets.Set[string] {
 	ways := []fault{
 		conflict, unavailable,
 		func(c call, through func() error) error {
-			if c.String() == patchStatus {
+			if c.String() == updateStatus {
 				mu.Lock()
 				unsure.Insert(c.key.Name)
 				mu.Unlock()

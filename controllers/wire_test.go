@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -19,14 +20,14 @@ import (
 
 // call is one call of the controller to its client. Events go another way and are not among them.
 type call struct {
-	// verb is get, list, create, patch or delete.
+	// verb is get, list, create, update, patch or delete.
 	verb string
 	// kind is the object's kind, with the subresource behind a slash.
 	kind string
 	key  types.NamespacedName
 	// live is true where a read went to the API server and not to the cache.
 	live bool
-	// body is what a patch says.
+	// body is what a patch or an update of a status says.
 	body string
 	// owner is the UID of the owner of what is created.
 	owner types.UID
@@ -233,16 +234,18 @@ func (w *wire) tap(c client.WithWatch, live bool) client.WithWatch {
 		},
 		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
 			noted := note("patch", object, "")
-			noted.body = bodyOf(patch, object)
+			noted.body = patchOf(patch, object)
 			return w.pass(noted, func() error { return c.Patch(ctx, object, patch, opts...) })
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
 			noted := note("patch", object, "/"+sub)
-			noted.body = bodyOf(patch, object)
+			noted.body = patchOf(patch, object)
 			return w.pass(noted, func() error { return c.SubResource(sub).Patch(ctx, object, patch, opts...) })
 		},
 		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, object client.Object, opts ...client.SubResourceUpdateOption) error {
-			return w.pass(note("update", object, "/"+sub), func() error { return c.SubResource(sub).Update(ctx, object, opts...) })
+			noted := note("update", object, "/"+sub)
+			noted.body = bodyOf(object)
+			return w.pass(noted, func() error { return c.SubResource(sub).Update(ctx, object, opts...) })
 		},
 	})
 }
@@ -253,8 +256,14 @@ func kindOf(object client.Object, sub string) string {
 	return gvk.Kind + sub
 }
 
-func bodyOf(patch client.Patch, object client.Object) string {
+func patchOf(patch client.Patch, object client.Object) string {
 	body, err := patch.Data(object)
+	Expect(err).NotTo(HaveOccurred())
+	return string(body)
+}
+
+func bodyOf(object client.Object) string {
+	body, err := json.Marshal(object)
 	Expect(err).NotTo(HaveOccurred())
 	return string(body)
 }

@@ -38,6 +38,9 @@ const (
 	OperatorDoesNotExist Operator = "DoesNotExist"
 )
 
+// What a step says is checked when the execution is created and not again, since steps are immutable: a rule of each step or
+// parameter would be looked at for every one of them at each write of the status.
+
 // WorkflowExecutionSpec is what a user asks for. It is immutable but for suspended, cancel and approvals.
 //
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target",message="target is immutable"
@@ -50,6 +53,9 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.?ttlSecondsAfterFinished == oldSelf.?ttlSecondsAfterFinished",message="ttlSecondsAfterFinished is immutable"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || size(oldSelf.cancel) == 0 || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Terminate'))",message="cancel cannot be taken back: it goes from empty to Stop or Terminate, and from Stop to Terminate"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.approvals) || (has(self.approvals) && oldSelf.approvals.all(o, self.approvals.exists(n, n.step == o.step)))",message="an approval cannot be removed"
+// +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.steps.all(s, has(s.action) != has(s.approval))",optionalOldSelf=true,fieldPath=".steps",messageExpression=`'step "' + self.steps[self.steps.map(s, has(s.action) != has(s.approval)).indexOf(false)].name + '": approval: a step has either an action or an approval'`
+// +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.steps.all(s, !has(s.parameters) || s.parameters.all(p, has(p.value) != has(p.valueFrom)))",optionalOldSelf=true,fieldPath=".steps",messageExpression=`'step "' + self.steps[self.steps.map(s, !has(s.parameters) || s.parameters.all(p, has(p.value) != has(p.valueFrom))).indexOf(false)].name + '": parameters: a parameter has either a value or a valueFrom'`
+// +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.steps.all(s, !has(s.rollback) || !has(s.rollback.parameters) || s.rollback.parameters.all(p, has(p.value) != has(p.valueFrom)))",optionalOldSelf=true,fieldPath=".steps",messageExpression=`'step "' + self.steps[self.steps.map(s, !has(s.rollback) || !has(s.rollback.parameters) || s.rollback.parameters.all(p, has(p.value) != has(p.valueFrom))).indexOf(false)].name + '": rollback.parameters: a parameter has either a value or a valueFrom'`
 type WorkflowExecutionSpec struct {
 	// target is the object that is being remediated. It is also the key of the lock: two executions with the same
 	// target never work at the same time, in whatever namespace they are when the target has none; except that one which is
@@ -182,7 +188,6 @@ type Approval struct {
 // no managers of their own.
 //
 // +structType=atomic
-// +kubebuilder:validation:XValidation:rule="has(self.action) != has(self.approval)",message="a step has either an action or an approval"
 type Step struct {
 	// name identifies the step in the execution. It is the task's name in Argo.
 	// +required
@@ -262,8 +267,6 @@ type ApprovalRequest struct {
 }
 
 // Parameter is a named value for an action.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.value) != has(self.valueFrom)",message="a parameter has either a value or a valueFrom"
 type Parameter struct {
 	// name is the parameter's name in the catalog.
 	// +required

@@ -1,7 +1,7 @@
 // Package metrics holds every metric of the controller: its name, help, labels and buckets in one table, the recorder
 // that counts what has ended, and the collector that computes what is going on now.
 //
-// The recorder learns from two versions of a status, the one before and the one after a status patch that succeeded,
+// The recorder learns from two versions of a status, the one before and the one after a status update that succeeded,
 // and counts what changed between them. It remembers nothing about executions, so what was counted once cannot be
 // counted again by a restart, a resync or a change of leader: the status that was read then already says that it ended.
 // The collector asks its Source at scrape time and keeps nothing either, so that its gauges cannot drift.

@@ -13,8 +13,8 @@ import (
 // maxRetries is the most retries of a step that the API allows; a status that claims more is not believed.
 const maxRetries = 20
 
-// Observe counts what began and ended between two versions of an execution; call it once for every status patch that succeeded,
-// with the object that was read and the object that was written, and never for a patch that did not succeed. An unset
+// Observe counts what began and ended between two versions of an execution; call it once for every status update that succeeded,
+// with the object that was read and the object that was written, and never for one that did not succeed. An unset
 // before stands for an execution without a status. Nothing is counted when before has already ended, because an
 // execution never leaves a terminal phase, and nothing but its end when the execution is a dry run.
 func (r *Recorder) Observe(before, after *wfev1.WorkflowExecution) {

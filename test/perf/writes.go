@@ -53,10 +53,10 @@ func measureWrites(ctx context.Context, s *settings) (results []Result, err erro
 		return nil, err
 	}
 	// The start is a change, too: nothing observed it before.
-	patches := float64(counted.kinds["patch workflowexecutions/status"])
+	updates := float64(counted.kinds["update workflowexecutions/status"])
 	results = append(results,
 		told("writes for 10 steps one after another", float64(counted.all), ""),
-		atMost("writes for 10 steps one after another: status patches a change", patches/float64(counted.changes+1), 1, ""))
+		atMost("writes for 10 steps one after another: status updates a change", updates/float64(counted.changes+1), 1, ""))
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)

@@ -50,7 +50,12 @@ func patches(name, patch string) func(context.Context, client.Client) error {
 // reports tries to write the status of an execution.
 func reports(name string) func(context.Context, client.Client) error {
 	return func(ctx context.Context, c client.Client) error {
-		return c.Status().Patch(ctx, execution(name), client.RawPatch("application/merge-patch+json", []byte(`{"status":{"phase":"Completed"}}`)))
+		wfe := execution(name)
+		if err := c.Get(ctx, client.ObjectKeyFromObject(wfe), wfe); err != nil {
+			return err
+		}
+		wfe.Status.Phase = wfev1.PhaseCompleted
+		return c.Status().Update(ctx, wfe)
 	}
 }
 

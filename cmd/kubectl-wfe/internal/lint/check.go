@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/translate"
@@ -65,7 +66,7 @@ func (c *Checker) check(d *document) (*wfev1.WorkflowExecution, *translate.Plan,
 		problems = append(problems, d.problem("", path, "there is no such field"))
 	}
 	for _, e := range invalid {
-		problems = append(problems, d.problem("", pathOf(e), describe(e)))
+		problems = append(problems, d.told(e))
 	}
 	wfe := &wfev1.WorkflowExecution{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, wfe); err != nil {
@@ -85,7 +86,7 @@ func (c *Checker) check(d *document) (*wfev1.WorkflowExecution, *translate.Plan,
 }
 
 // addUnlessTold adds a problem that the translator found, unless the schema tells of the same field: it knows what the
-// API server will say. A rule of the schema that says the same of the whole step gives way to it.
+// API server will say. A rule of the schema that says the same less exactly gives way to it.
 func (d *document) addUnlessTold(problems []Problem, p translate.Problem) []Problem {
 	path := p.Field
 	if p.Step == "" && !strings.HasPrefix(path, "metadata.") {
@@ -93,7 +94,7 @@ func (d *document) addUnlessTold(problems []Problem, p translate.Problem) []Prob
 	}
 	for i, told := range problems {
 		switch {
-		case told.Step == p.Step && told.Message == p.Message:
+		case told.Step == p.Step && told.Message == p.Message && strings.HasPrefix(path, told.Field):
 			problems[i] = d.problem(p.Step, path, p.Message)
 			return problems
 		case told.Step == p.Step && told.Field == path:
@@ -102,6 +103,17 @@ func (d *document) addUnlessTold(problems []Problem, p translate.Problem) []Prob
 	}
 	return append(problems, d.problem(p.Step, path, p.Message))
 }
+
+// told is what the schema tells of an object.
+func (d *document) told(e *field.Error) Problem {
+	if match := ofStep.FindStringSubmatch(e.Detail); match != nil {
+		return d.problem(match[1], match[2], match[3])
+	}
+	return d.problem("", pathOf(e), describe(e))
+}
+
+// ofStep is the message of a rule on steps: as a problem of the translator it begins with the step and the field.
+var ofStep = regexp.MustCompile(`^step "([^"]*)": ([a-zA-Z.]+): (.*)$`)
 
 var stepPath = regexp.MustCompile(`^spec\.steps\[(\d+)\]\.?`)
 
