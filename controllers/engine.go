@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
+	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -66,13 +67,17 @@ func (e *engine) isNew(now time.Time) bool {
 }
 
 // open watches Argo's kinds if they are there now.
-func (e *engine) open() error {
+func (e *engine) open(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.available || !e.hasKinds() {
 		return nil
 	}
 	mapper, cache := e.mgr.GetRESTMapper(), e.mgr.GetCache()
+	// A manager that starts fills this cache with that of the executions, and not only when it leads.
+	if _, err := cache.GetInformer(ctx, &wfv1.Workflow{}, ctrlcache.BlockUntilSynced(false)); err != nil {
+		return fmt.Errorf("watch Workflows: %w", err)
+	}
 	owner := handler.TypedEnqueueRequestForOwner[*wfv1.Workflow](e.mgr.GetScheme(), mapper, &wfev1.WorkflowExecution{}, handler.OnlyControllerOwner())
 	sources := []source.Source{
 		source.Kind(cache, &wfv1.Workflow{}, owner),
@@ -95,8 +100,8 @@ func (e *engine) open() error {
 }
 
 // appear opens an engine that was not there when the manager started.
-func (e *engine) appear() error {
-	if err := e.open(); err != nil {
+func (e *engine) appear(ctx context.Context) error {
+	if err := e.open(ctx); err != nil {
 		return err
 	}
 	e.mu.Lock()
@@ -168,7 +173,7 @@ func (e *engine) await(ctx context.Context, changed <-chan struct{}) error {
 		case <-again:
 			attempts--
 		}
-		if err := e.appear(); err != nil {
+		if err := e.appear(ctx); err != nil {
 			ctrl.Log.Error(err, "cannot watch Argo's kinds")
 		}
 	}
@@ -185,7 +190,7 @@ func (e *engine) lookFor(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := e.appear(); err != nil {
+		if err := e.appear(ctx); err != nil {
 			ctrl.Log.Error(err, "cannot watch Argo's kinds")
 		}
 	}

@@ -56,8 +56,11 @@ func lead() {
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
 		NewClient: func(config *rest.Config, options client.Options) (client.Client, error) {
-			cached, err := client.NewWithWatch(config, options)
-			return calls.tap(cached, false), err
+			cached, err := controllers.NewClient(config, options)
+			if err != nil {
+				return nil, err
+			}
+			return calls.tap(cached.(client.WithWatch), false), nil
 		},
 	})
 	Expect(err).NotTo(HaveOccurred())

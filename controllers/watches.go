@@ -45,7 +45,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, con
 		return err
 	}
 	r.engine = &engine{mgr: mgr, controller: c, reconciler: r}
-	if err := r.engine.open(); err != nil {
+	if err := r.engine.open(ctx); err != nil {
 		return err
 	}
 	return mgr.Add(r.engine)

@@ -169,6 +169,7 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		NewCache:                      controllers.NewCache(o.settings),
+		NewClient:                     controllers.NewClient,
 		Metrics:                       served,
 		HealthProbeBindAddress:        o.probeAddress,
 		PprofBindAddress:              o.pprofAddress,

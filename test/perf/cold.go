@@ -73,11 +73,11 @@ func (c *coldStarts) tell(what string) []Result {
 
 // coldStarts repeats cold starts, in turn where something happened meanwhile and where nothing did.
 func (p *plane) coldStarts(ctx context.Context, s *settings, live int) (all coldStarts, err error) {
-	for range coldStartRounds {
+	for round := range coldStartRounds {
 		if err := each(0, live, func(i int) error { return p.fallBehind(ctx, fmt.Sprintf("live-%d", i)) }); err != nil {
 			return all, err
 		}
-		one, err := p.coldStart(ctx, s, live)
+		one, err := p.coldStart(ctx, s, live, round == coldStartRounds-1)
 		if err != nil {
 			return all, err
 		}
@@ -115,8 +115,8 @@ type start struct {
 	writes                      int
 }
 
-// coldStart starts a manager, and measures.
-func (p *plane) coldStart(ctx context.Context, s *settings, live int) (took start, err error) {
+// coldStart starts a manager, and measures. A profile takes time of its own.
+func (p *plane) coldStart(ctx context.Context, s *settings, live int, profiled bool) (took start, err error) {
 	if _, err := p.writes(); err != nil {
 		return took, err
 	}
@@ -137,7 +137,10 @@ func (p *plane) coldStart(ctx context.Context, s *settings, live int) (took star
 	if err != nil {
 		return took, err
 	}
-	go m.profile(s, fmt.Sprintf("cold-%d", live), 5)
+	if profiled {
+		go m.profile(s, fmt.Sprintf("cold-%d", live), 5)
+		go p.profileServer(ctx, s, fmt.Sprintf("cold-%d-apiserver", live), 5)
+	}
 	if err := caughtUp.wait(ctx, func() bool { return caughtUp.count() >= live }); err != nil {
 		return took, err
 	}
