@@ -184,10 +184,10 @@ type Approval struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// +structType=atomic
+
 // Step is one unit of work: an action on the cluster, or an approval to wait for. Nobody shares one, so fields of a step have
 // no managers of their own.
-//
-// +structType=atomic
 type Step struct {
 	// name identifies the step in the execution. It is the task's name in Argo.
 	// +required
