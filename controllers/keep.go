@@ -20,7 +20,7 @@ func keepWorkflow(object any) (any, error) {
 }
 
 // keepExecution is the cache's transformation of executions: it drops what only others read, and keeps once what an
-// execution says many times. No patch of ours is about what it drops.
+// execution says many times. The status it keeps whole, for an update of ours sends all of it.
 func keepExecution(object any) (any, error) {
 	wfe, ok := object.(*wfev1.WorkflowExecution)
 	if !ok {
@@ -65,7 +65,8 @@ var someExecutedSteps = func() (steps [translate.MaxSteps]wfev1.StepStatus) {
 	return steps
 }()
 
-// keepEnded is the transformation of the cache of what has ended: hundreds of bytes remain of an execution.
+// keepEnded is the transformation of the cache of what has ended: hundreds of bytes remain of an execution. Nothing of that is
+// ever written: whoever has more to do than to settle it reads the execution.
 func keepEnded(object any) (any, error) {
 	wfe, ok := object.(*wfev1.WorkflowExecution)
 	if !ok {
