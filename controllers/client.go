@@ -16,15 +16,11 @@ import (
 
 // NewClient makes clients for managers. The answer to an update of an execution's status is its metadata alone, which is all
 // that is new to whoever sent the rest: so the API server has no object to encode, and nobody has one to decode.
+// The options need an HTTP client, as a manager gives them one; such updates pass over DryRun, FieldOwner and FieldValidation.
 func NewClient(config *rest.Config, options client.Options) (client.Client, error) {
 	c, err := client.NewWithWatch(config, options)
 	if err != nil {
 		return nil, err
-	}
-	if options.HTTPClient == nil {
-		if options.HTTPClient, err = rest.HTTPClientFor(config); err != nil {
-			return nil, fmt.Errorf("connect to the API server: %w", err)
-		}
 	}
 	kind := wfev1.GroupVersion.WithKind(wfev1.Kind)
 	executions, err := apiutil.RESTClientForGVK(kind, false, false, config, serializer.NewCodecFactory(c.Scheme()), options.HTTPClient)

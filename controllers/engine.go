@@ -74,7 +74,7 @@ func (e *engine) open(ctx context.Context) error {
 		return nil
 	}
 	mapper, cache := e.mgr.GetRESTMapper(), e.mgr.GetCache()
-	// A manager that starts fills this cache with that of the executions, and not only when it leads.
+	// A manager that starts fills this cache beside that of the executions, and not after it.
 	if _, err := cache.GetInformer(ctx, &wfv1.Workflow{}, ctrlcache.BlockUntilSynced(false)); err != nil {
 		return fmt.Errorf("watch Workflows: %w", err)
 	}

@@ -49,8 +49,7 @@ func (r *Reconciler) record(ctx context.Context, before, after *wfev1.WorkflowEx
 }
 
 // withStatusOnly is what an update of the status sends: the API server takes nothing but the status from it, and keeps the
-// rest as it is. Whatever else it had to decode, and a patch that it had to apply, would cost it a sixth more. The status is
-// shared.
+// rest as it is. More of the object would be more to decode, and a patch would have to be applied. The status is shared.
 func withStatusOnly(wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 	return &wfev1.WorkflowExecution{
 		ObjectMeta: metav1.ObjectMeta{Namespace: wfe.Namespace, Name: wfe.Name, ResourceVersion: wfe.ResourceVersion},

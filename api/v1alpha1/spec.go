@@ -38,8 +38,8 @@ const (
 	OperatorDoesNotExist Operator = "DoesNotExist"
 )
 
-// What a step says is checked when the execution is created and not again, since steps are immutable: a rule of each step or
-// parameter would be looked at for every one of them at each write of the status.
+// The rules on steps are the specification's, and pass over what is there already, since steps are immutable: one of each step
+// or parameter would be looked at for every one of them at each write of the status.
 
 // WorkflowExecutionSpec is what a user asks for. It is immutable but for suspended, cancel and approvals.
 //
