@@ -34,9 +34,6 @@ func measureColdStart(ctx context.Context, s *settings) (results []Result, err e
 			return nil, err
 		}
 		live = n / 10
-		if err := p.startServerAnew(ctx); err != nil {
-			return nil, err
-		}
 		cold, err := p.coldStarts(ctx, s, live)
 		if err != nil {
 			return nil, err

@@ -12,13 +12,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
-
-	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/test/controlplane"
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 	"github.com/kubernaut-io/workflowexecution/translate"
@@ -82,23 +78,6 @@ func newPlane(ctx context.Context, definitions testutil.Definitions) (p *plane, 
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
 	return p, client.IgnoreAlreadyExists(p.Admin.Create(ctx, account))
-}
-
-// startServerAnew lets the API server forget how its objects came to be, and waits until it has read them again. It keeps the
-// latest changes for those that watch, thousands while there are many at a time, each with the object before and after: after
-// seeding they are as much memory as the objects, and its garbage collector goes through all of it.
-func (p *plane) startServerAnew(ctx context.Context) error {
-	if err := errors.Join(p.StopAPIServer(), p.StartAPIServer()); err != nil {
-		return err
-	}
-	selectNone := &client.ListOptions{
-		LabelSelector: labels.SelectorFromSet(labels.Set{"none": "none"}),
-		Raw:           &metav1.ListOptions{ResourceVersion: "0"}, // that is: from memory
-	}
-	return until(ctx, func() (bool, error) {
-		err := errors.Join(p.Admin.List(ctx, &wfev1.WorkflowExecutionList{}, selectNone), p.Admin.List(ctx, &wfv1.WorkflowList{}, selectNone))
-		return err == nil, nil // it refuses while it reads
-	})
 }
 
 // profileServer keeps a profile of the API server's next seconds for whoever wants to look.
