@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+//go:generate go test -run ^TestReadme$ . -update
+
 // MarkdownTable returns the table of all metrics as Markdown, one line a metric, ending in a newline.
 func MarkdownTable() string {
 	var b strings.Builder

@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestReadme holds the table of the README to the metrics as they are registered; -update writes it.
+// TestReadme compares the table of README.md with the table of the metrics; -update writes it.
 func TestReadme(t *testing.T) {
-	const path, begin, end = "../../README.md", "-->\n", "<!-- metrics:end -->"
+	const path, begin, end = "README.md", "-->\n", "<!-- metrics:end -->"
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -27,12 +27,12 @@ func TestReadme(t *testing.T) {
 	want := MarkdownTable()
 	if *update {
 		updated := head + "<!-- metrics:begin" + mark + begin + want + end + tail
-		if err := os.WriteFile(path, []byte(updated), 0o644); err != nil { //nolint:gosec // a document for everybody
+		if err := os.WriteFile(path, []byte(updated), 0o644); err != nil { //nolint:gosec // a document is readable by all
 			t.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the README's table differs, write it with -update (-want +got):\n%s", diff)
+		t.Errorf("the table of README.md differs; run make generate (-want +got):\n%s", diff)
 	}
 }
