@@ -16,27 +16,28 @@ const (
 	// DefaultMaxStartTimestamps is the default bound on the series of workflowexecution_start_timestamp.
 	DefaultMaxStartTimestamps = 500
 
-	// scrapeTimeout bounds the reading of the Source, and is below Prometheus' own default of 10 s.
+	// scrapeTimeout bounds the reads of the Source; it is below the default scrape timeout of Prometheus, 10 s.
 	scrapeTimeout = 5 * time.Second
 )
 
-// Source is where the Collector finds the executions that it computes gauges from; a scrape must cost nothing for those that
-// have ended. VisitUnended calls visit for one execution after another, and visit neither changes nor keeps what it is given,
-// so nothing needs to be copied.
+// Source provides the current state to the Collector. The cost of a scrape must not depend on the number of ended
+// executions.
 type Source interface {
-	// VisitUnended visits every execution that is not in a terminal phase; those without a phase are among them.
+	// VisitUnended calls visit for each execution that is not in a terminal phase, including those without a phase. The
+	// calls are sequential, and visit neither changes nor retains its argument, so no copy is needed.
 	VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error
-	// ParallelEfficiency is the Ratio of the Efficiency of what has ended; false also when that is not known.
+	// ParallelEfficiency returns the Ratio of the Efficiency of ended executions, and false if it is unknown.
 	ParallelEfficiency(now time.Time) (float64, bool)
-	// CountBrokenTemplates counts the templates of the catalog that are broken.
+	// CountBrokenTemplates returns the number of invalid templates of the catalog.
 	CountBrokenTemplates(ctx context.Context) (int, error)
 }
 
-// Collector computes the gauges of the present at scrape time. It is a prometheus.Collector, to be registered once.
+// Collector computes the gauges of the current state at scrape time. It is a prometheus.Collector that must be registered
+// once.
 //
-// A replica that is not the leader has no samples, so that replicas do not add up. Nor are there samples of what an
-// error of the Source made unknown: an invalid metric would fail the whole scrape, counters included, and a 0 would be
-// a lie. The Source reports its own errors.
+// Only the leader exposes samples, so that the sum over replicas is correct. A value that is unknown because of an error of
+// the Source is absent: an invalid metric would fail the whole scrape, counters included, and a 0 would be wrong. The
+// Source reports its own errors.
 type Collector struct {
 	source             Source
 	now                func() time.Time
@@ -50,8 +51,8 @@ type Collector struct {
 	broken         *prometheus.Desc
 }
 
-// NewCollector returns a Collector that reads from source, tells the time by now, has samples only while isLeader
-// returns true, and exposes the start of the oldest maxStartTimestamps running executions, of none for 0 or less.
+// NewCollector returns a Collector that reads source, uses the clock now, exposes samples only while isLeader returns true,
+// and exposes the start of the oldest maxStartTimestamps running executions, or of none if it is 0 or less.
 func NewCollector(source Source, now func() time.Time, isLeader func() bool, maxStartTimestamps int) *Collector {
 	table := tableByName()
 	return &Collector{
@@ -67,14 +68,14 @@ func NewCollector(source Source, now func() time.Time, isLeader func() bool, max
 	}
 }
 
-// Describe sends the descriptions of all metrics of the Collector.
+// Describe sends the descriptions of the metrics.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{c.active, c.workflows, c.startTimestamp, c.efficiency, c.broken} {
 		descs <- desc
 	}
 }
 
-// Collect computes the gauges and sends them, if this replica is the leader.
+// Collect computes the gauges and sends them if this replica is the leader.
 func (c *Collector) Collect(samples chan<- prometheus.Metric) {
 	if !c.isLeader() {
 		return
@@ -91,7 +92,7 @@ func (c *Collector) Collect(samples chan<- prometheus.Metric) {
 	}
 }
 
-// started is a running execution and its effective start.
+// started is a running execution with its effective start.
 type started struct {
 	types.NamespacedName
 	at time.Time
@@ -100,7 +101,7 @@ type started struct {
 func (c *Collector) collectUnended(ctx context.Context, now time.Time, samples chan<- prometheus.Metric) {
 	phases := map[wfev1.Phase]int{}
 	var running []started
-	// A source that reads one phase after another can meet an execution twice, and a series twice fails the scrape.
+	// A source that reads phase by phase can visit an execution twice, and a duplicate series fails the scrape.
 	seen := map[types.NamespacedName]struct{}{}
 	err := c.source.VisitUnended(ctx, func(wfe *wfev1.WorkflowExecution) {
 		key := types.NamespacedName{Namespace: wfe.Namespace, Name: wfe.Name}
@@ -136,7 +137,7 @@ func (c *Collector) collectUnended(ctx context.Context, now time.Time, samples c
 	}
 }
 
-// oldest returns the n executions that started first, of those that started together the first by namespace and name.
+// oldest returns the n executions that started first; ties are ordered by namespace and name.
 func oldest(executions []started, n int) []started {
 	slices.SortFunc(executions, func(a, b started) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))

@@ -22,7 +22,7 @@ import (
 type fakeSource struct {
 	unended, ended []*wfev1.WorkflowExecution
 	unendedErr     error
-	unknown        bool // what has ended
+	unknown        bool // the parallel efficiency
 	broken         int
 	brokenErr      error
 	reads          int
@@ -31,7 +31,7 @@ type fakeSource struct {
 func (s *fakeSource) CountBrokenTemplates(ctx context.Context) (int, error) {
 	s.reads++
 	if _, bounded := ctx.Deadline(); !bounded {
-		return 0, errors.New("a scrape must not wait for ever")
+		return 0, errors.New("a scrape needs a deadline")
 	}
 	return s.broken, s.brokenErr
 }
@@ -39,7 +39,7 @@ func (s *fakeSource) CountBrokenTemplates(ctx context.Context) (int, error) {
 func (s *fakeSource) VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error {
 	s.reads++
 	if _, bounded := ctx.Deadline(); !bounded {
-		return errors.New("a scrape must not wait for ever")
+		return errors.New("a scrape needs a deadline")
 	}
 	for _, wfe := range s.unended {
 		visit(wfe)
@@ -83,7 +83,7 @@ func with(wfe *wfev1.WorkflowExecution, change func(*wfev1.WorkflowExecution)) *
 
 func dryRun(wfe *wfev1.WorkflowExecution) { wfe.Spec.DryRun = true }
 
-// gauges are the samples of an empty cache, changed by what is given.
+// gauges are the samples of an empty cache with the given changes.
 func gauges(changes map[string]float64) map[string]float64 {
 	want := map[string]float64{
 		"active_total": 0, "workflows{Pending}": 0, "workflows{Running}": 0, "workflows{AwaitingApproval}": 0,
@@ -247,13 +247,13 @@ func TestCollector(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", test.reason, diff)
 			}
 			if test.notLeader && source.reads > 0 {
-				t.Error("the cache was read for nothing")
+				t.Error("a replica that is not the leader read the cache")
 			}
 		})
 	}
 }
 
-// TestCollectorFollowsLeadership checks that leadership is asked for at every scrape.
+// TestCollectorFollowsLeadership checks that every scrape evaluates leadership.
 func TestCollectorFollowsLeadership(t *testing.T) {
 	leader := false
 	registry := registryOf(t, NewCollector(&fakeSource{}, atPresent, func() bool { return leader }, 1))
@@ -286,7 +286,7 @@ func TestCollectorSourceErrors(t *testing.T) {
 			want:   map[string]float64{"parallel_execution_efficiency": 0.5, "catalog_broken_templates": 0},
 		},
 		"catalog": {
-			reason: "nobody knows whether templates are broken while Argo is not there",
+			reason: "the number of invalid templates is unknown while Argo is not installed",
 			source: &fakeSource{brokenErr: failure},
 			want:   without(gauges(nil), "catalog_broken_templates"),
 		},
@@ -312,7 +312,7 @@ func TestCollectorSourceErrors(t *testing.T) {
 	}
 }
 
-// scrape returns the text of a scrape, which fails on the first error as the manager's endpoint does.
+// scrape returns the text of a scrape. It fails on the first error, as the endpoint of the manager does.
 func scrape(t testing.TB, gatherer prometheus.Gatherer) string {
 	t.Helper()
 	response := httptest.NewRecorder()

@@ -9,12 +9,11 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// EfficiencyWindow is the time over which parallel execution efficiency is computed.
+// EfficiencyWindow is the period over which the parallel execution efficiency is computed.
 const EfficiencyWindow = time.Hour
 
-// Efficiency is the account of how many steps of the executions that have ended were executed, and how many of them beside
-// others: by the second of the end, so that a scrape costs no more with many executions than with some. The zero value is
-// empty. It is safe for concurrent use.
+// Efficiency counts the executed and the parallel steps of ended executions by the second of their end, so that the cost of
+// a scrape does not depend on the number of executions. The zero value is empty. It is safe for concurrent use.
 type Efficiency struct {
 	mu    sync.Mutex
 	ended map[int64]executedSteps
@@ -23,21 +22,21 @@ type Efficiency struct {
 // executedSteps counts steps.
 type executedSteps struct{ all, parallel int }
 
-// Add adds an execution, if it has ended and is no dry run.
+// Add adds an execution if it has ended and is not a dry run.
 func (e *Efficiency) Add(wfe *wfev1.WorkflowExecution) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.change(wfe, 1)
 }
 
-// Remove takes back what Add added; wfe must be as it was then.
+// Remove reverts Add; wfe must be the version that was added.
 func (e *Efficiency) Remove(wfe *wfev1.WorkflowExecution) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.change(wfe, -1)
 }
 
-// Replace is Remove and Add, between which nobody looks.
+// Replace is an atomic Remove and Add.
 func (e *Efficiency) Replace(before, after *wfev1.WorkflowExecution) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -45,7 +44,7 @@ func (e *Efficiency) Replace(before, after *wfev1.WorkflowExecution) {
 	e.change(after, 1)
 }
 
-// change is called with the lock held.
+// change adds an execution sign times. The caller holds the lock.
 func (e *Efficiency) change(wfe *wfev1.WorkflowExecution, sign int) {
 	status := &wfe.Status
 	if !status.Phase.IsTerminal() || status.CompletionTime == nil || wfe.Spec.DryRun {
@@ -66,8 +65,8 @@ func (e *Efficiency) change(wfe *wfev1.WorkflowExecution, sign int) {
 	}
 }
 
-// Ratio is the share of steps that ran beside others, between 0 and 1, over all steps of the executions that ended within
-// the EfficiencyWindow before now; false when there are none. What ended earlier is forgotten.
+// Ratio returns the ratio of parallel to executed steps, between 0 and 1, of the executions that ended within the
+// EfficiencyWindow before now, and false if no step was executed. It discards older executions.
 func (e *Efficiency) Ratio(now time.Time) (float64, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

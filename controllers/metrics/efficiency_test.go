@@ -9,7 +9,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// TestEfficiencyForgets checks that nothing is kept of what is gone, whether anybody looks or not.
+// TestEfficiencyForgets checks that removed and expired executions use no memory.
 func TestEfficiencyForgets(t *testing.T) {
 	account := &Efficiency{}
 	for _, wfe := range []*wfev1.WorkflowExecution{finished(present, 3, 2), finished(present, 0, 0)} {
@@ -21,7 +21,7 @@ func TestEfficiencyForgets(t *testing.T) {
 	}
 }
 
-// TestEfficiency lets executions end, change and go while time passes, and adds up what is there.
+// TestEfficiency ends, changes and removes executions at random times and compares the ratio with the remaining ones.
 func TestEfficiency(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		account, now := &Efficiency{}, present

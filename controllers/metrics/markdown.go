@@ -7,7 +7,7 @@ import (
 
 //go:generate go test -run ^TestReadme$ . -update
 
-// MarkdownTable returns the table of all metrics as Markdown, one line a metric, ending in a newline.
+// MarkdownTable returns the table of all metrics as Markdown, one line for each metric.
 func MarkdownTable() string {
 	var b strings.Builder
 	b.WriteString("| metric | type | labels | meaning | buckets |\n")
@@ -28,7 +28,7 @@ func MarkdownTable() string {
 	return b.String()
 }
 
-// labelCell lists labels, each with its closed set of values if it has one.
+// labelCell lists labels, each with its closed set of values, if any.
 func labelCell(labels []Label) string {
 	parts := make([]string, len(labels))
 	for i, label := range labels {
@@ -40,7 +40,7 @@ func labelCell(labels []Label) string {
 	return strings.Join(parts, "; ")
 }
 
-// bucketCell lists the bounds of a histogram's classic buckets.
+// bucketCell lists the bounds of the classic buckets.
 func bucketCell(bounds []float64) string {
 	parts := make([]string, len(bounds))
 	for i, bound := range bounds {

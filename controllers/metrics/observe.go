@@ -10,13 +10,13 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// maxRetries is the most retries of a step that the API allows; a status that claims more is not believed.
+// maxRetries is the maximum number of retries in the API; a larger number in a status is capped.
 const maxRetries = 20
 
-// Observe counts what began and ended between two versions of an execution; call it once for every status update that succeeded,
-// with the object that was read and the object that was written, and never for one that did not succeed. An unset
-// before stands for an execution without a status. Nothing is counted when before has already ended, because an
-// execution never leaves a terminal phase, and nothing but its end when the execution is a dry run.
+// Observe counts what began and ended between two versions of an execution. Call it once for each successful status update,
+// with the object that was read and the object that was written, and never for a failed one. If before is nil, the
+// execution had no status. Observe counts nothing if before has already ended, because an execution never leaves a
+// terminal phase, and only the end of a dry run.
 func (r *Recorder) Observe(before, after *wfev1.WorkflowExecution) {
 	if after == nil {
 		return
@@ -52,9 +52,9 @@ func (r *Recorder) Observe(before, after *wfev1.WorkflowExecution) {
 	}
 }
 
-// observeQueue measures how long a step waited until it was seen running. Argo does not say when a container started, so
-// the end of the wait is now, at most Argo's requeue time late. Of a later attempt the wait is not known: the start in the
-// status is the first attempt's.
+// observeQueue measures how long a step waited until its pod ran. Argo does not record when a container started, so the wait
+// ends now, late by at most the requeue time of Argo. The wait of a later attempt is unknown: the status records the start
+// of the first attempt.
 func (r *Recorder) observeQueue(step *wfev1.StepStatus, now time.Time) {
 	if step.Action == "" || step.Attempts > 1 {
 		return
@@ -64,7 +64,7 @@ func (r *Recorder) observeQueue(step *wfev1.StepStatus, now time.Time) {
 	}
 }
 
-// observeStep counts a step that has just ended. An approval has no action and is in none of the metrics of steps.
+// observeStep counts a step that has just ended. An approval has no action and is in no metric of steps.
 func (r *Recorder) observeStep(step *wfev1.StepStatus, now time.Time) {
 	if step.Action == "" {
 		return
@@ -108,14 +108,14 @@ func (r *Recorder) observeEnd(status *wfev1.WorkflowExecutionStatus, now time.Ti
 	}
 	r.stepsExecuted.Add(float64(ExecutedSteps(status)))
 	r.parallelSteps.Add(float64(ParallelSteps(status)))
-	// Unset means that nobody knows, which is not the same as none.
+	// Unset means unknown, which differs from none.
 	if status.ParallelSteps != nil {
 		r.parallelStepsCount.Observe(float64(ParallelSteps(status)))
 	}
 }
 
-// ObserveResolution records that an execution was validated, ordered and translated in d, and that it has the given
-// numbers of dependency edges and steps; call it once an execution and not for a dry run. What is negative is dropped.
+// ObserveResolution records that validating, ordering and translating an execution took d, and the number of its dependency
+// edges and steps. Call it once for each execution and never for a dry run. Negative values are dropped.
 func (r *Recorder) ObserveResolution(d time.Duration, edges, steps int) {
 	observeMeasured(r.resolutionDuration, d)
 	if edges >= 0 {
@@ -126,17 +126,17 @@ func (r *Recorder) ObserveResolution(d time.Duration, edges, steps int) {
 	}
 }
 
-// ObserveCreation records that creating a Workflow in the API server took d; call it once for each Workflow that was
-// created and not for a dry run. A negative d is dropped.
+// ObserveCreation records that creating a Workflow in the API server took d. Call it once for each created Workflow and
+// never for a dry run. A negative d is dropped.
 func (r *Recorder) ObserveCreation(d time.Duration) {
 	observeMeasured(r.creationDuration, d)
 }
 
-// ObserveDeletion counts an execution that was deleted while it ran: it ended as cancelled, and no status is left to
-// say so. It is to be called once, after the last trace of the execution was let go.
+// ObserveDeletion counts an execution that was deleted while it ran: it ended as cancelled without a status that records
+// this. Call it once, after the last object of the execution was released.
 func (r *Recorder) ObserveDeletion() { r.cancelled.Inc() }
 
-// observeMeasured records a duration that the controller measured by its own clock, which can be 0 but not less.
+// observeMeasured records a duration of the controller's own clock, which can be 0 but not negative.
 func observeMeasured(histogram prometheus.Observer, d time.Duration) {
 	if d >= 0 {
 		histogram.Observe(d.Seconds())
@@ -162,7 +162,7 @@ func stepStatus(phase wfev1.StepPhase) string {
 	return statusFailed
 }
 
-// rollbackStatus returns the label value of a rollback's end; one that is not known to have worked has failed.
+// rollbackStatus returns the label value of the end of a rollback; it is failed unless the status records success.
 func rollbackStatus(status *wfev1.WorkflowExecutionStatus) string {
 	if meta.IsStatusConditionTrue(status.Conditions, wfev1.ConditionRolledBack) {
 		return statusCompleted

@@ -15,7 +15,7 @@ func rolledBack(status metav1.ConditionStatus) []metav1.Condition {
 	return []metav1.Condition{{Type: wfev1.ConditionRolledBack, Status: status}}
 }
 
-func TestObserveHistory(t *testing.T) {
+func TestObserveScriptedExecution(t *testing.T) {
 	tests := map[string]struct {
 		reason string
 		want   map[string]float64
@@ -30,7 +30,7 @@ func TestObserveHistory(t *testing.T) {
 				"step_execution_duration_seconds_count{restart-pod}": 2,
 				"step_execution_duration_seconds_sum{restart-pod}":   110,
 				"step_retries_total{restart-pod}":                    2,
-				// The step that was seen waiting, by the clock of the tests.
+				// Only this step was observed waiting; the test clock ends the wait.
 				"step_queue_duration_seconds_count{restart-pod}": 1,
 				"step_queue_duration_seconds_sum{restart-pod}":   24*3600 - 2,
 				"step_skipped_total{scale-deployment}":           1,
@@ -101,7 +101,7 @@ func TestObserveHistory(t *testing.T) {
 			},
 		},
 		"refused": {
-			reason: "an execution that never started has no duration, and nobody knows of parallel steps",
+			reason: "an execution that never started has no duration, and its parallel steps are unknown",
 			want:   map[string]float64{"total{failed}": 1, "failures_total{InvalidSpec}": 1},
 		},
 		"dry run completed": {
@@ -117,11 +117,11 @@ func TestObserveHistory(t *testing.T) {
 			want:   map[string]float64{"dry_runs_total{cancelled}": 1},
 		},
 	}
-	for name, scripted := range histories {
+	for name, scripted := range scriptedExecutions {
 		t.Run(name, func(t *testing.T) {
 			test, ok := tests[name]
 			if !ok {
-				t.Fatal("no expectation for this history")
+				t.Fatal("no expectation for this execution")
 			}
 			recorder, registry := newTestRecorder(t, "restart-pod", "scale-deployment")
 			scripted.play(recorder)
@@ -142,7 +142,7 @@ func TestObserveHistory(t *testing.T) {
 }
 
 func TestObserveDoesNotChangeItsArguments(t *testing.T) {
-	for name, scripted := range histories {
+	for name, scripted := range scriptedExecutions {
 		t.Run(name, func(t *testing.T) {
 			recorder, _ := newTestRecorder(t)
 			before, after := scripted.versions()[0], scripted.versions()[len(scripted.statuses)-1]
@@ -184,7 +184,7 @@ func ended(phase wfev1.Phase) *wfev1.WorkflowExecution {
 	}}
 }
 
-// hostileTimes are pairs of times that cannot be right.
+// hostileTimes are impossible pairs of times.
 var hostileTimes = map[string]struct{ start, end *metav1.Time }{
 	"unset":              {nil, nil},
 	"unset start":        {nil, at(10)},
@@ -300,7 +300,7 @@ func TestObserveHostileStatus(t *testing.T) {
 		"parallel_steps_count_sum":                         2,
 	}
 	if diff := cmp.Diff(want, changed(t, registry)); diff != "" {
-		t.Errorf("made-up words and numbers are bounded (-want +got):\n%s", diff)
+		t.Errorf("forged words and numbers are bounded (-want +got):\n%s", diff)
 	}
 }
 
@@ -346,7 +346,7 @@ func TestObserveSmallMeasures(t *testing.T) {
 			want:    map[string]float64{},
 		},
 		"deletion": {
-			reason:  "no status is left to say that it was cancelled",
+			reason:  "no status records the cancellation",
 			observe: func(r *Recorder) { r.ObserveDeletion() },
 			want:    map[string]float64{"cancelled_total": 1},
 		},
@@ -362,7 +362,7 @@ func TestObserveSmallMeasures(t *testing.T) {
 	}
 }
 
-// queued are the statuses of a step that waited for its pod since 3 seconds before the present, and that then ran.
+// queued are two statuses of a step: waiting for its pod since 3 seconds before the present, and running.
 func queued(action string) (was, is []wfev1.StepStatus) {
 	waiting := step("one", action, wfev1.StepPending, 0, 0)
 	waiting.StartTime = &metav1.Time{Time: present.Add(-3 * time.Second)}
@@ -406,7 +406,7 @@ func TestObserveQueue(t *testing.T) {
 			change: func(_, is *wfev1.StepStatus) { is.Attempts = 2 },
 		},
 		"no start": {
-			reason: "nobody knows since when it waited", action: "restart-pod",
+			reason: "the start of the wait is unknown", action: "restart-pod",
 			change: func(_, is *wfev1.StepStatus) { is.StartTime = nil },
 		},
 		"start in the future": {

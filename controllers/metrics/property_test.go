@@ -23,33 +23,32 @@ var (
 	someActions  = []string{"restart-pod", "scale-deployment", "gone", ""}
 )
 
-// cluster is a random world: executions whose statuses are stored one patch after another, and replicas that lead one
-// after another, each with a recorder of its own.
-type cluster struct {
+// simulation has random executions with their stored statuses, and successive leaders, each with its own recorder.
+type simulation struct {
 	stored    []*wfev1.WorkflowExecution
 	recorders []*Recorder
 	leader    *Recorder
 }
 
-// TestCountersEqualTransitions checks law 1. What ought to be counted is read off the stored statuses in the end,
-// which know nothing of patches: every ended step and execution is there exactly once.
+// TestCountersEqualTransitions checks law 1. The expected counts come from the final stored statuses, which contain every
+// ended step and execution exactly once, independent of the number of updates.
 func TestCountersEqualTransitions(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		c := &cluster{}
-		c.lead()
+		s := &simulation{}
+		s.lead()
 		for range rapid.IntRange(1, 5).Draw(rt, "executions") {
-			c.stored = append(c.stored, drawExecution(rt))
+			s.stored = append(s.stored, drawExecution(rt))
 		}
 		for range rapid.IntRange(0, 40).Draw(rt, "events") {
-			c.step(rt)
+			s.step(rt)
 		}
 
 		want := map[string]float64{}
-		for _, wfe := range c.stored {
+		for _, wfe := range s.stored {
 			expect(wfe, want)
 		}
 		got := map[string]float64{}
-		for _, recorder := range c.recorders {
+		for _, recorder := range s.recorders {
 			for name, value := range samples(t, registryOf(t, recorder)) {
 				got[name] += value
 			}
@@ -66,43 +65,43 @@ func TestCountersEqualTransitions(t *testing.T) {
 	})
 }
 
-func (c *cluster) lead() {
-	c.leader = NewRecorder(WithClock(atPresent))
-	c.leader.SetActions(knownActions)
-	c.recorders = append(c.recorders, c.leader)
+func (s *simulation) lead() {
+	s.leader = NewRecorder(WithClock(atPresent))
+	s.leader.SetActions(knownActions)
+	s.recorders = append(s.recorders, s.leader)
 }
 
-// step lets one thing happen.
-func (c *cluster) step(rt *rapid.T) {
-	i := rapid.IntRange(0, len(c.stored)-1).Draw(rt, "which")
-	before := c.stored[i]
+// step runs one random event.
+func (s *simulation) step(rt *rapid.T) {
+	i := rapid.IntRange(0, len(s.stored)-1).Draw(rt, "which")
+	before := s.stored[i]
 	switch rapid.SampledFrom([]string{"patch", "patch", "patch", "end", "resync", "conflict", "failover", "edit"}).Draw(rt, "event") {
 	case "patch":
 		if !before.Status.Phase.IsTerminal() {
-			c.patch(i, advance(rt, before, false))
+			s.patch(i, advance(rt, before, false))
 		}
 	case "end":
 		if !before.Status.Phase.IsTerminal() {
-			c.patch(i, advance(rt, before, true))
+			s.patch(i, advance(rt, before, true))
 		}
 	case "resync":
-		c.leader.Observe(before, before.DeepCopy())
+		s.leader.Observe(before, before.DeepCopy())
 	case "conflict":
-		// The patch did not succeed, so it is not observed and nothing is stored.
+		// The update failed: it is not observed and nothing is stored.
 		advance(rt, before, true)
 	case "failover":
-		c.lead()
+		s.lead()
 	case "edit":
-		// An execution that has ended is patched all the same.
+		// Even the status of an ended execution can be edited.
 		if before.Status.Phase.IsTerminal() {
-			c.leader.Observe(before, drawExecution(rt))
+			s.leader.Observe(before, drawExecution(rt))
 		}
 	}
 }
 
-func (c *cluster) patch(i int, after *wfev1.WorkflowExecution) {
-	c.leader.Observe(c.stored[i], after)
-	c.stored[i] = after
+func (s *simulation) patch(i int, after *wfev1.WorkflowExecution) {
+	s.leader.Observe(s.stored[i], after)
+	s.stored[i] = after
 }
 
 func drawExecution(rt *rapid.T) *wfev1.WorkflowExecution {
@@ -111,7 +110,7 @@ func drawExecution(rt *rapid.T) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// advance returns the next version: steps that have not ended move on, new ones appear, and times are arbitrary.
+// advance returns the next version: steps that have not ended change, new steps appear, and times are arbitrary.
 func advance(rt *rapid.T, before *wfev1.WorkflowExecution, end bool) *wfev1.WorkflowExecution {
 	after := before.DeepCopy()
 	status := &after.Status
@@ -173,7 +172,7 @@ func drawTime(rt *rapid.T) *metav1.Time {
 	return &metav1.Time{Time: time.Unix(times.Draw(rt, "time"), 0)}
 }
 
-// expect adds what the counters must have counted for an execution by the time that it is as it is.
+// expect adds the counts that result from the current version of an execution.
 func expect(wfe *wfev1.WorkflowExecution, want map[string]float64) {
 	status := wfe.Status
 	over := status.Phase.IsTerminal()
@@ -260,8 +259,7 @@ func isHistogramSample(name string) bool {
 	return strings.HasSuffix(base, "_sum") || strings.HasSuffix(base, "_count")
 }
 
-// checkHistograms checks law 5: whatever the times, an observation is a number of seconds that can have passed, and
-// there are no more of them than ends.
+// checkHistograms checks law 5: each observation is a possible number of seconds, and there are at most as many as ends.
 func checkHistograms(rt *rapid.T, got map[string]float64) {
 	longest := present.Add(maxClockSkew).Sub(time.Unix(0, 0)).Seconds()
 	for name, value := range got {

@@ -11,17 +11,17 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// MaxActions is how many distinct actions get series of their own; what comes after them is counted as UnknownAction.
+// MaxActions is the maximum number of actions with their own series; further actions are counted as UnknownAction.
 const MaxActions = 500
 
 // UnknownAction is the value of the label action for an action that is not in the catalog.
 const UnknownAction = "unknown"
 
-// actionName is what the API allows as the name of an action; nothing else becomes a label value.
+// actionName is the pattern of action names in the API; nothing else becomes a label value.
 var actionName = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-// Recorder counts what has ended and measures how long it took. It is a prometheus.Collector, to be registered once,
-// and safe for concurrent use.
+// Recorder counts what ended and measures durations. It is a prometheus.Collector that must be registered once, and it is
+// safe for concurrent use.
 type Recorder struct {
 	now        func() time.Time
 	collectors []prometheus.Collector
@@ -51,16 +51,16 @@ type Recorder struct {
 	actions map[string]struct{}
 }
 
-// Option changes how a Recorder works.
+// Option configures a Recorder.
 type Option func(*Recorder)
 
-// WithClock makes the Recorder tell past from future by the given clock instead of time.Now; it must be the clock that
-// the controller writes its times by.
+// WithClock sets the clock by which the Recorder recognizes future times; the default is time.Now. It must be the clock
+// that the controller uses for the times it writes.
 func WithClock(now func() time.Time) Option {
 	return func(r *Recorder) { r.now = now }
 }
 
-// NewRecorder returns a Recorder that has every series with a closed set of labels at 0, and no catalog yet.
+// NewRecorder returns a Recorder with every series of a closed label set at 0 and no actions.
 func NewRecorder(options ...Option) *Recorder {
 	b := builder{table: tableByName()}
 	r := &Recorder{
@@ -104,25 +104,25 @@ func NewRecorder(options ...Option) *Recorder {
 	return r
 }
 
-// Describe sends the descriptions of all metrics of the Recorder.
+// Describe sends the descriptions of the metrics.
 func (r *Recorder) Describe(descs chan<- *prometheus.Desc) {
 	for _, collector := range r.collectors {
 		collector.Describe(descs)
 	}
 }
 
-// Collect sends the samples of all metrics of the Recorder.
+// Collect sends the samples of the metrics.
 func (r *Recorder) Collect(samples chan<- prometheus.Metric) {
 	for _, collector := range r.collectors {
 		collector.Collect(samples)
 	}
 }
 
-// SetActions makes the names of the catalog's actions known, and their series visible at 0, before anything is
-// observed. An action once known stays known, also when the catalog loses it, so that its counters live on; beyond
-// MaxActions names, and for what is no name at all, the action is counted as UnknownAction.
+// SetActions adds the names of the catalog's actions and exposes their series at 0. An action that leaves the catalog keeps
+// its series, because its counters must not reset. Names beyond MaxActions and invalid names are counted as
+// UnknownAction.
 func (r *Recorder) SetActions(names []string) {
-	// In order, so that it does not depend on the order of a listing which actions are the first MaxActions.
+	// Sorted, so that the first MaxActions do not depend on the order of a list.
 	names = slices.Sorted(slices.Values(names))
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,8 +138,8 @@ func (r *Recorder) SetActions(names []string) {
 	}
 }
 
-// initializeAction makes all series of an action exist. The histograms too: an action may be run so rarely that its
-// first observation is its only one, and rate() does not see a series that appears with a 1.
+// initializeAction creates all series of an action, histograms included: the first observation of a rare action may be
+// its only one, and rate() ignores a series that appears with the value 1.
 func (r *Recorder) initializeAction(action string) {
 	for _, status := range []string{statusCompleted, statusFailed} {
 		r.steps.WithLabelValues(status, action)
@@ -151,7 +151,7 @@ func (r *Recorder) initializeAction(action string) {
 	r.stepQueueDuration.WithLabelValues(action)
 }
 
-// actionLabel returns the action itself when the catalog has it and UnknownAction otherwise.
+// actionLabel returns the action if the catalog has it and UnknownAction otherwise.
 func (r *Recorder) actionLabel(action string) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -161,7 +161,7 @@ func (r *Recorder) actionLabel(action string) string {
 	return UnknownAction
 }
 
-// builder makes metrics from the table and remembers them.
+// builder creates metrics from the table and collects them.
 type builder struct {
 	table map[string]Metric
 	built []prometheus.Collector
@@ -194,7 +194,7 @@ func (b *builder) histogramVec(name string) *prometheus.HistogramVec {
 	return vec
 }
 
-// histogramOpts has native buckets, at most 160 of them and each 10 % wider than the one before, beside the classic.
+// histogramOpts adds native buckets to the classic ones: at most 160, each 10 % wider than the previous one.
 func histogramOpts(m Metric) prometheus.HistogramOpts {
 	return prometheus.HistogramOpts{
 		Name: m.Name, Help: m.Help, Buckets: m.Buckets,

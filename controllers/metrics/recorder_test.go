@@ -28,7 +28,7 @@ func TestExposition(t *testing.T) {
 		play   []string
 	}{
 		"nothing":    {reason: "before anything happens every series is there, at 0"},
-		"everything": {reason: "the histories add up", play: slices.Sorted(maps.Keys(histories))},
+		"everything": {reason: "the scriptedExecutions add up", play: slices.Sorted(maps.Keys(scriptedExecutions))},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -36,13 +36,13 @@ func TestExposition(t *testing.T) {
 			recorder.SetActions([]string{"restart-pod", "scale-deployment"})
 			source := &fakeSource{}
 			for _, name := range test.play {
-				histories[name].play(recorder)
+				scriptedExecutions[name].play(recorder)
 				recorder.ObserveResolution(5*time.Second, 3, 4)
 				recorder.ObserveCreation(40 * time.Millisecond)
-				source.ended = append(source.ended, histories[name].versions()[len(histories[name].statuses)-1])
+				source.ended = append(source.ended, scriptedExecutions[name].versions()[len(scriptedExecutions[name].statuses)-1])
 				source.unended = append(source.unended, live("production", strings.ReplaceAll(name, " ", "-"), wfev1.PhaseRunning, epoch))
 			}
-			// One of the histories ends later than this, and is not part of the efficiency.
+			// One of the executions ends later than this and is not part of the efficiency.
 			now := func() time.Time { return at(3600).Time }
 			registry := registryOf(t, recorder, NewCollector(source, now, func() bool { return true }, 2))
 
@@ -131,7 +131,7 @@ func TestSetActionsIsBounded(t *testing.T) {
 	names := []string{"", "Upper", "sp ace", "not\xffutf8", "-dash", "dash-", strings.Repeat("a", 64), `quo"te`, "line\nbreak"}
 	recorder, registry := newTestRecorder(t, names...)
 	if got := testutil.CollectAndCount(recorder, nameStepSkipped); got != 1 {
-		t.Errorf("what is no name of an action got a series: %d, want 1", got)
+		t.Errorf("an invalid action name got a series: %d, want 1", got)
 	}
 	names = []string{strings.Repeat("a", 63)}
 	for i := range 10_000 {
@@ -139,7 +139,7 @@ func TestSetActionsIsBounded(t *testing.T) {
 	}
 	recorder.SetActions(names)
 	recorder.SetActions([]string{"a-late-one"})
-	// The last one is UnknownAction.
+	// The additional series is UnknownAction.
 	if got := testutil.CollectAndCount(recorder, nameStepSkipped); got != MaxActions+1 {
 		t.Errorf("a hostile catalog made %d series, want %d", got, MaxActions+1)
 	}
@@ -223,7 +223,7 @@ func TestNativeHistograms(t *testing.T) {
 				continue
 			}
 			histograms++
-			// Schema 3 has buckets that grow by 2^(1/8), the widest that is not wider than 1.1.
+			// The buckets of schema 3 grow by 2^(1/8), the largest factor below 1.1.
 			if histogram.GetSchema() != 3 || len(histogram.GetBucket()) == 0 {
 				t.Errorf("%s: schema %d, %d classic buckets", family.GetName(), histogram.GetSchema(), len(histogram.GetBucket()))
 			}
@@ -232,13 +232,13 @@ func TestNativeHistograms(t *testing.T) {
 			}
 		}
 	}
-	// Seven without a label, and two for each of two actions.
+	// Seven without labels, and two for each of two actions.
 	if histograms != 11 {
 		t.Errorf("%d histograms, want 11", histograms)
 	}
 }
 
-// TestSLOBounds checks that the objectives are bounds of their buckets, so that they need no interpolation.
+// TestSLOBounds checks that each objective is a bucket bound, so that no interpolation is needed.
 func TestSLOBounds(t *testing.T) {
 	table := tableByName()
 	for name, bound := range map[string]float64{nameDuration: 120, nameResolutionDuration: 5} {
@@ -266,7 +266,7 @@ func TestRegistersOnce(t *testing.T) {
 	}
 }
 
-// TestConcurrentUse is for the race detector, and counts too.
+// TestConcurrentUse is for the race detector and checks the count.
 func TestConcurrentUse(t *testing.T) {
 	recorder, registry := newTestRecorder(t)
 	var group sync.WaitGroup

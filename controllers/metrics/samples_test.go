@@ -12,20 +12,20 @@ import (
 )
 
 var (
-	// epoch is when every scripted execution starts.
+	// epoch is the start of every scripted execution.
 	epoch = time.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC)
-	// present is what the clock of every test says.
+	// present is the time of the clock in every test.
 	present = epoch.Add(24 * time.Hour)
 )
 
 func atPresent() time.Time { return present }
 
-// at returns a time that is some seconds after epoch.
+// at returns a time in seconds after epoch.
 func at(seconds int) *metav1.Time {
 	return &metav1.Time{Time: epoch.Add(time.Duration(seconds) * time.Second)}
 }
 
-// newTestRecorder returns a Recorder that knows the given actions and a registry that has nothing else.
+// newTestRecorder returns a Recorder with the given actions, and a registry with only this Recorder.
 func newTestRecorder(t testing.TB, actions ...string) (*Recorder, *prometheus.Registry) {
 	t.Helper()
 	recorder := NewRecorder(WithClock(atPresent))
@@ -44,8 +44,8 @@ func registryOf(t testing.TB, collectors ...prometheus.Collector) *prometheus.Re
 	return registry
 }
 
-// samples gathers every sample, without buckets and without the common prefix of all names, under a key like
-// total{failed} or duration_seconds_sum.
+// samples gathers every sample except buckets. The keys lack the common prefix of all names, for example total{failed} or
+// duration_seconds_sum.
 func samples(t testing.TB, gatherer prometheus.Gatherer) map[string]float64 {
 	t.Helper()
 	families, err := gatherer.Gather()
@@ -90,34 +90,34 @@ func changed(t testing.TB, gatherer prometheus.Gatherer) map[string]float64 {
 	return values
 }
 
-// history is what an execution's status was, patch after patch.
-type history struct {
+// scriptedExecution is the status of an execution after each of its status updates.
+type scriptedExecution struct {
 	dryRun   bool
 	statuses []wfev1.WorkflowExecutionStatus
 }
 
-// versions returns the execution as it was after each patch.
-func (h history) versions() []*wfev1.WorkflowExecution {
+// versions returns the execution after each status update.
+func (s scriptedExecution) versions() []*wfev1.WorkflowExecution {
 	var versions []*wfev1.WorkflowExecution
-	for _, status := range h.statuses {
+	for _, status := range s.statuses {
 		wfe := &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: "production", Name: "payment-api-oom"}}
-		wfe.Spec.DryRun = h.dryRun
+		wfe.Spec.DryRun = s.dryRun
 		wfe.Status = status
 		versions = append(versions, wfe)
 	}
 	return versions
 }
 
-// play observes the patches of a history in their order.
-func (h history) play(recorder *Recorder) {
+// play observes the status updates in their order.
+func (s scriptedExecution) play(recorder *Recorder) {
 	var before *wfev1.WorkflowExecution
-	for _, after := range h.versions() {
+	for _, after := range s.versions() {
 		recorder.Observe(before, after)
 		before = after
 	}
 }
 
-// step is a step that ran from start to end, in seconds after epoch; 0 stands for a time that is not set.
+// step is a step that ran from start to end, in seconds after epoch; 0 is an unset time.
 func step(name, action string, phase wfev1.StepPhase, start, end int) wfev1.StepStatus {
 	status := wfev1.StepStatus{Name: name, Action: action, Phase: phase, Attempts: 1}
 	if start != 0 {

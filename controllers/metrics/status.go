@@ -9,10 +9,10 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// maxClockSkew is how far another machine's clock may be ahead of ours before its times count as future.
+// maxClockSkew is how far the clock of another machine may be ahead before its times count as future.
 const maxClockSkew = 10 * time.Second
 
-// ExecutedSteps returns how many steps of the status were executed: those with an action that completed or failed.
+// ExecutedSteps returns the number of steps that were executed: those with an action that completed or failed.
 func ExecutedSteps(status *wfev1.WorkflowExecutionStatus) int {
 	executed := 0
 	for i := range status.Steps {
@@ -23,8 +23,8 @@ func ExecutedSteps(status *wfev1.WorkflowExecutionStatus) int {
 	return executed
 }
 
-// ParallelSteps returns how many of the executed steps ran while another one ran, as far as the status knows: 0 where
-// it does not, and never more than were executed, so that the ratio of the two is between 0 and 1.
+// ParallelSteps returns the number of executed steps that overlapped another one, 0 if the status does not record it. It
+// is at most ExecutedSteps, so that the ratio of the two is between 0 and 1.
 func ParallelSteps(status *wfev1.WorkflowExecutionStatus) int {
 	if status.ParallelSteps == nil {
 		return 0
@@ -32,7 +32,8 @@ func ParallelSteps(status *wfev1.WorkflowExecutionStatus) int {
 	return min(max(int(*status.ParallelSteps), 0), ExecutedSteps(status))
 }
 
-// movedSteps returns the steps of is whose phase moved, from what it was in was; it was unset for a step that was new.
+// movedSteps returns the steps of is for which moved holds between their phase in was and in is; a new step has no phase
+// in was.
 func movedSteps(was, is []wfev1.StepStatus, moved func(from, to wfev1.StepPhase) bool) []*wfev1.StepStatus {
 	from := make(map[string]wfev1.StepPhase, len(was))
 	for i := range was {
@@ -50,12 +51,12 @@ func movedSteps(was, is []wfev1.StepStatus, moved func(from, to wfev1.StepPhase)
 // hasEnded reports whether a step moved into a terminal phase.
 func hasEnded(from, to wfev1.StepPhase) bool { return to.IsTerminal() && !from.IsTerminal() }
 
-// hasBegun reports whether a step that waited for its pod was seen running.
+// hasBegun reports whether a step moved from waiting for its pod to running.
 func hasBegun(from, to wfev1.StepPhase) bool {
 	return from == wfev1.StepPending && to == wfev1.StepRunning
 }
 
-// failureReason returns the reason of a failed execution as a word of the closed set.
+// failureReason returns the reason of a failed execution as a member of the closed set.
 func failureReason(status *wfev1.WorkflowExecutionStatus) string {
 	if status.Failure != nil && slices.Contains(wfev1.FailureReasons, status.Failure.Reason) {
 		return string(status.Failure.Reason)
@@ -77,8 +78,8 @@ func executionTimes(status *wfev1.WorkflowExecutionStatus, now time.Time) (worki
 	return total - waiting, waiting
 }
 
-// elapsed returns the time from start to end, and false unless both are set, in the past, and in this order. Equal
-// times are refused with the rest: the API keeps whole seconds, so that they say nothing about the duration.
+// elapsed returns the time from start to end, and false unless both are set, in the past, and in this order. Equal times
+// give false too: the API stores whole seconds, so they carry no information about the duration.
 func elapsed(start, end *metav1.Time, now time.Time) (time.Duration, bool) {
 	if !isPast(start, now) || !isPast(end, now) || !end.After(start.Time) {
 		return 0, false
@@ -86,23 +87,22 @@ func elapsed(start, end *metav1.Time, now time.Time) (time.Duration, bool) {
 	return end.Sub(start.Time), true
 }
 
-// isPast reports whether t is a time after the epoch and not in the future, give or take maxClockSkew.
+// isPast reports whether t is after the epoch and not in the future, with a tolerance of maxClockSkew.
 func isPast(t *metav1.Time, now time.Time) bool {
 	return t != nil && t.Unix() > 0 && !t.After(now.Add(maxClockSkew))
 }
 
-// seconds returns a number of seconds as a duration, and false when it is negative or more than the limit.
+// seconds returns a number of seconds as a duration, and false if it is negative or exceeds the limit.
 func seconds(n int64, limit time.Duration) (time.Duration, bool) {
-	// Compared as seconds, because a made-up number can be too large for a duration.
+	// Compared in seconds, because a forged number can overflow a duration.
 	if n < 0 || n > int64(limit/time.Second) {
 		return 0, false
 	}
 	return time.Duration(n) * time.Second, true
 }
 
-// effectiveStart returns when an execution would have started if it had never been paused, so that the time since then
-// is the time it has been working; false when the start is unset or in the future. A pause that does not fit between
-// the start and now is not believed and left out.
+// effectiveStart returns the start of an execution plus its pauses, so that the time since then is its working time; false
+// if the start is unset or in the future. A pause that does not fit between the start and now is ignored.
 func effectiveStart(status *wfev1.WorkflowExecutionStatus, now time.Time) (time.Time, bool) {
 	if !isPast(status.StartTime, now) {
 		return time.Time{}, false

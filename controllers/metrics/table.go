@@ -6,7 +6,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// The names of the metrics. Those of the specification are contractual, also where promlint objects.
+// The names of the metrics. The names in the specification are contractual, even where promlint objects.
 const (
 	nameTotal                = "workflowexecution_total"
 	nameDuration             = "workflowexecution_duration_seconds"
@@ -42,42 +42,41 @@ const (
 	statusCancelled = "cancelled"
 )
 
-// Type is the kind of a metric, as Prometheus names it.
+// Type is the type of a metric in the words of Prometheus.
 type Type string
 
-// The types of metrics that the controller has.
+// The types of the metrics.
 const (
 	Counter   Type = "counter"
 	Gauge     Type = "gauge"
 	Histogram Type = "histogram"
 )
 
-// Label is a label of a metric, with all the values that it can have.
+// Label is a label of a metric.
 type Label struct {
-	// Name is the label's name.
+	// Name is the name of the label.
 	Name string
-	// Values is the closed set of the label's values; it is empty where the catalog or an object names the value.
+	// Values is the closed set of values; it is empty where the catalog or an object provides the value.
 	Values []string
 }
 
-// Metric describes one metric of the controller.
+// Metric describes one metric.
 type Metric struct {
-	// Name is the metric's full name.
+	// Name is the full name of the metric.
 	Name string
-	// Type is the metric's type.
+	// Type is the type of the metric.
 	Type Type
-	// Labels are the metric's labels, in the order in which values are given to them.
+	// Labels are the labels, in the order of the values of a sample.
 	Labels []Label
-	// Help says in one phrase, without a full stop, what is measured and in which unit.
+	// Help is one phrase without a full stop; it states what is measured and the unit.
 	Help string
-	// Buckets are the upper bounds of a histogram's classic buckets, ascending and without +Inf; native buckets are
-	// published beside them.
+	// Buckets are the upper bounds of the classic buckets, ascending and without +Inf; native buckets are exposed as well.
 	Buckets []float64
-	// Specified is true for a metric of the user's specification and false for one that was added to it.
+	// Specified is true for a metric of the specification and false for an added one.
 	Specified bool
 }
 
-// Table returns the description of every metric, the specified ones first; the caller owns it.
+// Table returns the description of every metric, the specified ones first. The caller owns the result.
 func Table() []Metric {
 	var (
 		ended       = Label{Name: "status", Values: []string{statusCompleted, statusFailed}}
@@ -87,20 +86,20 @@ func Table() []Metric {
 	return []Metric{
 		{
 			Name: nameTotal, Type: Counter, Labels: []Label{ended}, Specified: true,
-			Help: "Workflow executions that ended; a cancelled one is counted in workflowexecution_cancelled_total instead",
+			Help: "Workflow executions that completed or failed; cancelled ones are counted in workflowexecution_cancelled_total",
 		},
 		{
 			Name: nameDuration, Type: Histogram, Specified: true,
-			Help:    "Time from the start of a workflow execution to its end, its rollback included and the waiting for approvals excluded, in seconds",
+			Help:    "Time from the start of a workflow execution to its end, including its rollback and excluding the time awaiting approvals, in seconds",
 			Buckets: []float64{5, 10, 20, 40, 80, 120, 160, 320, 640, 1280, 2560, 5120},
 		},
 		{
 			Name: nameActive, Type: Gauge, Specified: true,
-			Help: "Workflow executions that have a live Workflow now: running, awaiting approval, suspended or rolling back",
+			Help: "Workflow executions that currently have a live Workflow: running, awaiting approval, suspended or rolling back",
 		},
 		{
 			Name: nameStepTotal, Type: Counter, Labels: []Label{ended, action}, Specified: true,
-			Help: "Steps that ended, each counted once; retries, skipped and cancelled steps, approvals and rollback steps are not counted",
+			Help: "Steps that completed or failed, each counted once; excludes retries, skipped and cancelled steps, approvals and rollback steps",
 		},
 		{
 			Name: nameStepDuration, Type: Histogram, Labels: []Label{action}, Specified: true,
@@ -109,7 +108,7 @@ func Table() []Metric {
 		},
 		{
 			Name: nameResolutionDuration, Type: Histogram, Specified: true,
-			Help:    "Time that validating, ordering and translating one workflow execution took, in seconds",
+			Help:    "Time to validate, order and translate one workflow execution, in seconds",
 			Buckets: []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5, 5.12, 10.24},
 		},
 		{
@@ -119,12 +118,12 @@ func Table() []Metric {
 		},
 		{
 			Name: nameParallelStepsCount, Type: Histogram, Specified: true,
-			Help:    "Number of completed or failed steps of an ended workflow execution that ran while another step ran",
+			Help:    "Number of completed or failed steps of an ended workflow execution whose run overlapped the run of another step",
 			Buckets: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
 		},
 		{
 			Name: nameParallelEfficiency, Type: Gauge, Specified: true,
-			Help: "Parallel steps divided by executed steps, 0 to 1, over the workflow executions that ended in the last hour; absent while no step was executed",
+			Help: "Ratio of parallel steps to executed steps, 0 to 1, of the workflow executions that ended in the last hour; absent if no step was executed",
 		},
 		{
 			Name: nameStepCount, Type: Histogram, Specified: true,
@@ -133,12 +132,12 @@ func Table() []Metric {
 		},
 		{
 			Name: nameCreationDuration, Type: Histogram, Specified: true,
-			Help:    "Time that creating the child object, an Argo Workflow, in the API server took, in seconds",
+			Help:    "Time to create the child object, an Argo Workflow, in the API server, in seconds",
 			Buckets: []float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56},
 		},
 		{
 			Name: nameStartTimestamp, Type: Gauge, Labels: []Label{{Name: "namespace"}, {Name: "name"}}, Specified: true,
-			Help: "Start of a workflow execution that is running or rolling back, in seconds since the epoch and moved forward by the time it was paused; only the oldest ones up to a limit",
+			Help: "Start time of a workflow execution that is running or rolling back, in seconds since the epoch and shifted by its pauses; only the oldest executions, up to a limit",
 		},
 		{
 			Name: nameCancelled, Type: Counter,
@@ -146,19 +145,19 @@ func Table() []Metric {
 		},
 		{
 			Name: nameDryRuns, Type: Counter, Labels: []Label{dryRunEnded},
-			Help: "Dry runs that ended; a dry run is counted in no other metric",
+			Help: "Dry runs that ended; no other metric counts dry runs",
 		},
 		{
-			Name: nameFailures, Type: Counter, Labels: []Label{{Name: "reason", Values: words(wfev1.FailureReasons)}},
-			Help: "Workflow executions that failed, by the reason of the failure",
+			Name: nameFailures, Type: Counter, Labels: []Label{{Name: "reason", Values: labelValues(wfev1.FailureReasons)}},
+			Help: "Workflow executions that failed, by reason",
 		},
 		{
-			Name: nameWorkflows, Type: Gauge, Labels: []Label{{Name: "phase", Values: words(unendedPhases())}},
-			Help: "Workflow executions that have not ended, by their phase now",
+			Name: nameWorkflows, Type: Gauge, Labels: []Label{{Name: "phase", Values: labelValues(unendedPhases())}},
+			Help: "Workflow executions that have not ended, by current phase",
 		},
 		{
 			Name: nameStepRetries, Type: Counter, Labels: []Label{action},
-			Help: "Attempts beyond the first one, counted when the step ends",
+			Help: "Attempts after the first one, counted when the step ends",
 		},
 		{
 			Name: nameStepSkipped, Type: Counter, Labels: []Label{action},
@@ -170,7 +169,7 @@ func Table() []Metric {
 		},
 		{
 			Name: nameParallelSteps, Type: Counter,
-			Help: "Completed or failed steps that ran while another step ran, counted when their workflow execution ends",
+			Help: "Completed or failed steps whose run overlapped the run of another step, counted when their workflow execution ends",
 		},
 		{
 			Name: nameRollback, Type: Counter, Labels: []Label{ended},
@@ -178,26 +177,26 @@ func Table() []Metric {
 		},
 		{
 			Name: nameRollbackStepTotal, Type: Counter, Labels: []Label{ended, action},
-			Help: "Rollback steps that ended, each counted once",
+			Help: "Rollback steps that completed or failed, each counted once",
 		},
 		{
 			Name: nameApprovalWaitDuration, Type: Histogram,
-			Help:    "Time that an ended workflow execution spent awaiting approvals, in seconds; one that never waited is not observed",
+			Help:    "Time that an ended workflow execution spent awaiting approvals, in seconds; executions that never waited are not observed",
 			Buckets: []float64{10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400},
 		},
 		{
 			Name: nameStepQueueDuration, Type: Histogram, Labels: []Label{action},
-			Help:    "Time from the creation of a step's node until its pod was seen running, in seconds; a step that ended before it was seen running is not observed",
+			Help:    "Time from the creation of a step's node until its pod was observed running, in seconds; steps that were never observed running are not included",
 			Buckets: []float64{0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
 		},
 		{
 			Name: nameBrokenTemplates, Type: Gauge,
-			Help: "Templates that carry the label of an action and are none now, because they break the catalog's contract or claim the same action",
+			Help: "Templates labelled as actions that are currently invalid: they break the catalog's contract or claim the same action as another template",
 		},
 	}
 }
 
-// unendedPhases returns the phases that are not terminal, in the order of an execution's life.
+// unendedPhases returns the phases that are not terminal, in lifecycle order.
 func unendedPhases() []wfev1.Phase {
 	var phases []wfev1.Phase
 	for _, phase := range wfev1.Phases {
@@ -208,16 +207,16 @@ func unendedPhases() []wfev1.Phase {
 	return phases
 }
 
-// words returns the words of a closed set as label values.
-func words[T ~string](set []T) []string {
+// labelValues returns the members of a closed set as label values.
+func labelValues[T ~string](set []T) []string {
 	values := make([]string, len(set))
-	for i, word := range set {
-		values[i] = string(word)
+	for i, value := range set {
+		values[i] = string(value)
 	}
 	return values
 }
 
-// labelNames returns the names of the metric's labels.
+// labelNames returns the names of the labels.
 func (m Metric) labelNames() []string {
 	names := make([]string, len(m.Labels))
 	for i, label := range m.Labels {
@@ -226,12 +225,12 @@ func (m Metric) labelNames() []string {
 	return names
 }
 
-// desc returns the metric's description for a collector that makes its own samples.
+// desc returns the description for a collector that creates its own samples.
 func (m Metric) desc() *prometheus.Desc {
 	return prometheus.NewDesc(m.Name, m.Help, m.labelNames(), nil)
 }
 
-// tableByName returns the table, with the metrics' names as keys.
+// tableByName returns the table, keyed by the name of the metric.
 func tableByName() map[string]Metric {
 	metrics := map[string]Metric{}
 	for _, metric := range Table() {

@@ -13,7 +13,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// TestTableMatchesContract has the contract written out a second time, the buckets in the specification's own words.
+// TestTableMatchesContract repeats the contract, with the buckets as the specification writes them.
 func TestTableMatchesContract(t *testing.T) {
 	type contract struct {
 		Type      Type
@@ -83,7 +83,7 @@ func TestTableMatchesContract(t *testing.T) {
 	}
 }
 
-// TestTableMatchesExposition compares the table with what is really gathered once everything has happened.
+// TestTableMatchesExposition compares the table with the gathered metrics.
 func TestTableMatchesExposition(t *testing.T) {
 	families, err := busyRegistry(t).Gather()
 	if err != nil {
@@ -112,11 +112,11 @@ func TestTableMatchesExposition(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the table does not say what is exposed (-want +got):\n%s", diff)
+		t.Errorf("the table differs from the exposition (-want +got):\n%s", diff)
 	}
 }
 
-// TestClosedLabels checks that a label with a closed set of values has these and no others, all from the start.
+// TestClosedLabels checks that a label with a closed set exposes exactly these values, from the start.
 func TestClosedLabels(t *testing.T) {
 	recorder := NewRecorder()
 	collector := NewCollector(&fakeSource{}, atPresent, func() bool { return true }, 1)
@@ -148,8 +148,8 @@ func TestClosedLabels(t *testing.T) {
 	}
 }
 
-// TestLint knows the one offence that promlint sees. The contract expects another, the suffix _count of the histograms
-// parallel_steps_count and step_count, but promlint's rule is for other types than histograms and summaries.
+// TestLint allows the only offence that promlint reports. It does not report the suffix _count of the histograms
+// parallel_steps_count and step_count, because its rule excludes histograms and summaries.
 func TestLint(t *testing.T) {
 	problems, err := testutil.GatherAndLint(busyRegistry(t))
 	if err != nil {
@@ -207,13 +207,13 @@ func TestMarkdownTable(t *testing.T) {
 		t.Errorf("no line\n%s\nin\n%s", want, MarkdownTable())
 	}
 	want = "| `workflowexecution_step_execution_total` | counter | `status` (completed, failed); `action` | " +
-		"Steps that ended, each counted once; retries, skipped and cancelled steps, approvals and rollback steps are not counted | |"
+		"Steps that completed or failed, each counted once; excludes retries, skipped and cancelled steps, approvals and rollback steps | |"
 	if !slices.Contains(lines, want) {
 		t.Errorf("no line\n%s\nin\n%s", want, MarkdownTable())
 	}
 }
 
-// busyRegistry returns a registry in which every metric has a sample.
+// busyRegistry returns a registry with a sample of every metric.
 func busyRegistry(t *testing.T) *prometheus.Registry {
 	t.Helper()
 	recorder := NewRecorder(WithClock(atPresent))

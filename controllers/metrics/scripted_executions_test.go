@@ -4,8 +4,8 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// histories are lives of executions; the first status is the one after the first patch.
-var histories = map[string]history{
+// scriptedExecutions are complete executions; the first status is the result of the first status update.
+var scriptedExecutions = map[string]scriptedExecution{
 	"completed": {statuses: []wfev1.WorkflowExecutionStatus{
 		{Phase: wfev1.PhasePending},
 		{Phase: wfev1.PhaseRunning, StartTime: at(0), Steps: []wfev1.StepStatus{
