@@ -1,7 +1,7 @@
-// Command action is what the built-in actions of the catalog run in their pods: one subcommand for each action.
+// Command action runs the built-in actions of the catalog, one subcommand for each action.
 //
-// Its parameters are environment variables, its outputs files, and its exit code and termination message tell the
-// controller why it failed. See internal/contract.
+// Parameters are environment variables and outputs are files. The exit code and the termination message report the
+// reason of a failure to the controller. See internal/contract.
 package main
 
 //go:generate go run ./internal/generate ../../config/actions

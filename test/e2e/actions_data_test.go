@@ -14,7 +14,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// content may be anything: what means something to Argo and to the kubelet, and several lines.
+// content contains the template syntax of Argo and of the kubelet, and several lines.
 const content = "{{workflow.name}}\n$(HOME)\n"
 
 func makeConfigMap(name, value string, annotations map[string]string) func(context.Context, string) {
@@ -49,7 +49,7 @@ func both(make ...func(context.Context, string)) func(context.Context, string) {
 	}
 }
 
-// mayPatchConfigMaps adds a rule to the role of patch-resource, as whoever installs the catalog does.
+// mayPatchConfigMaps adds a rule to the role of patch-resource, as an installation does.
 func mayPatchConfigMaps(ctx context.Context, namespace string) {
 	createForSpecs(ctx, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{
@@ -60,8 +60,7 @@ func mayPatchConfigMaps(ctx context.Context, namespace string) {
 	})
 }
 
-// makeClaim makes a claim that is bound to a volume which nobody can expand: what the API server makes of it is all that
-// a cluster without a storage driver can show.
+// makeClaim creates a claim that is bound to a volume without a storage driver. Only the storage request can change.
 func makeClaim(ctx context.Context, namespace string) {
 	class := namespace
 	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}

@@ -14,7 +14,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// killed runs one step, kills its pod as soon as it has begun, and returns the execution once it has ended.
+// killed runs one step, deletes its pod as soon as hasBegun passes, and returns the finished execution.
 func killed(ctx SpecContext, namespace string, s wfev1.Step, onNodes bool, hasBegun func(g Gomega)) *wfev1.WorkflowExecution {
 	GinkgoHelper()
 	grant(ctx, namespace, "killed", onNodes, s.Action)
@@ -25,15 +25,15 @@ func killed(ctx SpecContext, namespace string, s wfev1.Step, onNodes bool, hasBe
 	Eventually(hasBegun).WithContext(ctx).WithTimeout(patience).WithPolling(pollEvery).Should(Succeed())
 
 	first := stepPods(ctx, wfe)
-	Expect(first).To(HaveExactElements(HaveField("Status.Phase", corev1.PodRunning)), "the action was to be at work still")
+	Expect(first).To(HaveExactElements(HaveField("Status.Phase", corev1.PodRunning)), "the action should still be running")
 	Expect(cluster.Delete(ctx, &first[0], client.GracePeriodSeconds(0))).To(Succeed())
 
 	ended := waitEndFor(ctx, wfe, patience)
 	Expect(ended.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", ended.Status.Failure)
 	Expect(stepOf(ended, s.Name).Outputs).To(ContainElement(wfev1.Output{Name: "changed", Value: "true"}))
-	// Argo counts no attempt where the pod of a young node vanishes: it makes the pod anew, under the same name.
+	// If the pod of a recent node is deleted, Argo counts no attempt and creates a new pod with the same name.
 	Expect(stepPods(ctx, wfe)).To(HaveExactElements(And(
-		HaveField("Status.Phase", corev1.PodSucceeded), HaveField("UID", Not(Equal(first[0].UID))))), "another pod did the rest")
+		HaveField("Status.Phase", corev1.PodSucceeded), HaveField("UID", Not(Equal(first[0].UID))))), "another pod finished the step")
 	return ended
 }
 
@@ -44,7 +44,7 @@ func stepPods(ctx context.Context, wfe *wfev1.WorkflowExecution) []corev1.Pod {
 	return pods.Items
 }
 
-var _ = Describe("An action that is killed at work", func() {
+var _ = Describe("An action that is killed while it runs", func() {
 	It("restarts a Deployment once", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		makeDeployment("slow", func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 8 })(ctx, namespace)
@@ -66,26 +66,26 @@ var _ = Describe("An action that is killed at work", func() {
 		waitSettled(ctx, namespace)
 	})
 
-	It("drains a node once, and knows that it was open", Serial, Label(needsTwoNodes), func(ctx SpecContext) {
+	It("drains a node once, and reports that it was schedulable", Serial, Label(needsTwoNodes), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		pickNodes(ctx)
-		fill(ctx, namespace, func(d *appsv1.Deployment) {
+		placePods(ctx, namespace, func(d *appsv1.Deployment) {
 			d.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](20)
 			container(d).Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 8}}}
 		})
 
-		ended := killed(ctx, namespace, step("drain", "drain-node", "node", one, "pod-selector", strangers), true, func(g Gomega) {
-			g.Expect(patients(ctx, namespace)).To(ContainElement(HaveField("DeletionTimestamp", Not(BeNil()))))
+		ended := killed(ctx, namespace, step("drain", "drain-node", "node", one, "pod-selector", drainablePods), true, func(g Gomega) {
+			g.Expect(workloadPods(ctx, namespace)).To(ContainElement(HaveField("DeletionTimestamp", Not(BeNil()))))
 		})
 
 		Expect(stepOf(ended, "drain").Outputs).To(ContainElement(wfev1.Output{Name: "previous-unschedulable", Value: "false"}))
-		Expect(openness(get(ctx, Default, "", one, &corev1.Node{}))).To(Equal("closed"))
+		Expect(schedulability(get(ctx, Default, "", one, &corev1.Node{}))).To(Equal("cordoned"))
 		expectMoved(ctx, namespace)
 		Expect(podsMade(ctx, namespace)).To(Equal(4), "two pods, and one replacement for each")
 	})
 })
 
-// podsMade counts the pods that ReplicaSets have made.
+// podsMade counts the pods that ReplicaSets have created.
 func podsMade(ctx context.Context, namespace string) int {
 	GinkgoHelper()
 	events, err := cluster.Clientset.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "reason=SuccessfulCreate"})

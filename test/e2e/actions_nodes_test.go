@@ -18,20 +18,20 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// needsTwoNodes is on specs that close one node and need another one. Whoever has a cluster of one node leaves them out
-// by -ginkgo.label-filter='!two-nodes'.
+// needsTwoNodes labels specs that cordon one node and need another one. On a cluster with one node, exclude them with
+// -ginkgo.label-filter='!two-nodes'.
 const needsTwoNodes = "two-nodes"
 
-// strangers selects the pods that a drain may evict here: not what the cluster itself and the controllers need.
-const strangers = "!app.kubernetes.io/name,!app.kubernetes.io/component,!k8s-app,!component,app notin (workflow-controller,local-path-provisioner)"
+// drainablePods selects the pods that a drain may evict: neither those of the cluster nor those of the controllers.
+const drainablePods = "!app.kubernetes.io/name,!app.kubernetes.io/component,!k8s-app,!component,app notin (workflow-controller,local-path-provisioner)"
 
-// taintKey is the key of every taint that these specs set.
+// taintKey is the key of all taints of these specs.
 const taintKey = "e2e.kubernaut.io/broken-disk"
 
-// one is the node that things are done to, and other is where its pods can go.
+// one is the node that the specs change; other receives its pods.
 var one, other string
 
-// pickNodes picks two nodes that take any pod, and leaves them as they were.
+// pickNodes selects two nodes that accept any pod, and restores them afterwards.
 func pickNodes(ctx context.Context) {
 	GinkgoHelper()
 	var free []string
@@ -44,7 +44,7 @@ func pickNodes(ctx context.Context) {
 				free = append(free, node.Name)
 			}
 		}
-		g.Expect(len(free)).To(BeNumerically(">=", 2), "these specs need two nodes without taints, and found %v; leave them out by "+
+		g.Expect(len(free)).To(BeNumerically(">=", 2), "these specs need two nodes without taints, and found %v; exclude them with "+
 			"-ginkgo.label-filter='!%s'", free, needsTwoNodes)
 	}).WithContext(ctx).WithTimeout(10 * time.Second).WithPolling(pollEvery).Should(Succeed())
 	one, other = free[0], free[1]
@@ -63,15 +63,15 @@ func editNode(ctx context.Context, name string, edit func(*corev1.Node)) {
 	Expect(cluster.Patch(ctx, node, client.MergeFrom(was))).To(Succeed())
 }
 
-// ofNode shows what the specification of a node says about pods.
+// ofNode returns a state of a node.
 func ofNode(name *string, show func(*corev1.Node) string) func(context.Context, Gomega, string) string {
 	return func(ctx context.Context, g Gomega, _ string) string {
 		return show(get(ctx, g, "", *name, &corev1.Node{}))
 	}
 }
 
-func openness(node *corev1.Node) string {
-	return map[bool]string{true: "closed", false: "open"}[node.Spec.Unschedulable]
+func schedulability(node *corev1.Node) string {
+	return map[bool]string{true: "cordoned", false: "schedulable"}[node.Spec.Unschedulable]
 }
 
 func taints(node *corev1.Node) string {
@@ -84,17 +84,17 @@ func taints(node *corev1.Node) string {
 	return strings.Join(found, ",")
 }
 
-// nodeCases run side by side: while they do both nodes are closed, and only pods that put up with that can run.
+// nodeCases run in parallel: meanwhile both nodes are cordoned, and only pods with the toleration can run.
 func nodeCases() []actionCase {
 	missing := []string{"node", "no-such-node"}
 	return []actionCase{
 		{
-			action: "cordon-node", parameters: []string{"node", one}, state: ofNode(&one, openness), effect: "closed", again: "false",
+			action: "cordon-node", parameters: []string{"node", one}, state: ofNode(&one, schedulability), effect: "cordoned", again: "false",
 			undo:  undo("uncordon-node", []string{"node", one}, from("keep-cordoned", "do", "previous-unschedulable")),
 			wrong: missing, reason: wfev1.ReasonActionFailed, onNodes: true,
 		},
 		{
-			action: "uncordon-node", parameters: []string{"node", other}, state: ofNode(&other, openness), effect: "open", again: "false",
+			action: "uncordon-node", parameters: []string{"node", other}, state: ofNode(&other, schedulability), effect: "schedulable", again: "false",
 			prepare: func(ctx context.Context, _ string) {
 				editNode(ctx, other, func(node *corev1.Node) { node.Spec.Unschedulable = true })
 			},
@@ -111,8 +111,8 @@ func nodeCases() []actionCase {
 	}
 }
 
-// fill makes a Deployment on the one node, and has the pods of steps prefer that node, too.
-func fill(ctx context.Context, namespace string, edits ...func(*appsv1.Deployment)) {
+// placePods creates a Deployment whose pods run on node one, and makes the pods of steps prefer that node too.
+func placePods(ctx context.Context, namespace string, edits ...func(*appsv1.Deployment)) {
 	GinkgoHelper()
 	editNode(ctx, other, func(node *corev1.Node) { node.Spec.Unschedulable = true })
 	two := func(d *appsv1.Deployment) { d.Spec.Replicas = ptr.To[int32](2) }
@@ -129,14 +129,14 @@ func fill(ctx context.Context, namespace string, edits ...func(*appsv1.Deploymen
 		node.Spec.Unschedulable = false
 		node.Spec.Taints = []corev1.Taint{{Key: taintKey, Value: "preference", Effect: corev1.TaintEffectPreferNoSchedule}}
 	})
-	refuseStrangers(ctx, namespace)
+	expectNoForeignPods(ctx, namespace)
 }
 
-// refuseStrangers fails before pods of somebody else are evicted. Those of specs before this one are given time to vanish.
-func refuseStrangers(ctx context.Context, namespace string) {
+// expectNoForeignPods fails if a drain would evict pods of other namespaces. It waits for pods of earlier specs to end.
+func expectNoForeignPods(ctx context.Context, namespace string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		pods, err := cluster.Clientset.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: strangers, FieldSelector: "spec.nodeName=" + one})
+		pods, err := cluster.Clientset.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: drainablePods, FieldSelector: "spec.nodeName=" + one})
 		g.Expect(err).NotTo(HaveOccurred())
 		for _, pod := range pods.Items {
 			if owner := metav1.GetControllerOf(&pod); owner == nil || owner.Kind != "DaemonSet" {
@@ -146,11 +146,11 @@ func refuseStrangers(ctx context.Context, namespace string) {
 	}).WithContext(ctx).WithTimeout(time.Minute).WithPolling(pollEvery).Should(Succeed())
 }
 
-// nodesOf lists the nodes of the pods that were to move.
+// nodesOf lists the nodes of the evicted Deployment's pods.
 func nodesOf(ctx context.Context, namespace string) []string {
 	GinkgoHelper()
 	var found []string
-	for _, pod := range patients(ctx, namespace) {
+	for _, pod := range workloadPods(ctx, namespace) {
 		found = append(found, pod.Spec.NodeName)
 	}
 	return found
@@ -164,25 +164,25 @@ func expectMoved(ctx context.Context, namespace string) {
 
 func drainCases() []actionCase {
 	return []actionCase{{
-		action: "drain-node", parameters: []string{"node", one, "pod-selector", strangers}, state: ofNode(&one, openness), effect: "closed", again: "false",
+		action: "drain-node", parameters: []string{"node", one, "pod-selector", drainablePods}, state: ofNode(&one, schedulability), effect: "cordoned", again: "false",
 		undo:  undo("uncordon-node", []string{"node", one}, from("keep-cordoned", "do", "previous-unschedulable")),
 		wrong: []string{"node", "no-such-node"}, reason: wfev1.ReasonActionFailed, onNodes: true,
 		also: func(ctx context.Context, whole *wfev1.WorkflowExecution) {
 			expectMoved(ctx, whole.Namespace)
 			pod := get(ctx, Default, whole.Namespace, stepOf(whole, "do").PodName, &corev1.Pod{})
-			Expect(pod.Spec.NodeName).To(Equal(one), "the step was to drain the node that it ran on")
+			Expect(pod.Spec.NodeName).To(Equal(one), "the step should drain the node that it runs on")
 			Expect(stepOf(whole, "do").Attempts).To(BeEquivalentTo(1))
 		},
 	}}
 }
 
 var _ = Describe("The built-in actions on nodes", Serial, Ordered, ContinueOnFailure, Label(whole, needsTwoNodes), func() {
-	tell(nodeCases, func(ctx context.Context, _ string) { pickNodes(ctx) })
+	describeCases(nodeCases, func(ctx context.Context, _ string) { pickNodes(ctx) })
 })
 
-var _ = Describe("The built-in actions that empty a node", Serial, Ordered, ContinueOnFailure, Label(whole, needsTwoNodes), func() {
-	tell(drainCases, func(ctx context.Context, namespace string) {
+var _ = Describe("The built-in action that drains a node", Serial, Ordered, ContinueOnFailure, Label(whole, needsTwoNodes), func() {
+	describeCases(drainCases, func(ctx context.Context, namespace string) {
 		pickNodes(ctx)
-		fill(ctx, namespace)
+		placePods(ctx, namespace)
 	})
 })

@@ -14,7 +14,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// thePod tells a pod from the one that takes its name; it must be there and Ready.
+// thePod returns the UID of a pod, which distinguishes it from its replacement, once it is Ready.
 func thePod(name string) func(context.Context, Gomega, string) string {
 	return func(ctx context.Context, _ Gomega, namespace string) string {
 		var uid string
@@ -29,9 +29,9 @@ func thePod(name string) func(context.Context, Gomega, string) string {
 	}
 }
 
-// faulty is the spec of a pod that misbehaves, once.
+// faulty returns the spec of a pod with a fault.
 func faulty(fault string, env ...corev1.EnvVar) corev1.PodSpec {
-	spec := patient("any").Spec.Template.Spec
+	spec := sampleDeployment("any").Spec.Template.Spec
 	c := &spec.Containers[0]
 	c.Image, c.Args, c.Env, c.ReadinessProbe = faultyImage, []string{fault}, env, nil
 	c.VolumeMounts = []corev1.VolumeMount{{Name: "outputs", MountPath: "/wfe/outputs"}}
@@ -62,7 +62,7 @@ var podCases = []actionCase{
 			})).To(Succeed())
 		},
 		state: func(ctx context.Context, _ Gomega, namespace string) string {
-			return strconv.Itoa(len(patients(ctx, namespace, client.MatchingLabels{"app": "failed"})))
+			return strconv.Itoa(len(workloadPods(ctx, namespace, client.MatchingLabels{"app": "failed"})))
 		},
 		effect: "0", again: "false", wrong: []string{"selector", "not a selector"}, reason: wfev1.ReasonInvalidSpec,
 	},

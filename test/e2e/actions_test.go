@@ -19,38 +19,38 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// patience bounds what many pods at once take on a busy machine.
+// patience bounds the wait for many pods at once on a busy machine.
 const patience = 5 * time.Minute
 
-// actionCase is what the catalog promises of one built-in action, shown on objects of its own.
+// actionCase verifies the catalog's description of one built-in action on objects of its own.
 type actionCase struct {
 	action     string
 	parameters []string
-	// prepare makes the objects.
+	// prepare creates the objects.
 	prepare func(ctx context.Context, namespace string)
-	// state is what the action is about, nil where it changes nothing.
+	// state reads the state that the action changes; nil if it changes nothing.
 	state func(ctx context.Context, g Gomega, namespace string) string
-	// effect is the state after the action; empty stands for any that it was not before.
+	// effect is the state after the action; empty for any state that differs from the previous one.
 	effect string
-	// again is what the output changed says when the action is run once more.
+	// again is the output changed of a second step with the same action.
 	again string
-	// undo restores the state through the outputs of step "do"; nil where the catalog says that nothing does.
+	// undo restores the state from the outputs of step "do"; nil if the action cannot be undone.
 	undo *wfev1.Rollback
-	// wrong are parameters that no retry can help, and reason is why.
+	// wrong are parameters that fail permanently with reason.
 	wrong  []string
 	reason wfev1.FailureReason
-	// onNodes says that the roles are needed for the whole cluster.
+	// onNodes is true if the roles are needed cluster-wide.
 	onNodes bool
-	// also looks at more of the effect.
+	// also verifies more of the effect.
 	also func(ctx context.Context, whole *wfev1.WorkflowExecution)
 }
 
-// undo is a rollback by an action, with parameters of plain values before those from outputs of the step.
+// undo builds a rollback with an action, with parameters of plain values before those from outputs of the step.
 func undo(action string, values []string, outputs ...wfev1.Parameter) *wfev1.Rollback {
 	return &wfev1.Rollback{Action: action, Parameters: append(step("", action, values...).Parameters, outputs...)}
 }
 
-// account is the service account of a case: it may do what its own actions need, and nothing else.
+// account is the service account of a case. It has only the permissions of the case's actions.
 func (c actionCase) account() string { return "may-" + c.action }
 
 func (c actionCase) actions() []string {
@@ -60,62 +60,62 @@ func (c actionCase) actions() []string {
 	return []string{c.action, c.undo.Action}
 }
 
-// dry only asks what the action would do.
+// dry builds a dry run.
 func (c actionCase) dry(namespace string) *wfev1.WorkflowExecution {
 	wfe := newExecution(namespace, c.action+"-dry", step("do", c.action, c.parameters...))
 	wfe.Spec.ServiceAccountName, wfe.Spec.DryRun = c.account(), true
 	return wfe
 }
 
-// whole runs the action twice and once in vain, and then waits to be looked at.
+// whole builds an execution that runs the action twice and once with wrong parameters, and then waits for an approval.
 func (c actionCase) whole(namespace string) *wfev1.WorkflowExecution {
 	do, again := step("do", c.action, c.parameters...), after(step("again", c.action, c.parameters...), "do")
 	do.Rollback = c.undo
 	wrong := step("wrong", c.action, c.wrong...)
 	wrong.Critical, wrong.Retry = ptr.To(false), &wfev1.Retry{Limit: 2, BackoffSeconds: ptr.To[int32](1)}
-	wfe := newExecution(namespace, c.action, do, again, wrong, after(approval("look", 0), "again", "wrong"))
+	wfe := newExecution(namespace, c.action, do, again, wrong, after(approval("inspect", 0), "again", "wrong"))
 	wfe.Spec.ServiceAccountName = c.account()
 	return wfe
 }
 
-// story follows one case through its executions.
-type story struct {
+// caseRun runs the executions of one case.
+type caseRun struct {
 	actionCase
 	namespace  string
 	before     string
 	dry, whole *wfev1.WorkflowExecution
 }
 
-func (s *story) look(ctx context.Context, g Gomega) string {
+func (s *caseRun) readState(ctx context.Context, g Gomega) string {
 	if s.state == nil {
 		return ""
 	}
 	return s.state(ctx, g, s.namespace)
 }
 
-func (s *story) begin(ctx context.Context) {
+func (s *caseRun) begin(ctx context.Context) {
 	GinkgoHelper()
-	s.before = s.look(ctx, NewWithT(GinkgoT()))
+	s.before = s.readState(ctx, NewWithT(GinkgoT()))
 	s.dry = s.actionCase.dry(s.namespace)
 	Expect(cluster.Create(ctx, s.dry)).To(Succeed())
 }
 
-func (s *story) expectDryRun(ctx context.Context) {
+func (s *caseRun) expectDryRun(ctx context.Context) {
 	GinkgoHelper()
 	ended := waitEndFor(ctx, s.dry, patience)
 	Expect(ended.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", ended.Status.Failure)
 	s.expectChanged(stepOf(ended, "do"), "true")
-	Expect(s.look(ctx, NewWithT(GinkgoT()))).To(Equal(s.before))
+	Expect(s.readState(ctx, NewWithT(GinkgoT()))).To(Equal(s.before))
 }
 
-func (s *story) run(ctx context.Context) {
+func (s *caseRun) run(ctx context.Context) {
 	GinkgoHelper()
 	s.whole = s.actionCase.whole(s.namespace)
 	Expect(cluster.Create(ctx, s.whole)).To(Succeed())
 }
 
-// expectEffect looks at what the action did, and then has it undone.
-func (s *story) expectEffect(ctx SpecContext) {
+// expectEffect verifies the effect of the action, and then starts the rollback.
+func (s *caseRun) expectEffect(ctx SpecContext) {
 	GinkgoHelper()
 	waitPhaseFor(ctx, s.whole, wfev1.PhaseAwaitingApproval, patience)
 	Expect(cluster.Get(ctx, client.ObjectKeyFromObject(s.whole), s.whole)).To(Succeed())
@@ -128,7 +128,7 @@ func (s *story) expectEffect(ctx SpecContext) {
 		"Phase": Equal(wfev1.StepFailed), "Reason": Equal(s.reason), "Attempts": BeEquivalentTo(1), "Message": Not(BeEmpty()),
 	})), "%+v", stepOf(s.whole, "wrong"))
 	if s.state != nil {
-		now := s.look(ctx, NewWithT(GinkgoT()))
+		now := s.readState(ctx, NewWithT(GinkgoT()))
 		Expect(now).NotTo(Equal(s.before))
 		if s.effect != "" {
 			Expect(now).To(Equal(s.effect))
@@ -140,7 +140,7 @@ func (s *story) expectEffect(ctx SpecContext) {
 	change(ctx, s.whole, func(spec *wfev1.WorkflowExecutionSpec) { spec.Cancel = wfev1.CancelStop })
 }
 
-func (s *story) expectUndone(ctx context.Context) {
+func (s *caseRun) expectUndone(ctx context.Context) {
 	GinkgoHelper()
 	ended := waitEndFor(ctx, s.whole, patience)
 	Expect(ended.Status.Phase).To(Equal(wfev1.PhaseCancelled), "%+v", ended.Status.Failure)
@@ -149,30 +149,30 @@ func (s *story) expectUndone(ctx context.Context) {
 	}
 	Expect(meta.IsStatusConditionTrue(ended.Status.Conditions, wfev1.ConditionRolledBack)).To(BeTrue(), "%+v", ended.Status.RollbackSteps)
 	Expect(ended.Status.RollbackSteps).To(HaveExactElements(MatchFields(IgnoreExtras, Fields{"Name": Equal("do"), "Phase": Equal(wfev1.StepCompleted)})))
-	Expect(s.look(ctx, NewWithT(GinkgoT()))).To(Equal(s.before))
+	Expect(s.readState(ctx, NewWithT(GinkgoT()))).To(Equal(s.before))
 }
 
-// expectChanged checks the output changed, which every action has that changes anything.
-func (s *story) expectChanged(status *wfev1.StepStatus, value string) {
+// expectChanged verifies the output changed of an action that changes something.
+func (s *caseRun) expectChanged(status *wfev1.StepStatus, value string) {
 	GinkgoHelper()
 	if s.state != nil {
 		Expect(status.Outputs).To(ContainElement(wfev1.Output{Name: "changed", Value: value}), "step %s", status.Name)
 	}
 }
 
-// tell makes the specs of cases that do not get in each other's way: all run side by side, and each is looked at by itself.
-// The names of the actions are known before there is a cluster, the rest only once prepare has looked at it.
-func tell(cases func() []actionCase, prepare func(ctx context.Context, namespace string)) {
-	stories := make([]*story, len(cases()))
+// describeCases declares the specs of independent cases: all cases run in parallel, and each has specs of its own. cases is
+// called once for the names of the actions, before a cluster exists, and again after prepare.
+func describeCases(cases func() []actionCase, prepare func(ctx context.Context, namespace string)) {
+	runs := make([]*caseRun, len(cases()))
 	for i, c := range cases() {
-		stories[i] = &story{actionCase: c}
+		runs[i] = &caseRun{actionCase: c}
 	}
 	var found map[string]string
 	BeforeAll(func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		prepare(ctx, namespace)
 		for i, c := range cases() {
-			s := stories[i]
+			s := runs[i]
 			s.actionCase, s.namespace = c, namespace
 			grant(ctx, namespace, s.account(), s.onNodes, s.actions()...)
 			if s.prepare != nil {
@@ -181,44 +181,44 @@ func tell(cases func() []actionCase, prepare func(ctx context.Context, namespace
 		}
 		waitSettled(ctx, namespace)
 		found = versions(ctx, namespace)
-		for _, s := range stories {
+		for _, s := range runs {
 			s.begin(ctx)
 		}
 	})
 	AfterEach(func(ctx SpecContext) {
 		if CurrentSpecReport().Failed() { // the namespace outlives the spec, and others may end well in it
-			describe(ctx, stories[0].namespace)
+			describe(ctx, runs[0].namespace)
 		}
 	})
-	for _, s := range stories {
-		It("can be run dry: "+s.action, func(ctx SpecContext) { s.expectDryRun(ctx) })
+	for _, s := range runs {
+		It("changes nothing in a dry run: "+s.action, func(ctx SpecContext) { s.expectDryRun(ctx) })
 	}
-	It("change no object in a dry run", func(ctx SpecContext) {
-		Expect(versions(ctx, stories[0].namespace)).To(Equal(found))
-		for _, s := range stories {
+	It("writes no object in any dry run", func(ctx SpecContext) {
+		Expect(versions(ctx, runs[0].namespace)).To(Equal(found))
+		for _, s := range runs {
 			s.run(ctx)
 		}
 	})
-	for _, s := range stories {
-		It("have their effect, also when it is there, and know what can never work: "+s.action, func(ctx SpecContext) { s.expectEffect(ctx) })
+	for _, s := range runs {
+		It("reaches its effect, is idempotent, and reports permanent errors: "+s.action, func(ctx SpecContext) { s.expectEffect(ctx) })
 	}
-	for _, s := range stories {
-		It("are undone through their outputs: "+s.action, func(ctx SpecContext) { s.expectUndone(ctx) })
+	for _, s := range runs {
+		It("is undone from its outputs: "+s.action, func(ctx SpecContext) { s.expectUndone(ctx) })
 	}
 }
 
-// whole marks the specs that are too long for each change, such as those of every action; make test-e2e-whole runs them.
+// whole labels specs that are too slow to run for every change; make test-e2e-whole runs them.
 const whole = "whole"
 
-// smoke marks the few that tell whether a cluster of another kind works at all.
+// smoke labels the few specs that verify whether a cluster of another kind works.
 const smoke = "smoke"
 
 var _ = Describe("The built-in actions", Ordered, ContinueOnFailure, Label(whole), func() {
-	tell(func() []actionCase { return slices.Concat(workloadCases, podCases, dataCases) }, func(context.Context, string) {})
+	describeCases(func() []actionCase { return slices.Concat(workloadCases, podCases, dataCases) }, func(context.Context, string) {})
 })
 
 var _ = Describe("A built-in action without its role", func() {
-	It("names the role, and is not tried again", func(ctx SpecContext) {
+	It("names the role, and is not retried", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		makeDeployment("scaled")(ctx, namespace)
 		grant(ctx, namespace, "may-restart", false, "restart-deployment")
@@ -240,7 +240,7 @@ func TestEveryActionHasACase(t *testing.T) {
 	shown := map[string]bool{}
 	for _, c := range slices.Concat(workloadCases, podCases, dataCases, nodeCases(), drainCases()) {
 		if shown[c.action] {
-			t.Errorf("action %s has two cases", c.action)
+			t.Errorf("action %s has more than one case", c.action)
 		}
 		shown[c.action] = true
 	}
@@ -260,7 +260,7 @@ func TestEveryActionHasACase(t *testing.T) {
 		for _, object := range objects {
 			name := object.GetLabels()[wfev1.LabelAction]
 			if name != "" && !shown[name] {
-				t.Errorf("action %s of the catalog has no case here", name)
+				t.Errorf("action %s of the catalog has no case", name)
 			}
 			delete(shown, name)
 		}

@@ -14,7 +14,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// ofDeployment is a state that a Deployment shows.
+// ofDeployment returns a state of a Deployment.
 func ofDeployment(name string, show func(*appsv1.Deployment) string) func(context.Context, Gomega, string) string {
 	return func(ctx context.Context, g Gomega, namespace string) string {
 		return show(get(ctx, g, namespace, name, &appsv1.Deployment{}))
@@ -44,9 +44,9 @@ var workloadCases = []actionCase{
 	{
 		action: "scale-deployment", parameters: []string{"deployment", "scaled", "replicas", "2"}, prepare: makeDeployment("scaled"),
 		state: ofDeployment("scaled", func(d *appsv1.Deployment) string {
-			return strconv.Itoa(int(*d.Spec.Replicas)) + " asked for, " + strconv.Itoa(int(d.Status.AvailableReplicas)) + " available"
+			return strconv.Itoa(int(*d.Spec.Replicas)) + " desired, " + strconv.Itoa(int(d.Status.AvailableReplicas)) + " available"
 		}),
-		effect: "2 asked for, 2 available", again: "false",
+		effect: "2 desired, 2 available", again: "false",
 		undo:  undo("scale-deployment", []string{"deployment", "scaled"}, from("replicas", "do", "previous-replicas")),
 		wrong: []string{"deployment", "no-such", "replicas", "2"}, reason: wfev1.ReasonActionFailed,
 	},
@@ -74,7 +74,7 @@ var workloadCases = []actionCase{
 	{
 		action: "update-image", parameters: []string{"deployment", "updated", "image", faultyImage},
 		prepare: makeDeployment("updated", func(d *appsv1.Deployment) {
-			// The present image takes no notice of what the other one needs.
+			// The present image ignores the settings that the other one needs.
 			container(d).Args, container(d).Env = []string{"sleep"}, []corev1.EnvVar{{Name: "SECONDS", Value: "3600"}}
 			container(d).ReadinessProbe = nil
 		}),
@@ -106,9 +106,9 @@ var workloadCases = []actionCase{
 		action: "scale-statefulset", parameters: []string{"statefulset", "ranks", "replicas", "2"}, prepare: makeStatefulSet("ranks", 1),
 		state: func(ctx context.Context, g Gomega, namespace string) string {
 			s := get(ctx, g, namespace, "ranks", &appsv1.StatefulSet{})
-			return strconv.Itoa(int(*s.Spec.Replicas)) + " asked for, " + strconv.Itoa(int(s.Status.AvailableReplicas)) + " available"
+			return strconv.Itoa(int(*s.Spec.Replicas)) + " desired, " + strconv.Itoa(int(s.Status.AvailableReplicas)) + " available"
 		},
-		effect: "2 asked for, 2 available", again: "false",
+		effect: "2 desired, 2 available", again: "false",
 		undo:  undo("scale-statefulset", []string{"statefulset", "ranks"}, from("replicas", "do", "previous-replicas")),
 		wrong: []string{"statefulset", "no-such", "replicas", "2"}, reason: wfev1.ReasonActionFailed,
 	},
@@ -122,7 +122,7 @@ var workloadCases = []actionCase{
 	{
 		action: "restart-daemonset", parameters: []string{"daemonset", "agents"},
 		prepare: func(ctx context.Context, namespace string) {
-			d := patient("agents")
+			d := sampleDeployment("agents")
 			Expect(cluster.Create(ctx, &appsv1.DaemonSet{
 				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: d.Name},
 				Spec: appsv1.DaemonSetSpec{

@@ -13,18 +13,18 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// runsJobs ends every Job that is made with a condition.
-func (w *world) runsJobs(end batchv1.JobConditionType) {
-	w.kube.PrependReactor("create", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
+// runsJobs ends every new Job with a condition.
+func (f *fixture) runsJobs(end batchv1.JobConditionType) {
+	f.kube.PrependReactor("create", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if isDryRun(action) {
 			return false, nil, nil
 		}
 		made := action.(clienttesting.CreateActionImpl).Object.(*batchv1.Job).DeepCopy()
-		w.controllers.Go(func() {
-			pass(20 * time.Millisecond)
+		f.controllers.Go(func() {
+			sleep(20 * time.Millisecond)
 			made.Status.Conditions = []batchv1.JobCondition{{Type: end, Status: corev1.ConditionTrue, Reason: "Because", Message: "it is so"}}
-			if err := w.kube.Tracker().Update(batchv1.SchemeGroupVersion.WithResource("jobs"), made, namespace); err != nil {
-				w.t.Errorf("the controller of the test: %v", err)
+			if err := f.kube.Tracker().Update(batchv1.SchemeGroupVersion.WithResource("jobs"), made, namespace); err != nil {
+				f.t.Errorf("the controller of the test: %v", err)
 			}
 		})
 		return false, nil, nil
@@ -49,12 +49,12 @@ func TestRunJob(t *testing.T) {
 			want: result{Writes: write}, again: result{Writes: write},
 		},
 		"Fails": {
-			reason: "the Job's own backoffLimit was the retry", end: batchv1.JobFailed, parameters: target, jobs: 1,
+			reason: "the backoffLimit of the Job has already retried it", end: batchv1.JobFailed, parameters: target, jobs: 1,
 			want:  result{Exit: 64, Reason: "ActionFailed", Message: "failed: Because it is so; see kubectl -n production logs job/", Writes: write},
 			again: result{Exit: 64, Reason: "ActionFailed", Message: "failed: Because", Writes: write},
 		},
 		"DryRun": {
-			reason: "no Job is made", end: batchv1.JobComplete, parameters: with(target, "dry-run", "true"),
+			reason: "no Job is created", end: batchv1.JobComplete, parameters: with(target, "dry-run", "true"),
 			want: result{Writes: write}, again: result{Writes: write},
 		},
 		"NotFound": {
@@ -65,10 +65,10 @@ func TestRunJob(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, source)
-			w.runsJobs(c.end)
+			f := newFixture(t, source)
+			f.runsJobs(c.end)
 			for attempt, want := range map[string]result{"first": c.want, "again": c.again} {
-				got := w.attempt(run{action: "run-job", parameters: c.parameters})
+				got := f.attempt(run{action: "run-job", parameters: c.parameters})
 				if job := got.Outputs["job"]; job != "" {
 					if len(job) > 63 || !strings.HasPrefix(job, "clean-up-") || strings.Contains(job, "--") {
 						t.Errorf("%s\nthe Job is called %s", c.reason, job)
@@ -77,7 +77,7 @@ func TestRunJob(t *testing.T) {
 				}
 				want.check(t, c.reason+", "+attempt, got)
 			}
-			list, err := w.kube.Tracker().List(batchv1.SchemeGroupVersion.WithResource("jobs"), batchv1.SchemeGroupVersion.WithKind("Job"), namespace)
+			list, err := f.kube.Tracker().List(batchv1.SchemeGroupVersion.WithResource("jobs"), batchv1.SchemeGroupVersion.WithKind("Job"), namespace)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestExpandPVC(t *testing.T) {
 	}{
 		"Grows": {reason: "a retry reports the first size", settle: grows, parameters: target, want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed}},
 		"NeedsARestart": {
-			reason: "the rest is up to the pod", settle: pending, parameters: target,
+			reason: "the file system grows when the pod restarts", settle: pending, parameters: target,
 			want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed},
 		},
 		"Smaller": {
@@ -122,7 +122,7 @@ func TestExpandPVC(t *testing.T) {
 			want: result{Outputs: with(changed, "changed", "false")}, again: result{Outputs: with(changed, "changed", "false")},
 		},
 		"Stuck": {
-			reason: "the message tells why", settle: stuck, parameters: with(target, "wait-seconds", "1"),
+			reason: "the message contains the cause", settle: stuck, parameters: with(target, "wait-seconds", "1"),
 			want:  result{Exit: 1, Reason: "DeadlineExceeded", Message: "its capacity is 10Gi of 20Gi: no space after 1s", Outputs: changed, Writes: write},
 			again: result{Exit: 1, Reason: "DeadlineExceeded", Message: "no space", Outputs: changed},
 		},
@@ -134,9 +134,9 @@ func TestExpandPVC(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, claim())
-			apply := clienttesting.ObjectReaction(w.kube.Tracker())
-			w.kube.PrependReactor("patch", "persistentvolumeclaims", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			f := newFixture(t, claim())
+			apply := clienttesting.ObjectReaction(f.kube.Tracker())
+			f.kube.PrependReactor("patch", "persistentvolumeclaims", func(action clienttesting.Action) (bool, runtime.Object, error) {
 				if isDryRun(action) {
 					return false, nil, nil
 				}
@@ -146,10 +146,10 @@ func TestExpandPVC(t *testing.T) {
 				}
 				found := written.(*corev1.PersistentVolumeClaim).DeepCopy()
 				c.settle(found)
-				return true, found, w.kube.Tracker().Update(corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims"), found, namespace)
+				return true, found, f.kube.Tracker().Update(corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims"), found, namespace)
 			})
-			c.want.check(t, c.reason, w.attempt(run{action: "expand-pvc", parameters: c.parameters}))
-			c.again.check(t, c.reason+", again", w.attempt(run{action: "expand-pvc", parameters: c.parameters}))
+			c.want.check(t, c.reason, f.attempt(run{action: "expand-pvc", parameters: c.parameters}))
+			c.again.check(t, c.reason+", again", f.attempt(run{action: "expand-pvc", parameters: c.parameters}))
 		})
 	}
 }

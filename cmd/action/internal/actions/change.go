@@ -13,7 +13,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// object is any typed object of the API.
+// object is any typed API object.
 type object interface {
 	metav1.Object
 	runtime.Object
@@ -25,16 +25,16 @@ type patcher[T object] interface {
 	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (T, error)
 }
 
-// edit is what an action wants to do to an object that it has just read.
+// edit is the change that an action plans for an object that it has just read.
 type edit struct {
-	// previous is what the object says now, and what undo needs.
+	// previous is the present state, which a rollback needs.
 	previous map[string]string
-	// patch is a strategic merge patch; nil when the object is as asked already, empty when it is changed by other means
-	// and only the record is to be written.
+	// patch is a strategic merge patch. It is nil when the object is already as requested, and empty when another request
+	// makes the change and only the record is written here.
 	patch map[string]any
 	// annotations are set together with the patch.
 	annotations map[string]string
-	// message and attributes say in the log what the patch does.
+	// message and attributes describe the change in the log.
 	message    string
 	attributes []any
 }
@@ -46,9 +46,9 @@ type outcome[T object] struct {
 	changed  bool
 }
 
-// change reads an object, asks plan for an edit, and makes it together with the record of what was there before. The patch
-// carries the resource version, so plan has seen exactly what it changes. Plan is told whether an earlier attempt of
-// this step has made its edit already; that attempt's record then counts, not what the object says now.
+// change reads an object, calls plan for an edit, and writes it together with the record of the previous state. The patch
+// contains the resource version, so it applies only to the object that plan received. The argument again is true if an
+// earlier attempt of this step has made its edit; the record of that attempt is then the previous state.
 func change[T object](
 	ctx context.Context, s *contract.Step, client patcher[T], kind, name string, plan func(object T, again bool) (edit, error),
 ) (outcome[T], error) {
@@ -88,7 +88,7 @@ func change[T object](
 	return result, report(s, result.changed, result.previous)
 }
 
-// report leaves the outputs of a change.
+// report writes the outputs of a change.
 func report(s *contract.Step, changed bool, previous map[string]string) error {
 	if err := s.Previous(previous); err != nil {
 		return err
@@ -96,8 +96,8 @@ func report(s *contract.Step, changed bool, previous map[string]string) error {
 	return s.Changed(changed)
 }
 
-// withRecord is the patch of an edit, with the record of this step and the lock on what was read. It is nil when there is
-// nothing to write: no record is needed, and the edit is made by other means.
+// withRecord builds the patch of an edit, with the record of this step and the optimistic lock. It returns nil when there
+// is nothing to write: the step is recorded already, and another request makes the change.
 func withRecord(s *contract.Step, found metav1.Object, e edit) ([]byte, error) {
 	annotations, err := s.RecordAnnotation(found, e.previous)
 	if err != nil {

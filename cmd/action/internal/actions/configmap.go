@@ -14,17 +14,17 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// snapshotVerbs is what changing an object under a snapshot needs.
+// snapshotVerbs lists the verbs that a change with a snapshot needs.
 func snapshotVerbs() []string { return []string{"get", "list", "create", "update", "patch", "delete"} }
 
 func snapshotOutput(kind string) contract.Output {
 	return contract.Output{
 		Name:        "previous-snapshot",
-		Description: "The name of the " + kind + " that keeps what was there before the step; empty when nothing changed.",
+		Description: "The name of the " + kind + " that holds the data before the step; empty if nothing changed.",
 	}
 }
 
-// dataKey refuses what cannot be a key of a ConfigMap or Secret.
+// dataKey rejects a value that cannot be a key of a ConfigMap or Secret.
 func dataKey(value string) error {
 	if problems := validation.IsConfigMapKey(value); len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))
@@ -35,12 +35,12 @@ func dataKey(value string) error {
 func updateConfigMap() contract.Action {
 	return contract.Action{
 		Name:    "update-configmap",
-		Summary: "Sets or removes one key of a ConfigMap, and keeps a snapshot of what it held before.",
+		Summary: "Sets or removes one key of a ConfigMap, and stores its previous data in a snapshot.",
 		Undo:    "restore-configmap with snapshot from previous-snapshot",
 		Parameters: []contract.Parameter{
 			{Name: "configmap", Description: "The ConfigMap to change.", Required: true, Check: contract.ObjectName},
 			{Name: "key", Description: "The key to set.", Required: true, Check: dataKey},
-			{Name: "value", Description: "The value to set, any bytes.", Base64: true},
+			{Name: "value", Description: "The value to set; any bytes.", Base64: true},
 			{Name: "remove", Description: "Whether to remove the key instead.", Default: "false", Enum: []string{"true", "false"}},
 			contract.DryRunParameter(), contract.StepParameter(),
 		},
@@ -55,11 +55,11 @@ func updateConfigMap() contract.Action {
 func restoreConfigMap() contract.Action {
 	return contract.Action{
 		Name:    "restore-configmap",
-		Summary: "Gives a ConfigMap the data of a snapshot that update-configmap kept.",
-		Undo:    "cannot be undone; the snapshot stays",
+		Summary: "Restores the data of a ConfigMap from a snapshot that update-configmap stored.",
+		Undo:    "cannot be undone; the snapshot is not deleted",
 		Parameters: []contract.Parameter{
 			{Name: "configmap", Description: "The ConfigMap to restore.", Required: true, Check: contract.ObjectName},
-			{Name: "snapshot", Description: "The snapshot to restore; empty changes nothing, as when nothing was changed before.", Check: contract.ObjectName},
+			{Name: "snapshot", Description: "The snapshot to restore; if empty, the step changes nothing.", Check: contract.ObjectName},
 			contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{contract.ChangedOutput()},
@@ -106,7 +106,7 @@ func editData(found *corev1.ConfigMap, key, value string, remove bool) map[strin
 func runRestoreConfigMap(ctx context.Context, s *contract.Step) error {
 	name, kept := s.String("configmap"), configMapSnapshots(s)
 	if s.String("snapshot") == "" {
-		s.Log.Info("there is no snapshot, so nothing was changed and nothing is to restore")
+		s.Log.Info("nothing to restore: the parameter snapshot is empty")
 		return s.Changed(false)
 	}
 	snapshot, err := kept.read(ctx, s, s.String("snapshot"), name)
@@ -125,7 +125,7 @@ func runRestoreConfigMap(ctx context.Context, s *contract.Step) error {
 	return err
 }
 
-// replaceMap is the patch of a map that turns one map into another, and whether they differ.
+// replaceMap builds the patch that turns one map into another, and reports whether they differ.
 func replaceMap[V any](from, to map[string]V, same func(a, b V) bool) (map[string]any, bool) {
 	patch := map[string]any{}
 	for key := range from {

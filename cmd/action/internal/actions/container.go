@@ -7,19 +7,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// container is one container of a template, and where it stands in it.
+// container is one container of a pod template and the name of the list that contains it.
 type container struct {
 	corev1.Container
 	list string
 }
 
-// patch is the patch that changes something in this container.
+// patch builds the patch that changes fields of this container.
 func (c container) patch(fields map[string]any) map[string]any {
 	fields["name"] = c.Name
 	return templatePatch(map[string]any{"spec": map[string]any{c.list: []any{fields}}})
 }
 
-// findContainer finds a container by its name, init containers included; without a name it is the first one.
+// findContainer finds a container or init container by its name. An empty name selects the first container.
 func findContainer(spec corev1.PodSpec, name string) (container, error) {
 	if name == "" && len(spec.Containers) > 0 {
 		return container{Container: spec.Containers[0], list: "containers"}, nil

@@ -24,11 +24,11 @@ func settings() *corev1.ConfigMap {
 	}
 }
 
-func (w *world) configMap(name string) *corev1.ConfigMap {
-	w.t.Helper()
-	found, err := w.kube.Tracker().Get(corev1.SchemeGroupVersion.WithResource("configmaps"), namespace, name)
+func (f *fixture) configMap(name string) *corev1.ConfigMap {
+	f.t.Helper()
+	found, err := f.kube.Tracker().Get(corev1.SchemeGroupVersion.WithResource("configmaps"), namespace, name)
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return found.(*corev1.ConfigMap)
 }
@@ -52,7 +52,7 @@ func TestConfigMaps(t *testing.T) {
 			data: map[string]string{"level": "de{{bug}}\n", "other": "kept"}, binary: settings().BinaryData,
 		},
 		"Bytes": {
-			reason: "what is no text goes to binaryData and leaves data", parameters: with(target, "value", encode("\xfe\x00")), changed: "true", writes: writes,
+			reason: "bytes that are not text go to binaryData and leave data", parameters: with(target, "value", encode("\xfe\x00")), changed: "true", writes: writes,
 			data: map[string]string{"other": "kept"}, binary: map[string][]byte{"blob": {0xff, 1}, "level": {0xfe, 0}},
 		},
 		"TextForBytes": {
@@ -64,22 +64,22 @@ func TestConfigMaps(t *testing.T) {
 			data: map[string]string{"other": "kept"}, binary: settings().BinaryData,
 		},
 		"Same": {
-			reason: "nothing to do, no snapshot", parameters: with(target, "value", encode("info")), changed: "false",
+			reason: "nothing to change, no snapshot", parameters: with(target, "value", encode("info")), changed: "false",
 			data: settings().Data, binary: settings().BinaryData,
 		},
 		"BadKey": {
-			reason: "found before anything is asked of the cluster", parameters: with(target, "key", "a/b"), fails: &invalid,
+			reason: "rejected before any request to the API server", parameters: with(target, "key", "a/b"), fails: &invalid,
 			data: settings().Data, binary: settings().BinaryData,
 		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, settings())
-			got := w.attempt(run{action: "update-configmap", parameters: c.parameters})
+			f := newFixture(t, settings())
+			got := f.attempt(run{action: "update-configmap", parameters: c.parameters})
 			compare := func(what string, data map[string]string, binary map[string][]byte) {
 				t.Helper()
-				found := w.configMap("settings")
+				found := f.configMap("settings")
 				if diff := cmp.Diff(data, found.Data) + cmp.Diff(binary, found.BinaryData); diff != "" {
 					t.Errorf("%s\n%s (-want +got):\n%s", c.reason, what, diff)
 				}
@@ -93,12 +93,12 @@ func TestConfigMaps(t *testing.T) {
 			want := result{Outputs: map[string]string{"changed": c.changed, "previous-snapshot": snapshot}, Writes: c.writes}
 			want.check(t, c.reason, got)
 			if (snapshot != "") != (c.changed == "true") {
-				t.Errorf("%s\nthere is a snapshot when something changed: %q", c.reason, snapshot)
+				t.Errorf("%s\na snapshot exists if and only if something changed: %q", c.reason, snapshot)
 			}
 			want.Writes = nil
-			want.check(t, c.reason+", again", w.attempt(run{action: "update-configmap", parameters: c.parameters}))
+			want.check(t, c.reason+", again", f.attempt(run{action: "update-configmap", parameters: c.parameters}))
 			undo := map[string]string{"configmap": "settings", "snapshot": snapshot}
-			back := w.attempt(run{action: "restore-configmap", workflow: "rollback", parameters: undo})
+			back := f.attempt(run{action: "restore-configmap", workflow: "rollback", parameters: undo})
 			if back.Exit != 0 || back.Outputs["changed"] != c.changed {
 				t.Errorf("%s\nundo: %+v", c.reason, back)
 			}
@@ -112,28 +112,28 @@ func TestConfigMapSnapshots(t *testing.T) {
 	parameters := map[string]string{"configmap": "settings", "key": "level", "value": encode("debug")}
 	t.Run("CrashedAfterTheSnapshot", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, settings())
-		w.failOnce("patch", "configmaps", errors.New("killed here"))
-		if got := w.attempt(run{action: "update-configmap", parameters: parameters}); got.Exit != 1 {
+		f := newFixture(t, settings())
+		f.failOnce("patch", "configmaps", errors.New("killed here"))
+		if got := f.attempt(run{action: "update-configmap", parameters: parameters}); got.Exit != 1 {
 			t.Fatalf("the first attempt ends early: %+v", got)
 		}
-		got := w.attempt(run{action: "update-configmap", parameters: parameters})
+		got := f.attempt(run{action: "update-configmap", parameters: parameters})
 		snapshot := got.Outputs["previous-snapshot"]
 		result{
 			Outputs: map[string]string{"changed": "true", "previous-snapshot": snapshot},
 			Writes:  []string{"create configmaps", "update configmaps", "patch configmaps"},
-		}.check(t, "the retry renews its own snapshot", got)
-		if diff := cmp.Diff(settings().Data, w.configMap(snapshot).Data); diff != "" {
-			t.Errorf("the snapshot holds what was there before (-want +got):\n%s", diff)
+		}.check(t, "the retry replaces its own snapshot", got)
+		if diff := cmp.Diff(settings().Data, f.configMap(snapshot).Data); diff != "" {
+			t.Errorf("the snapshot holds the previous data (-want +got):\n%s", diff)
 		}
 	})
 	t.Run("Bounded", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, settings())
+		f := newFixture(t, settings())
 		for i := range 2 * maxSnapshots {
-			w.attempt(run{action: "update-configmap", step: fmt.Sprint("s", i), parameters: with(parameters, "value", encode(fmt.Sprint(i)))})
+			f.attempt(run{action: "update-configmap", step: fmt.Sprint("s", i), parameters: with(parameters, "value", encode(fmt.Sprint(i)))})
 		}
-		list, err := w.kube.Tracker().List(corev1.SchemeGroupVersion.WithResource("configmaps"), corev1.SchemeGroupVersion.WithKind("ConfigMap"), namespace)
+		list, err := f.kube.Tracker().List(corev1.SchemeGroupVersion.WithResource("configmaps"), corev1.SchemeGroupVersion.WithKind("ConfigMap"), namespace)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,18 +145,18 @@ func TestConfigMapSnapshots(t *testing.T) {
 		t.Parallel()
 		other := settings()
 		other.Name = "other"
-		w := newWorld(t, settings(), other)
-		got := w.attempt(run{action: "restore-configmap", parameters: map[string]string{"configmap": "settings", "snapshot": "other"}})
-		result{Exit: 64, Reason: "ActionFailed", Message: "configmap other is no snapshot of settings"}.check(t, "nothing else is taken for a snapshot", got)
+		f := newFixture(t, settings(), other)
+		got := f.attempt(run{action: "restore-configmap", parameters: map[string]string{"configmap": "settings", "snapshot": "other"}})
+		result{Exit: 64, Reason: "ActionFailed", Message: "configmap other is not a snapshot of settings"}.check(t, "an object without the annotation is not a snapshot", got)
 	})
 	t.Run("DryRun", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, settings())
-		got := w.attempt(run{action: "update-configmap", parameters: with(parameters, "dry-run", "true")})
+		f := newFixture(t, settings())
+		got := f.attempt(run{action: "update-configmap", parameters: with(parameters, "dry-run", "true")})
 		if got.Exit != 0 || got.Outputs["changed"] != "true" {
-			t.Errorf("a dry run tells what would change: %+v", got)
+			t.Errorf("a dry run reports what would change: %+v", got)
 		}
-		if diff := cmp.Diff(settings().Data, w.configMap("settings").Data); diff != "" {
+		if diff := cmp.Diff(settings().Data, f.configMap("settings").Data); diff != "" {
 			t.Errorf("a dry run changes nothing (-want +got):\n%s", diff)
 		}
 	})
@@ -179,16 +179,16 @@ func TestUpdateSecret(t *testing.T) {
 	cases := map[string]struct {
 		reason     string
 		parameters map[string]string
-		prepare    func(*world)
+		prepare    func(*fixture)
 		changed    string
 		data       map[string]string
 		fails      *result
 	}{
 		"Copy":       {reason: "the value comes from the other Secret", parameters: target, changed: "true", data: map[string]string{"password": "new", "user": "api"}},
 		"AnotherKey": {reason: "under another key", parameters: with(target, "from-key", "token"), changed: "true", data: map[string]string{"password": "t", "user": "api"}},
-		"NewKey":     {reason: "undo removes it again", parameters: with(target, "key", "token"), changed: "true", data: map[string]string{"password": "old", "user": "api", "token": "t"}},
+		"NewKey":     {reason: "the rollback removes it again", parameters: with(target, "key", "token"), changed: "true", data: map[string]string{"password": "old", "user": "api", "token": "t"}},
 		"NoSuchKey": {
-			reason: "a key that is missing is a mistake", parameters: with(target, "from-key", "nope"), data: map[string]string{"password": "old", "user": "api"},
+			reason: "a missing key is an error", parameters: with(target, "from-key", "nope"), data: map[string]string{"password": "old", "user": "api"},
 			fails: &result{Exit: 64, Reason: "ActionFailed", Message: "secret new has no key nope"},
 		},
 		"NoSource": {
@@ -197,8 +197,8 @@ func TestUpdateSecret(t *testing.T) {
 		},
 		"Forbidden": {
 			reason: "the message names the role", parameters: target, data: map[string]string{"password": "old", "user": "api"},
-			prepare: func(w *world) {
-				w.failAlways("get", "secrets", apierrors.NewForbidden(groupResource("", "secrets"), "new", errors.New("cannot get")))
+			prepare: func(f *fixture) {
+				f.failAlways("get", "secrets", apierrors.NewForbidden(groupResource("", "secrets"), "new", errors.New("cannot get")))
 			},
 			fails: &result{Exit: 64, Reason: "Forbidden", Message: "workflowexecution-action-update-secret"},
 		},
@@ -206,12 +206,12 @@ func TestUpdateSecret(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, objects()...)
+			f := newFixture(t, objects()...)
 			if c.prepare != nil {
-				c.prepare(w)
+				c.prepare(f)
 			}
 			data := func() map[string]string {
-				found, err := w.kube.Tracker().Get(corev1.SchemeGroupVersion.WithResource("secrets"), namespace, "db")
+				found, err := f.kube.Tracker().Get(corev1.SchemeGroupVersion.WithResource("secrets"), namespace, "db")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -221,7 +221,7 @@ func TestUpdateSecret(t *testing.T) {
 				}
 				return all
 			}
-			got := w.attempt(run{action: "update-secret", parameters: c.parameters})
+			got := f.attempt(run{action: "update-secret", parameters: c.parameters})
 			if diff := cmp.Diff(c.data, data()); diff != "" {
 				t.Errorf("%s\ndata (-want +got):\n%s", c.reason, diff)
 			}
@@ -233,11 +233,11 @@ func TestUpdateSecret(t *testing.T) {
 			want := result{Outputs: map[string]string{"changed": c.changed, "previous-snapshot": snapshot}, Writes: writes}
 			want.check(t, c.reason, got)
 			want.Writes = nil
-			want.check(t, c.reason+", again", w.attempt(run{action: "update-secret", parameters: c.parameters}))
+			want.check(t, c.reason+", again", f.attempt(run{action: "update-secret", parameters: c.parameters}))
 			if !strings.HasPrefix(snapshot, "db-wfe-") {
 				t.Errorf("%s\nsnapshot %q", c.reason, snapshot)
 			}
-			w.attempt(run{action: "update-secret", workflow: "rollback", parameters: map[string]string{
+			f.attempt(run{action: "update-secret", workflow: "rollback", parameters: map[string]string{
 				"secret": "db", "key": c.parameters["key"], "from-secret": snapshot, "when-missing": "remove",
 			}})
 			if diff := cmp.Diff(map[string]string{"password": "old", "user": "api"}, data()); diff != "" {

@@ -51,91 +51,91 @@ func settleDeployment(d *appsv1.Deployment) {
 	}
 }
 
-// rollsOut makes every write to a Deployment be followed by a rollout, as the cluster's controller does it: the new
-// generation is seen first, then settle decides how it ends.
-func (w *world) rollsOut(settle func(*appsv1.Deployment)) *world {
-	w.t.Helper()
-	w.servesScale()
-	apply := clienttesting.ObjectReaction(w.kube.Tracker())
+// rollsOut plays the Deployment controller: after every write it observes the new generation, and settle determines the
+// final status.
+func (f *fixture) rollsOut(settle func(*appsv1.Deployment)) *fixture {
+	f.t.Helper()
+	f.servesScale()
+	apply := clienttesting.ObjectReaction(f.kube.Tracker())
 	follow := func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if isDryRun(action) || action.GetSubresource() == "scale" {
 			return false, nil, nil
 		}
-		w.writing.Lock()
+		f.writing.Lock()
 		_, written, err := apply(action)
-		w.writing.Unlock()
+		f.writing.Unlock()
 		if err != nil {
 			return true, nil, err
 		}
-		d, err := w.editDeployment(written.(*appsv1.Deployment).Name, func(d *appsv1.Deployment) { d.Generation++ })
+		d, err := f.editDeployment(written.(*appsv1.Deployment).Name, func(d *appsv1.Deployment) { d.Generation++ })
 		if err != nil {
 			return true, nil, err
 		}
-		w.follow(d, settle)
+		f.follow(d, settle)
 		return true, d, nil
 	}
-	w.kube.PrependReactor("patch", "deployments", follow)
-	return w
+	f.kube.PrependReactor("patch", "deployments", follow)
+	return f
 }
 
-// follow changes the status of a Deployment in the background: seen, half way, settled.
-func (w *world) follow(d *appsv1.Deployment, settle func(*appsv1.Deployment)) {
+// follow changes the status of a Deployment in the background: observed, half way, settled.
+func (f *fixture) follow(d *appsv1.Deployment, settle func(*appsv1.Deployment)) {
 	halfWay := func(d *appsv1.Deployment) {
 		d.Status.ObservedGeneration, d.Status.UpdatedReplicas, d.Status.AvailableReplicas = d.Generation, 1, 1
 	}
-	w.controllers.Go(func() {
+	f.controllers.Go(func() {
 		for _, step := range []func(*appsv1.Deployment){halfWay, settle} {
-			pass(10 * time.Millisecond)
-			if _, err := w.editDeployment(d.Name, step); err != nil {
-				w.t.Errorf("the controller of the test: %v", err)
+			sleep(10 * time.Millisecond)
+			if _, err := f.editDeployment(d.Name, step); err != nil {
+				f.t.Errorf("the controller of the test: %v", err)
 			}
 		}
 	})
 }
 
-// editDeployment changes a Deployment as somebody else than the action would.
-func (w *world) editDeployment(name string, edit func(*appsv1.Deployment)) (*appsv1.Deployment, error) {
-	w.writing.Lock()
-	defer w.writing.Unlock()
-	found, err := w.kube.Tracker().Get(deploymentsResource, namespace, name)
+// editDeployment changes a Deployment as another client would.
+func (f *fixture) editDeployment(name string, edit func(*appsv1.Deployment)) (*appsv1.Deployment, error) {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	found, err := f.kube.Tracker().Get(deploymentsResource, namespace, name)
 	if err != nil {
 		return nil, err
 	}
 	d := found.(*appsv1.Deployment).DeepCopy()
 	edit(d)
-	return d, w.kube.Tracker().Update(deploymentsResource, d, namespace)
+	return d, f.kube.Tracker().Update(deploymentsResource, d, namespace)
 }
 
-// servesScale answers for the scale subresource, which the fake client does not know.
-func (w *world) servesScale() {
-	w.kube.PrependReactor("update", "deployments", func(action clienttesting.Action) (bool, runtime.Object, error) {
+// servesScale implements the scale subresource, which the fake client lacks.
+func (f *fixture) servesScale() {
+	f.kube.PrependReactor("update", "deployments", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		update, ok := action.(clienttesting.UpdateActionImpl)
 		if !ok || action.GetSubresource() != "scale" || isDryRun(action) {
 			return false, nil, nil
 		}
 		scale := update.Object.(*autoscalingv1.Scale)
-		d, err := w.editDeployment(scale.Name, func(d *appsv1.Deployment) {
+		d, err := f.editDeployment(scale.Name, func(d *appsv1.Deployment) {
 			d.Generation++
 			d.Spec.Replicas = ptr.To(scale.Spec.Replicas)
 		})
 		if err != nil {
 			return true, nil, err
 		}
-		w.follow(d, settleDeployment)
+		f.follow(d, settleDeployment)
 		return true, scale, nil
 	})
 }
 
-func (w *world) deployment() *appsv1.Deployment {
-	w.t.Helper()
-	found, err := w.kube.Tracker().Get(deploymentsResource, namespace, "payment-api")
+func (f *fixture) deployment() *appsv1.Deployment {
+	f.t.Helper()
+	found, err := f.kube.Tracker().Get(deploymentsResource, namespace, "payment-api")
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return found.(*appsv1.Deployment)
 }
 
-// with joins parameters with those of another table row.
+// with returns a copy of parameters with more of them.
 func with(base map[string]string, more ...string) map[string]string {
 	joined := map[string]string{}
 	for name, value := range base {

@@ -1,6 +1,6 @@
-// Package actions holds the built-in actions, one file for each family, and the list of them.
+// Package actions implements the built-in actions, one file for each family, and lists them in All.
 //
-// An action does one thing through client-go and returns when the effect is true. It never guesses: what it found before
-// it changed an object is recorded on that object in the same write (or before it), under the optimistic lock of the
-// resource version, so that a retry at any point ends as one undisturbed attempt would have ended.
+// An action changes one thing through client-go and returns when the effect is reached. It records the previous state on
+// the object in the same write (or before it), under the optimistic lock of the resource version. A retry at any point
+// therefore ends like one uninterrupted attempt.
 package actions

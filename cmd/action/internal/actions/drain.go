@@ -18,29 +18,29 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// drainRetryDelay paces evictions that a disruption budget refuses.
+// drainRetryDelay is the time between two requests for an eviction that a disruption budget refuses.
 const drainRetryDelay = 2 * time.Second
 
 func drainNode() contract.Action {
 	boolean := []string{"true", "false"}
 	return contract.Action{
 		Name: "drain-node",
-		Summary: "Closes a node for new pods, evicts its pods as kubectl drain does, and waits until they are gone. " +
-			"Pods of DaemonSets, static pods and the pods of its own Workflow stay.",
+		Summary: "Cordons a node, evicts its pods as kubectl drain does, and waits until they are gone. " +
+			"Pods of DaemonSets, static pods and the pods of the step's own Workflow stay.",
 		Undo: "uncordon-node with keep-cordoned from previous-unschedulable",
 		Parameters: []contract.Parameter{
 			nodeParameter("drain"),
 			{
-				Name: "force", Description: "Whether to evict also pods without a controller, which nothing replaces.",
+				Name: "force", Description: "Whether to also evict pods without a controller, which nothing replaces.",
 				Default: "false", Enum: boolean,
 			},
 			{
-				Name: "delete-emptydir-data", Description: "Whether to evict also pods that lose data in an emptyDir.",
+				Name: "delete-emptydir-data", Description: "Whether to also evict pods that lose data in an emptyDir.",
 				Default: "false", Enum: boolean,
 			},
 			{Name: "pod-selector", Description: "The pods to evict, by their labels; all if empty.", Check: contract.Selector},
 			{
-				Name: "grace-period-seconds", Description: "How long the containers have to end by themselves; each pod's own time if empty.",
+				Name: "grace-period-seconds", Description: "The grace period of the pods; each pod's own if empty.",
 				Check: contract.NonNegative,
 			},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
@@ -62,7 +62,7 @@ func runDrainNode(ctx context.Context, s *contract.Step) error {
 	bounded, cancel := context.WithTimeout(ctx, drainBound(s))
 	defer cancel()
 	helper := newDrainHelper(bounded, s)
-	// A node that cannot be drained is not closed either. What has come until it is closed is found by a second look.
+	// A node that cannot be drained is not cordoned. The second list includes pods that were scheduled before the cordon.
 	pods, err := findPodsToEvict(s, helper, node)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func runDrainNode(ctx context.Context, s *contract.Step) error {
 		return err
 	}
 	s.Log.Info("draining", "node", node, "pods", len(pods), "dryRun", s.DryRun)
-	if err := mayEvict(helper, pods); err != nil {
+	if err := checkEvictionAllowed(helper, pods); err != nil {
 		return err
 	}
 	err = helper.DeleteOrEvictPods(pods)
@@ -95,29 +95,29 @@ func findPodsToEvict(s *contract.Step, helper *drain.Helper, node string) ([]cor
 		if len(problems) == 0 {
 			return nil
 		}
-		return explainUndrainable(node, problems)
+		return undrainable(node, problems)
 	})
 	if err != nil {
 		return nil, err
 	}
 	if warnings := list.Warnings(); warnings != "" {
-		s.Log.Info("pods that stay or are lost", "node", node, "warnings", warnings)
+		s.Log.Info("pods that stay or are not replaced", "node", node, "warnings", warnings)
 	}
 	return list.Pods(), nil
 }
 
-// drainBound is how long to drain. A dry run asks for each eviction and does not wait for the budgets that refuse it.
+// drainBound returns how long to drain. A dry run requests each eviction and does not wait for budgets that refuse it.
 func drainBound(s *contract.Step) time.Duration {
 	if s.DryRun {
 		return 2 * drainRetryDelay
 	}
-	return max(s.Wait, firstLook)
+	return max(s.Wait, minimumWatch)
 }
 
 func newDrainHelper(ctx context.Context, s *contract.Step) *drain.Helper {
 	h := &drain.Helper{
 		Ctx: ctx, Client: s.Kube,
-		Force: s.Bool("force"), DeleteEmptyDirData: s.Bool("delete-emptydir-data"), PodSelector: selectOthers(s),
+		Force: s.Bool("force"), DeleteEmptyDirData: s.Bool("delete-emptydir-data"), PodSelector: buildDrainSelector(s),
 		IgnoreAllDaemonSets: true, GracePeriodSeconds: -1, Timeout: drainBound(s), ChunkSize: 500,
 		EvictErrorRetryDelay: drainRetryDelay,
 		Out:                  io.Discard, ErrOut: logWriter{s},
@@ -139,10 +139,10 @@ func newDrainHelper(ctx context.Context, s *contract.Step) *drain.Helper {
 	return h
 }
 
-// selectOthers leaves out the pods of the step's own Workflow, itself among them: evicting those would turn steps into
-// errors. It has to be the selector: kubectl's own filters come before additional ones, and refuse the pods of steps for
-// their emptyDir. So a Workflow of the same name in another namespace is left alone, too.
-func selectOthers(s *contract.Step) string {
+// buildDrainSelector excludes the pods of the step's own Workflow, because evicting them fails their steps. It has to be
+// the selector: kubectl's own filters run before additional ones and reject the pods of steps for their emptyDir. A
+// Workflow of the same name in another namespace is therefore excluded too.
+func buildDrainSelector(s *contract.Step) string {
 	var terms []string
 	if selector := s.String("pod-selector"); selector != "" {
 		terms = append(terms, selector)
@@ -153,8 +153,8 @@ func selectOthers(s *contract.Step) string {
 	return strings.Join(terms, ",")
 }
 
-// mayEvict asks for one eviction as a dry run, since kubectl's helper turns a refusal into mere text.
-func mayEvict(h *drain.Helper, pods []corev1.Pod) error {
+// checkEvictionAllowed requests one eviction as a dry run, because kubectl's helper converts errors to text.
+func checkEvictionAllowed(h *drain.Helper, pods []corev1.Pod) error {
 	if len(pods) == 0 {
 		return nil
 	}
@@ -170,8 +170,8 @@ func mayEvict(h *drain.Helper, pods []corev1.Pod) error {
 	return nil
 }
 
-// explainUndrainable speaks of this action's parameters where kubectl's helper speaks of its flags.
-func explainUndrainable(node string, problems []error) error {
+// undrainable converts the errors of kubectl's helper: they name kubectl's flags instead of the action's parameters.
+func undrainable(node string, problems []error) error {
 	err := errors.Join(problems...)
 	for _, p := range problems {
 		if contract.IsPermanent(p) || contract.IsTransient(p) {
@@ -188,7 +188,7 @@ func explainUndrainable(node string, problems []error) error {
 	return contract.Impossible("node %s cannot be drained: %s", node, text)
 }
 
-// logWriter turns the lines that kubectl's helper prints into lines of the log.
+// logWriter writes the output of kubectl's helper to the log.
 type logWriter struct{ s *contract.Step }
 
 func (w logWriter) Write(line []byte) (int, error) {

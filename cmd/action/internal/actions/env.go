@@ -23,14 +23,14 @@ func setEnv() contract.Action {
 			{Name: "deployment", Description: "The Deployment to change.", Required: true, Check: contract.ObjectName},
 			{Name: "container", Description: "The container to change; the first one if empty.", Check: contract.ContainerName},
 			{Name: "name", Description: "The name of the variable.", Required: true, Check: variableName},
-			{Name: "value", Description: "The value of the variable, any text.", Base64: true},
+			{Name: "value", Description: "The value of the variable; any text.", Base64: true},
 			{Name: "remove", Description: "Whether to remove the variable instead.", Default: "false", Enum: []string{"true", "false"}},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{
 			contract.ChangedOutput(),
 			{Name: "previous-value", Description: "The value before the step.", Base64: true},
-			{Name: "previous-absent", Description: `"true" when the variable was not there before the step, else "false".`},
+			{Name: "previous-absent", Description: `"true" if the variable did not exist before the step, otherwise "false".`},
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
@@ -66,7 +66,7 @@ func editVariable(s *contract.Step, c container) (edit, error) {
 	}
 	if now.ValueFrom != nil {
 		return edit{}, contract.Impossible(
-			"variable %s of container %s comes from a Secret, ConfigMap or field, and undo could not restore that; change its source instead", now.Name, c.Name)
+			"variable %s of container %s has valueFrom, which a rollback cannot restore; change its source instead", now.Name, c.Name)
 	}
 	absent, remove := now.Name == "", s.Bool("remove")
 	e := edit{

@@ -14,25 +14,25 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// labelWorkflow is on every pod of Argo. Deleting such a pod would turn a step into an error.
+// labelWorkflow is set on every pod of Argo. Deleting such a pod fails its step.
 const labelWorkflow = "workflows.argoproj.io/workflow"
 
 func deleteFailedPods() contract.Action {
 	return contract.Action{
 		Name:    "delete-failed-pods",
-		Summary: "Deletes the pods of a namespace that have failed or were evicted, except those of Workflows.",
+		Summary: "Deletes the failed and evicted pods of a namespace, except the pods of Workflows.",
 		Undo:    "cannot be undone",
 		Parameters: []contract.Parameter{
-			{Name: "selector", Description: "The pods to look at, by their labels; all if empty.", Check: contract.Selector},
+			{Name: "selector", Description: "The labels of the pods to delete; all failed pods if empty.", Check: contract.Selector},
 			{
-				Name: "older-than-seconds", Description: "How long ago a pod must have been made to be deleted.",
+				Name: "older-than-seconds", Description: "The least age of a pod to delete.",
 				Default: "0", Check: contract.NonNegative,
 			},
 			contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{
 			contract.ChangedOutput(),
-			{Name: "deleted", Description: "How many pods were deleted (in a dry run: would be)."},
+			{Name: "deleted", Description: "The number of pods that were deleted (in a dry run: would be deleted)."},
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "delete"}},
@@ -55,7 +55,7 @@ func runDeleteFailedPods(ctx context.Context, s *contract.Step) error {
 	if !again && len(failed) > 0 {
 		about := corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: s.Namespace, Name: failed[0].Name, UID: failed[0].UID}
 		message := fmt.Sprintf("Step %s: %s, %s pods", s.Identity.Step, s.Identity.Action, count)
-		if _, err := leaveMark(ctx, s, about, message, map[string]string{"deleted": count}); err != nil {
+		if _, err := createMark(ctx, s, about, message, map[string]string{"deleted": count}); err != nil {
 			return err
 		}
 	}

@@ -60,44 +60,44 @@ func TestVerifyHTTP(t *testing.T) {
 	t.Cleanup(broken.Close)
 	target := map[string]string{"service": "payment-api", "path": "/healthy", "wait-seconds": "2"}
 	one := map[string]string{"healthy": "true", "endpoints": "1"}
-	sick := map[string]string{"healthy": "false", "endpoints": "1"}
+	unhealthy := map[string]string{"healthy": "false", "endpoints": "1"}
 	cases := map[string]struct {
 		reason     string
 		objects    []runtime.Object
 		parameters map[string]string
 		want       result
 	}{
-		"Healthy": {reason: "asked by address, with the Service's name as host", objects: service(t, false, plain),
+		"Healthy": {reason: "requested by IP, with the Service's name as host", objects: service(t, false, plain),
 			parameters: with(target, "body-contains", encode("well at payment-api.production.svc")), want: result{Outputs: one}},
 		"ByPortNumber": {reason: "ports have names and numbers", objects: service(t, false, plain), parameters: with(target, "port", "80"), want: result{Outputs: one}},
-		"HTTPS":        {reason: "certificates name no addresses", objects: service(t, false, secure), parameters: with(target, "scheme", "https"), want: result{Outputs: one}},
-		"Redirect":     {reason: "a redirect is an answer", objects: service(t, false, plain), parameters: with(target, "path", "/moved", "status", "200, 302"), want: result{Outputs: one}},
-		"Recovers": {reason: "it waits, and for two rounds in a row", objects: service(t, false, plain),
+		"HTTPS":        {reason: "certificates contain no IPs", objects: service(t, false, secure), parameters: with(target, "scheme", "https"), want: result{Outputs: one}},
+		"Redirect":     {reason: "a redirect is a response", objects: service(t, false, plain), parameters: with(target, "path", "/moved", "status", "200, 302"), want: result{Outputs: one}},
+		"Recovers": {reason: "it waits for two consecutive rounds", objects: service(t, false, plain),
 			parameters: with(target, "path", "/recovers", "rounds", "2", "wait-seconds", "10"), want: result{Outputs: one}},
-		"Broken": {reason: "the message tells the answer", objects: service(t, false, plain), parameters: with(target, "path", "/broken"),
-			want: result{Exit: 1, Reason: "DeadlineExceeded", Message: "answered 503, not 2xx after 2s", Outputs: sick}},
+		"Broken": {reason: "the message contains the response", objects: service(t, false, plain), parameters: with(target, "path", "/broken"),
+			want: result{Exit: 1, Reason: "DeadlineExceeded", Message: "responded with status 503 instead of 2xx after 2s", Outputs: unhealthy}},
 		"WrongBody": {reason: "the message does not repeat the text", objects: service(t, false, plain), parameters: with(target, "body-contains", encode("nonsense")),
-			want: result{Exit: 1, Reason: "DeadlineExceeded", Message: "without the text", Outputs: sick}},
-		"OneOfTwo": {reason: "every ready endpoint has to answer", objects: service(t, false, plain, broken), parameters: target,
-			want: result{Exit: 1, Reason: "DeadlineExceeded", Message: "answered 404", Outputs: with(sick, "endpoints", "2")}},
-		"NotReady": {reason: "endpoints that are not ready serve nobody", objects: service(t, true, plain, broken), parameters: target, want: result{Outputs: one}},
-		"NoEndpoint": {reason: "no endpoint is no health", objects: service(t, false), parameters: target,
-			want: result{Exit: 1, Reason: "DeadlineExceeded", Message: "has no ready endpoint", Outputs: with(sick, "endpoints", "0")}},
+			want: result{Exit: 1, Reason: "DeadlineExceeded", Message: "without the text", Outputs: unhealthy}},
+		"OneOfTwo": {reason: "every ready endpoint has to respond", objects: service(t, false, plain, broken), parameters: target,
+			want: result{Exit: 1, Reason: "DeadlineExceeded", Message: "responded with status 404", Outputs: with(unhealthy, "endpoints", "2")}},
+		"NotReady": {reason: "endpoints that are not ready are ignored", objects: service(t, true, plain, broken), parameters: target, want: result{Outputs: one}},
+		"NoEndpoint": {reason: "a Service without endpoints is not healthy", objects: service(t, false), parameters: target,
+			want: result{Exit: 1, Reason: "DeadlineExceeded", Message: "has no ready endpoint", Outputs: with(unhealthy, "endpoints", "0")}},
 		"NoSuchPort": {reason: "the message names the port", objects: service(t, false, plain), parameters: with(target, "port", "grpc"),
 			want: result{Exit: 64, Reason: "ActionFailed", Message: `service payment-api has no port "grpc"`}},
 		"NotFound": {reason: "the message names the Service", objects: service(t, false), parameters: with(target, "service", "other"),
 			want: result{Exit: 64, Reason: "ActionFailed", Message: `"other" not found`}},
-		"DryRun": {reason: "a dry run asks nothing", objects: service(t, false, broken), parameters: with(target, "dry-run", "true"),
-			want: result{Outputs: with(sick, "endpoints", "0")}},
-		"BadStatus": {reason: "found before anything is asked of the cluster", objects: service(t, false), parameters: with(target, "status", "ok"),
+		"DryRun": {reason: "a dry run sends no request", objects: service(t, false, broken), parameters: with(target, "dry-run", "true"),
+			want: result{Outputs: with(unhealthy, "endpoints", "0")}},
+		"BadStatus": {reason: "rejected before any request to the API server", objects: service(t, false), parameters: with(target, "status", "ok"),
 			want: result{Exit: 64, Reason: "InvalidSpec", Message: "parameter status"}},
-		"BadPath": {reason: "a path is no URL", objects: service(t, false), parameters: with(target, "path", "http://x"),
+		"BadPath": {reason: "a URL is not a path", objects: service(t, false), parameters: with(target, "path", "http://x"),
 			want: result{Exit: 64, Reason: "InvalidSpec", Message: "parameter path"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c.want.check(t, c.reason, newWorld(t, c.objects...).attempt(run{action: "verify-http", parameters: c.parameters}))
+			c.want.check(t, c.reason, newFixture(t, c.objects...).attempt(run{action: "verify-http", parameters: c.parameters}))
 		})
 	}
 }

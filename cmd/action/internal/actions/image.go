@@ -33,10 +33,10 @@ func updateImage() contract.Action {
 	}
 }
 
-// imageReference refuses only what no container runtime takes: the API server accepts any text.
+// imageReference rejects only what no container runtime accepts. The API server accepts any text.
 func imageReference(value string) error {
 	if strings.ContainsAny(value, " \t\r\n") || strings.HasPrefix(value, "-") || strings.Contains(value, "://") {
-		return errors.New("must be the reference of an image, without spaces and scheme")
+		return errors.New("must be an image reference, without spaces and without a scheme")
 	}
 	return nil
 }

@@ -20,10 +20,10 @@ const maxJobPrefix = 63 - 5 - 12
 func runJob() contract.Action {
 	return contract.Action{
 		Name:    "run-job",
-		Summary: "Makes a Job from the template of a CronJob, as kubectl create job --from does, and waits until it has completed.",
-		Undo:    "whatever the Job does",
+		Summary: "Creates a Job from the template of a CronJob, as kubectl create job --from does, and waits until it completes.",
+		Undo:    "depends on the Job",
 		Parameters: []contract.Parameter{
-			{Name: "cronjob", Description: "The CronJob whose template to run; it may be suspended.", Required: true, Check: contract.ObjectName},
+			{Name: "cronjob", Description: "The CronJob whose template to use; it may be suspended.", Required: true, Check: contract.ObjectName},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{contract.ChangedOutput(), {Name: "job", Description: "The name of the Job."}},
@@ -38,7 +38,7 @@ func runJob() contract.Action {
 func runRunJob(ctx context.Context, s *contract.Step) error {
 	name := s.String("cronjob")
 	var made *batchv1.Job
-	err := s.Retry(ctx, "making a job from cronjob "+name, func(ctx context.Context) error {
+	err := s.Retry(ctx, "creating a job from cronjob "+name, func(ctx context.Context) error {
 		source, err := s.Kube.BatchV1().CronJobs(s.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return fmt.Errorf("reading cronjob %s: %w", name, err)
@@ -58,7 +58,7 @@ func runRunJob(ctx context.Context, s *contract.Step) error {
 	return await(ctx, s, s.Kube.BatchV1().Jobs(s.Namespace), "job", made.Name, &batchv1.Job{}, completed)
 }
 
-// ensureJob makes the Job of this step. Its name is the step's, so that a retry finds it instead of making another.
+// ensureJob creates the Job of this step. Its name is derived from the step, so that a retry finds it.
 func ensureJob(ctx context.Context, s *contract.Step, source *batchv1.CronJob) (*batchv1.Job, error) {
 	job := buildJob(s, source)
 	jobs := s.Kube.BatchV1().Jobs(s.Namespace)
@@ -69,10 +69,10 @@ func ensureJob(ctx context.Context, s *contract.Step, source *batchv1.CronJob) (
 			return nil, contract.Impossible("job %s exists and does not belong to cronjob %s", job.Name, source.Name)
 		}
 	} else if err == nil {
-		s.Log.Info("made", "kind", "job", "name", made.Name, "cronjob", source.Name, "dryRun", s.DryRun)
+		s.Log.Info("created", "kind", "job", "name", made.Name, "cronjob", source.Name, "dryRun", s.DryRun)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("making job %s: %w", job.Name, err)
+		return nil, fmt.Errorf("creating job %s: %w", job.Name, err)
 	}
 	return made, nil
 }
@@ -105,8 +105,8 @@ func jobPrefix(source *batchv1.CronJob) string {
 	return strings.TrimRight(source.Name[:min(len(source.Name), maxJobPrefix)], "-.") + "-wfe-"
 }
 
-// completed passes when the Job has completed. A Job that has failed is final: its own backoffLimit was the retry, and
-// another attempt of the step would find the same Job.
+// completed passes when the Job has completed. A failed Job is final: its backoffLimit has retried it, and another attempt
+// of the step would find the same Job.
 func completed(job *batchv1.Job) (verdict, error) {
 	for _, c := range job.Status.Conditions {
 		if c.Status != corev1.ConditionTrue {

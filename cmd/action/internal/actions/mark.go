@@ -14,37 +14,37 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// annotationPrevious is on the events that steps leave; it holds what was there before.
+// annotationPrevious is set on the events of steps. It holds the previous state.
 const annotationPrevious = "workflowexecution.kubernaut.io/previous"
 
-// mark is what a step leaves before it deletes something: an Event with a name of its own. A deleted object cannot carry
-// a record, so a retry would take the work of the first attempt for an object that never was. The API server removes
-// events by itself after an hour, and until then people see in them who deleted what.
+// mark is an Event with a known name that a step creates before it deletes an object. A deleted object cannot hold a
+// record, so without the mark a retry could not distinguish an object that the step deleted from one that never existed.
+// The API server removes events after an hour; until then they show which step deleted what.
 type mark struct {
 	previous map[string]string
-	// made is the API server's time, to be compared with that of objects only.
+	// made is a time of the API server. It is comparable only to the times of objects.
 	made metav1.Time
 }
 
-// markRules is what leaving and finding a mark needs.
+// markRules lists the permissions that marks need.
 func markRules() rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"get", "create"}}
 }
 
 func markName(s *contract.Step) string { return "wfe-" + s.Identity.Key() }
 
-// findMark returns the mark that an earlier attempt of this step left.
+// findMark returns the mark of an earlier attempt of this step.
 func findMark(ctx context.Context, s *contract.Step) (found mark, again bool, err error) {
 	if s.Identity.Run == "" {
 		return mark{}, false, nil
 	}
-	err = s.Retry(ctx, "looking for an earlier attempt", func(ctx context.Context) error {
+	err = s.Retry(ctx, "reading the event of an earlier attempt", func(ctx context.Context) error {
 		event, err := s.Kube.CoreV1().Events(s.Namespace).Get(ctx, markName(s), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("looking for an earlier attempt: %w", err)
+			return fmt.Errorf("reading the event of an earlier attempt: %w", err)
 		}
 		again = true
 		found, err = readMark(event)
@@ -53,8 +53,8 @@ func findMark(ctx context.Context, s *contract.Step) (found mark, again bool, er
 	return found, again, err
 }
 
-// leaveMark leaves the mark of this step on an object.
-func leaveMark(ctx context.Context, s *contract.Step, about corev1.ObjectReference, message string, previous map[string]string) (mark, error) {
+// createMark creates the mark of this step.
+func createMark(ctx context.Context, s *contract.Step, about corev1.ObjectReference, message string, previous map[string]string) (mark, error) {
 	content, err := json.Marshal(previous)
 	if err != nil {
 		return mark{}, err
@@ -72,14 +72,14 @@ func leaveMark(ctx context.Context, s *contract.Step, about corev1.ObjectReferen
 		event.Name, event.GenerateName = "", "wfe-"
 	}
 	var made mark
-	err = s.Retry(ctx, "leaving a mark", func(ctx context.Context) error {
+	err = s.Retry(ctx, "creating the event of the step", func(ctx context.Context) error {
 		created, err := s.Kube.CoreV1().Events(s.Namespace).Create(ctx, event, metav1.CreateOptions{DryRun: s.DryRunOption()})
 		if apierrors.IsAlreadyExists(err) {
-			// The answer to an attempt before was lost.
+			// The response to an earlier request was lost.
 			created, err = s.Kube.CoreV1().Events(s.Namespace).Get(ctx, event.Name, metav1.GetOptions{})
 		}
 		if err != nil {
-			return fmt.Errorf("leaving a mark: %w", err)
+			return fmt.Errorf("creating the event of the step: %w", err)
 		}
 		made, err = readMark(created)
 		return err
@@ -90,7 +90,7 @@ func leaveMark(ctx context.Context, s *contract.Step, about corev1.ObjectReferen
 func readMark(event *corev1.Event) (mark, error) {
 	m := mark{previous: map[string]string{}, made: event.CreationTimestamp}
 	if err := json.Unmarshal([]byte(event.Annotations[annotationPrevious]), &m.previous); err != nil {
-		return m, contract.Impossible("event %s, the mark of an earlier attempt, is not readable: %w", event.Name, err)
+		return m, contract.Impossible("event %s of an earlier attempt has an invalid annotation: %w", event.Name, err)
 	}
 	return m, nil
 }

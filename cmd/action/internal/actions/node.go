@@ -24,15 +24,15 @@ func nodeParameter(what string) contract.Parameter {
 }
 
 func previousUnschedulable() contract.Output {
-	return contract.Output{Name: "previous-unschedulable", Description: `"true" when the node was cordoned before the step, else "false".`}
+	return contract.Output{Name: "previous-unschedulable", Description: `"true" if the node was cordoned before the step, otherwise "false".`}
 }
 
 func cordonNode() contract.Action {
 	return contract.Action{
 		Name:       "cordon-node",
-		Summary:    "Closes a node for new pods.",
+		Summary:    "Marks a node as unschedulable.",
 		Undo:       "uncordon-node with keep-cordoned from previous-unschedulable",
-		Parameters: []contract.Parameter{nodeParameter("close"), contract.DryRunParameter(), contract.StepParameter()},
+		Parameters: []contract.Parameter{nodeParameter("cordon"), contract.DryRunParameter(), contract.StepParameter()},
 		Outputs:    []contract.Output{contract.ChangedOutput(), previousUnschedulable()},
 		Rules:      []rbacv1.PolicyRule{nodeRule()}, ClusterScoped: true, ToleratesUnschedulable: true,
 		Run: func(ctx context.Context, s *contract.Step) error { return setUnschedulable(ctx, s, true, false) },
@@ -42,12 +42,12 @@ func cordonNode() contract.Action {
 func uncordonNode() contract.Action {
 	return contract.Action{
 		Name:    "uncordon-node",
-		Summary: "Opens a node for new pods again.",
+		Summary: "Marks a node as schedulable.",
 		Undo:    "cordon-node, when previous-unschedulable is true",
 		Parameters: []contract.Parameter{
-			nodeParameter("open"),
+			nodeParameter("uncordon"),
 			{
-				Name: "keep-cordoned", Description: `Whether to leave the node closed after all: undo of cordon-node passes previous-unschedulable.`,
+				Name: "keep-cordoned", Description: `Whether to leave the node cordoned. The rollback of cordon-node sets it from previous-unschedulable.`,
 				Default: "false", Enum: []string{"true", "false"},
 			},
 			contract.DryRunParameter(), contract.StepParameter(),
@@ -60,8 +60,8 @@ func uncordonNode() contract.Action {
 	}
 }
 
-// setUnschedulable opens or closes a node. With more, the step is about to change more than that, so it is recorded and
-// reported as a change even when the node is as asked already.
+// setUnschedulable cordons or uncordons a node. If more is true, the step is about to make further changes, so it is
+// recorded and reported as a change even if the node is already as requested.
 func setUnschedulable(ctx context.Context, s *contract.Step, unschedulable, more bool) error {
 	_, err := change(ctx, s, s.Kube.CoreV1().Nodes(), "node", s.String("node"), func(found *corev1.Node, _ bool) (edit, error) {
 		e := edit{
@@ -88,7 +88,7 @@ func taintNode() contract.Action {
 			{Name: "key", Description: "The key of the taint, like example.com/broken-disk.", Required: true, Check: labelKey},
 			{Name: "value", Description: "The value of the taint.", Check: labelValue},
 			{
-				Name: "effect", Description: "What the taint does to pods that do not tolerate it.", Default: string(corev1.TaintEffectNoSchedule),
+				Name: "effect", Description: "The effect on pods that do not tolerate the taint.", Default: string(corev1.TaintEffectNoSchedule),
 				Enum: []string{string(corev1.TaintEffectNoSchedule), string(corev1.TaintEffectPreferNoSchedule), string(corev1.TaintEffectNoExecute)},
 			},
 			{Name: "remove", Description: "Whether to remove the taint instead.", Default: "false", Enum: []string{"true", "false"}},
@@ -97,7 +97,7 @@ func taintNode() contract.Action {
 		Outputs: []contract.Output{
 			contract.ChangedOutput(),
 			{Name: "previous-value", Description: "The value of the taint before the step."},
-			{Name: "previous-absent", Description: `"true" when the taint was not there before the step, else "false".`},
+			{Name: "previous-absent", Description: `"true" if the taint did not exist before the step, otherwise "false".`},
 		},
 		Rules: []rbacv1.PolicyRule{nodeRule()}, ClusterScoped: true, ToleratesUnschedulable: true,
 		Run: runTaintNode,
@@ -126,7 +126,7 @@ func runTaintNode(ctx context.Context, s *contract.Step) error {
 	return err
 }
 
-// editTaint writes the list of taints as a whole: it has no keys to merge by, and the lock keeps others from being lost.
+// editTaint writes the whole list of taints. The list has no merge key, and the optimistic lock protects other changes.
 func editTaint(found *corev1.Node, asked corev1.Taint, remove bool) (edit, error) {
 	taints := slices.Clone(found.Spec.Taints)
 	i := slices.IndexFunc(taints, func(t corev1.Taint) bool { return t.MatchTaint(&asked) })

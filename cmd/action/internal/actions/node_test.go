@@ -34,11 +34,11 @@ func keepsOut(n *corev1.Node) {
 	n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: "gpu", Effect: corev1.TaintEffectNoExecute})
 }
 
-func (w *world) node() *corev1.Node {
-	w.t.Helper()
-	found, err := w.kube.Tracker().Get(nodesResource, "", "node-1")
+func (f *fixture) node() *corev1.Node {
+	f.t.Helper()
+	found, err := f.kube.Tracker().Get(nodesResource, "", "node-1")
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	return found.(*corev1.Node)
 }
@@ -63,7 +63,7 @@ func TestNodes(t *testing.T) {
 			want: result{Outputs: opened, Writes: write}, again: result{Outputs: opened}, spec: node(cordoned).Spec,
 		},
 		"CordonCordoned": {
-			reason: "nothing to do", node: node(cordoned), run: run{action: "cordon-node", parameters: target},
+			reason: "nothing to change", node: node(cordoned), run: run{action: "cordon-node", parameters: target},
 			want: result{Outputs: with(closed, "changed", "false")}, again: result{Outputs: with(closed, "changed", "false")}, spec: node(cordoned).Spec,
 		},
 		"CordonDryRun": {
@@ -75,11 +75,11 @@ func TestNodes(t *testing.T) {
 			want: result{Exit: 64, Reason: "ActionFailed", Message: `"other" not found`}, again: result{Exit: 64, Reason: "ActionFailed", Message: `"other" not found`},
 		},
 		"Uncordon": {
-			reason: "opened", node: node(cordoned), run: run{action: "uncordon-node", parameters: target},
+			reason: "the node becomes schedulable", node: node(cordoned), run: run{action: "uncordon-node", parameters: target},
 			want: result{Outputs: closed, Writes: write}, again: result{Outputs: closed},
 		},
 		"UndoOfACordonThatChangedNothing": {
-			reason: "a node that was closed before stays closed", node: node(cordoned),
+			reason: "a node that was cordoned before stays cordoned", node: node(cordoned),
 			run:  run{action: "uncordon-node", parameters: with(target, "keep-cordoned", "true")},
 			want: result{Outputs: with(closed, "changed", "false")}, again: result{Outputs: with(closed, "changed", "false")}, spec: node(cordoned).Spec,
 		},
@@ -88,7 +88,7 @@ func TestNodes(t *testing.T) {
 			want: result{Outputs: absent, Writes: write}, again: result{Outputs: absent}, spec: node(keepsOut, tainted("sda")).Spec,
 		},
 		"TaintAgainWithAnotherValue": {
-			reason: "undo knows the value before", node: node(tainted("sdb")), run: run{action: "taint-node", parameters: taint},
+			reason: "the outputs contain the previous value", node: node(tainted("sdb")), run: run{action: "taint-node", parameters: taint},
 			want:  result{Outputs: map[string]string{"changed": "true", "previous-value": "sdb", "previous-absent": "false"}, Writes: write},
 			again: result{Outputs: map[string]string{"changed": "true", "previous-value": "sdb", "previous-absent": "false"}}, spec: node(tainted("sda")).Spec,
 		},
@@ -98,21 +98,21 @@ func TestNodes(t *testing.T) {
 			again: result{Outputs: map[string]string{"changed": "true", "previous-value": "sda", "previous-absent": "false"}}, spec: node(keepsOut).Spec,
 		},
 		"RemoveAbsentTaint": {
-			reason: "nothing to do", node: node(), run: run{action: "taint-node", parameters: with(taint, "remove", "true")},
+			reason: "nothing to change", node: node(), run: run{action: "taint-node", parameters: with(taint, "remove", "true")},
 			want: result{Outputs: with(absent, "changed", "false")}, again: result{Outputs: with(absent, "changed", "false")},
 		},
 		"BadEffect": {
-			reason: "found before anything is asked of the cluster", node: node(), run: run{action: "taint-node", parameters: with(taint, "effect", "Explode")},
+			reason: "rejected before any request to the API server", node: node(), run: run{action: "taint-node", parameters: with(taint, "effect", "Explode")},
 			want: result{Exit: 64, Reason: "InvalidSpec", Message: "must be one of NoSchedule"}, again: result{Exit: 64, Reason: "InvalidSpec", Message: "parameter effect"},
 		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, c.node)
-			c.want.check(t, c.reason, w.attempt(c.run))
-			c.again.check(t, c.reason+", again", w.attempt(c.run))
-			if diff := cmp.Diff(c.spec, w.node().Spec); diff != "" {
+			f := newFixture(t, c.node)
+			c.want.check(t, c.reason, f.attempt(c.run))
+			c.again.check(t, c.reason+", again", f.attempt(c.run))
+			if diff := cmp.Diff(c.spec, f.node().Spec); diff != "" {
 				t.Errorf("%s\nnode (-want +got):\n%s", c.reason, diff)
 			}
 		})
@@ -137,7 +137,7 @@ func TestDrainNode(t *testing.T) {
 	cases := map[string]struct {
 		reason      string
 		pods        []runtime.Object
-		prepare     func(*world)
+		prepare     func(*fixture)
 		parameters  map[string]string
 		want, again result
 		writes      []string
@@ -161,26 +161,26 @@ func TestDrainNode(t *testing.T) {
 			left:  []string{"a"},
 		},
 		"Scratch": {
-			reason: "data is not lost unasked", pods: []runtime.Object{pod("a", scratch)}, parameters: target,
+			reason: "data in an emptyDir is not lost by default", pods: []runtime.Object{pod("a", scratch)}, parameters: target,
 			want:  result{Exit: 64, Reason: "ActionFailed", Message: "(parameter delete-emptydir-data)"},
 			again: result{Exit: 64, Reason: "ActionFailed", Message: "production/a"},
 			left:  []string{"a"},
 		},
 		"Forced": {
-			reason: "both refusals can be lifted", pods: []runtime.Object{pod("a"), pod("b", scratch)},
+			reason: "parameters permit both", pods: []runtime.Object{pod("a"), pod("b", scratch)},
 			parameters: with(target, "force", "true", "delete-emptydir-data", "true"), want: result{Outputs: opened}, again: result{Outputs: opened},
 			writes: []string{"patch nodes", "create pods/eviction", "create pods/eviction", "create pods/eviction"},
 		},
 		"Forbidden": {
-			reason: "a refusal is told exactly", pods: []runtime.Object{pod("a", owned)}, parameters: target,
-			prepare: func(w *world) { w.failAlways("create", "pods", forbidden) },
+			reason: "the message contains the refusal", pods: []runtime.Object{pod("a", owned)}, parameters: target,
+			prepare: func(f *fixture) { f.failAlways("create", "pods", forbidden) },
 			want:    result{Exit: 64, Reason: "Forbidden", Message: "bind ClusterRole workflowexecution-action-drain-node", Outputs: opened},
 			again:   result{Exit: 64, Reason: "Forbidden", Message: "cannot create", Outputs: opened},
 			writes:  []string{"patch nodes", "create pods/eviction"}, left: []string{"a"},
 		},
 		"Budget": {
-			reason: "a budget that never allows ends at the bound", pods: []runtime.Object{pod("a", owned)}, parameters: with(target, "wait-seconds", "2"),
-			prepare: func(w *world) { w.failAlways("create", "pods", tooMany) },
+			reason: "a budget that never allows the eviction ends the step at its bound", pods: []runtime.Object{pod("a", owned)}, parameters: with(target, "wait-seconds", "2"),
+			prepare: func(f *fixture) { f.failAlways("create", "pods", tooMany) },
 			want:    result{Exit: 1, Reason: "DeadlineExceeded", Message: "was not drained within 2s", Outputs: opened},
 			again:   result{Exit: 1, Reason: "DeadlineExceeded", Message: "get poddisruptionbudgets", Outputs: opened},
 			left:    []string{"a"},
@@ -189,21 +189,21 @@ func TestDrainNode(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, append(c.pods, node(), daemonSetOf("agent"))...)
-			w.evicts()
+			f := newFixture(t, append(c.pods, node(), daemonSetOf("agent"))...)
+			f.evicts()
 			if c.prepare != nil {
-				c.prepare(w)
+				c.prepare(f)
 			}
-			got := w.attempt(run{action: "drain-node", parameters: c.parameters})
+			got := f.attempt(run{action: "drain-node", parameters: c.parameters})
 			if c.writes != nil && !slices.Equal(c.writes, got.Writes) {
 				t.Errorf("%s\nwrites %v, want %v", c.reason, got.Writes, c.writes)
 			}
 			got.Writes = nil
 			c.want.check(t, c.reason, got)
-			got = w.attempt(run{action: "drain-node", parameters: c.parameters})
+			got = f.attempt(run{action: "drain-node", parameters: c.parameters})
 			got.Writes = nil
 			c.again.check(t, c.reason+", again", got)
-			if diff := cmp.Diff(c.left, w.podNames()); diff != "" {
+			if diff := cmp.Diff(c.left, f.podNames()); diff != "" {
 				t.Errorf("%s\npods (-want +got):\n%s", c.reason, diff)
 			}
 		})

@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// fieldManager owns what a server-side apply of this program sets.
+	// fieldManager owns the fields that this program sets by server-side apply.
 	fieldManager = "workflowexecution-action"
-	// maxUndoPatch bounds the patch that undoes a change: it travels as an output and is recorded on the object.
+	// maxUndoPatch bounds the patch that undoes a change. The patch is an output and is recorded on the object.
 	maxUndoPatch = 16 << 10
 	typeApply    = "apply"
 	typeJSON     = "json"
@@ -32,23 +32,23 @@ const (
 func patchResource() contract.Action {
 	return contract.Action{
 		Name: "patch-resource",
-		Summary: "Patches any object, of the step's namespace if its kind has namespaces, " +
-			"and offers the JSON merge patch that takes the change back.",
+		Summary: "Patches an object of any kind, in the step's namespace if the kind is namespaced, " +
+			"and outputs the JSON merge patch that reverts the change.",
 		Undo: "patch-resource of type merge with patch from previous-patch",
 		Parameters: []contract.Parameter{
 			{Name: "api-version", Description: "The API version of the object, like apps/v1.", Required: true, Check: apiVersion},
 			{Name: "kind", Description: "The kind of the object, like Deployment.", Required: true},
-			{Name: "name", Description: "The name of the object, which must exist.", Required: true, Check: contract.ObjectName},
+			{Name: "name", Description: "The name of the object; it must exist.", Required: true, Check: contract.ObjectName},
 			{
 				Name: "type", Default: "merge", Enum: []string{"merge", "strategic", typeJSON, typeApply},
-				Description: "How to read the patch: JSON merge patch, strategic merge patch, JSON patch, or server-side apply with force.",
+				Description: "The type of the patch: JSON merge patch, strategic merge patch, JSON patch, or server-side apply with force.",
 			},
 			{Name: "patch", Description: "The patch, as YAML or JSON.", Required: true, Base64: true, Check: yamlText},
 			contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{
 			contract.ChangedOutput(),
-			{Name: "previous-patch", Description: "The JSON merge patch that takes the change back.", Base64: true},
+			{Name: "previous-patch", Description: "The JSON merge patch that reverts the change.", Base64: true},
 		},
 		Rules: []rbacv1.PolicyRule{}, Aggregated: true,
 		Run: runPatchResource,
@@ -67,7 +67,7 @@ func yamlText(value string) error {
 	return err
 }
 
-// patching is the patch of one object of any kind.
+// patching patches one object of any kind.
 type patching struct {
 	*contract.Step
 	client     dynamic.ResourceInterface
@@ -112,7 +112,7 @@ func newPatching(s *contract.Step) (*patching, error) {
 	}[s.String("type")]
 	p.patch, err = yaml.YAMLToJSON([]byte(s.String("patch")))
 	if err == nil && p.patchType == types.ApplyPatchType {
-		p.patch, err = withIdentity(p.patch, gvk, p.name)
+		p.patch, err = withTypeAndName(p.patch, gvk, p.name)
 	}
 	if err != nil {
 		return nil, contract.Invalid("parameter patch: %w", err)
@@ -120,8 +120,8 @@ func newPatching(s *contract.Step) (*patching, error) {
 	return p, nil
 }
 
-// withIdentity adds what server-side apply wants to read in every patch.
-func withIdentity(patch []byte, gvk schema.GroupVersionKind, name string) ([]byte, error) {
+// withTypeAndName adds the fields that server-side apply requires in every patch.
+func withTypeAndName(patch []byte, gvk schema.GroupVersionKind, name string) ([]byte, error) {
 	object := &unstructured.Unstructured{Object: map[string]any{}}
 	if err := json.Unmarshal(patch, &object.Object); err != nil {
 		return nil, err
@@ -131,8 +131,8 @@ func withIdentity(patch []byte, gvk schema.GroupVersionKind, name string) ([]byt
 	return json.Marshal(object.Object)
 }
 
-// run reads the object, has the API server work out the result as a dry run, and writes the difference together with the
-// record of the patch that takes it back. So a patch of any type is written once, and only to what was read.
+// run reads the object, computes the result with a server-side dry run, and writes the difference together with the record
+// of the patch that reverts it. A patch of any type is therefore written once, and only to the object that was read.
 func (p *patching) run(ctx context.Context) (undo string, changed bool, err error) {
 	found, err := p.client.Get(ctx, p.name, metav1.GetOptions{})
 	if err != nil {
@@ -140,7 +140,7 @@ func (p *patching) run(ctx context.Context) (undo string, changed bool, err erro
 	}
 	recorded, again := p.Recorded(found)
 	if again && p.patchType == types.JSONPatchType {
-		// A JSON patch that adds to a list would add once more.
+		// A JSON patch that adds to a list would add the item a second time.
 		p.Log.Info("nothing to change", "kind", p.kind, "name", p.name, "doneBefore", true)
 		return recorded["patch"], true, nil
 	}
@@ -165,7 +165,7 @@ func (p *patching) run(ctx context.Context) (undo string, changed bool, err erro
 		p.Log.Info("nothing to change", "kind", p.kind, "name", p.name, "doneBefore", again)
 		return undo, again, nil
 	case len(backward) > maxUndoPatch:
-		return "", false, contract.Impossible("taking this change back would need a patch of %d bytes, more than %d; split it", len(backward), maxUndoPatch)
+		return "", false, contract.Impossible("the patch that reverts this change has %d bytes, more than the maximum of %d; split the change into several steps", len(backward), maxUndoPatch)
 	}
 	return undo, true, p.write(ctx, found, forward, undo)
 }
@@ -178,7 +178,7 @@ func (p *patching) options(dryRun []string) metav1.PatchOptions {
 	return opts
 }
 
-// write makes the change. A server-side apply is recorded first and then made as such, so that the fields get their owner.
+// write makes the change. A server-side apply is recorded first and then sent as such, so that it owns its fields.
 func (p *patching) write(ctx context.Context, found *unstructured.Unstructured, forward []byte, undo string) error {
 	annotations, err := p.RecordAnnotation(found, map[string]string{"patch": undo})
 	if err != nil {
@@ -214,13 +214,13 @@ func (p *patching) write(ctx context.Context, found *unstructured.Unstructured, 
 	return nil
 }
 
-// difference is the JSON merge patch that turns one state of an object into another, without what the server keeps.
+// difference builds the JSON merge patch from one state of an object to another, without fields that the server sets.
 func difference(from, to *unstructured.Unstructured) ([]byte, error) {
-	a, err := plain(from)
+	a, err := withoutServerFields(from)
 	if err != nil {
 		return nil, err
 	}
-	b, err := plain(to)
+	b, err := withoutServerFields(to)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +231,7 @@ func difference(from, to *unstructured.Unstructured) ([]byte, error) {
 	return patch, nil
 }
 
-func plain(object *unstructured.Unstructured) ([]byte, error) {
+func withoutServerFields(object *unstructured.Unstructured) ([]byte, error) {
 	o := object.DeepCopy()
 	for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"} {
 		unstructured.RemoveNestedField(o.Object, "metadata", field)

@@ -32,14 +32,14 @@ func widget() *unstructured.Unstructured {
 	}}
 }
 
-// hasWidgets gives the cluster a kind that no code knows, and works out dry runs of patches as an API server does.
-func (w *world) hasWidgets() *dynamicfake.FakeDynamicClient {
+// hasWidgets adds a custom kind to the cluster, and implements dry runs of patches as an API server does.
+func (f *fixture) hasWidgets() *dynamicfake.FakeDynamicClient {
 	scheme := runtime.NewScheme()
 	_ = corev1.AddToScheme(scheme)
 	client := dynamicfake.NewSimpleDynamicClientWithCustomListKinds(scheme, map[schema.GroupVersionResource]string{widgets: "WidgetList"}, widget())
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"}, meta.RESTScopeNamespace)
-	w.clients.Dynamic, w.clients.Mapper = client, mapper
+	f.clients.Dynamic, f.clients.Mapper = client, mapper
 	var busy sync.Mutex
 	client.PrependReactor("patch", "widgets", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if !isDryRun(action) {
@@ -77,15 +77,15 @@ func TestPatchResource(t *testing.T) {
 		fails      *result
 	}{
 		"Merge": {
-			reason: "written once, and undo takes back exactly that", parameters: with(target, "patch", encode("spec:\n  size: 2\n  color: null\n  new: yes it is\n")),
+			reason: "written once, and the rollback reverts exactly that", parameters: with(target, "patch", encode("spec:\n  size: 2\n  color: null\n  new: yes it is\n")),
 			spec: map[string]any{"size": int64(2), "tags": []any{"a"}, "new": "yes it is"}, undo: `{"spec":{"color":"red","new":null,"size":1}}`, changed: "true",
 		},
 		"JSONPatch": {
-			reason: "a retry must not add to the list once more", parameters: with(target, "type", "json", "patch", encode(`[{"op":"add","path":"/spec/tags/-","value":"b"}]`)),
+			reason: "a retry must not add to the list a second time", parameters: with(target, "type", "json", "patch", encode(`[{"op":"add","path":"/spec/tags/-","value":"b"}]`)),
 			spec: map[string]any{"size": int64(1), "tags": []any{"a", "b"}, "color": "red"}, undo: `{"spec":{"tags":["a"]}}`, changed: "true",
 		},
 		"Same": {
-			reason: "nothing to do", parameters: with(target, "patch", encode(`{"spec":{"size":1}}`)), spec: before, undo: "{}", changed: "false",
+			reason: "nothing to change", parameters: with(target, "patch", encode(`{"spec":{"size":1}}`)), spec: before, undo: "{}", changed: "false",
 		},
 		"NotFound": {
 			reason: "the message names the object", parameters: with(target, "name", "other", "patch", encode("{}")), spec: before,
@@ -96,7 +96,7 @@ func TestPatchResource(t *testing.T) {
 			fails: &result{Exit: 64, Reason: "ActionFailed", Message: "no kind Gadget in example.com/v1"},
 		},
 		"NoYAML": {
-			reason: "found before anything is asked of the cluster", parameters: with(target, "patch", encode("a: [")), spec: before,
+			reason: "rejected before any request to the API server", parameters: with(target, "patch", encode("a: [")), spec: before,
 			fails: &result{Exit: 64, Reason: "InvalidSpec", Message: "parameter patch"},
 		},
 		"Forbidden": {
@@ -112,8 +112,8 @@ func TestPatchResource(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			client := w.hasWidgets()
+			f := newFixture(t)
+			client := f.hasWidgets()
 			if c.prepare != nil {
 				c.prepare(client)
 			}
@@ -127,9 +127,9 @@ func TestPatchResource(t *testing.T) {
 					t.Errorf("%s\n%s (-want +got):\n%s", c.reason, what, diff)
 				}
 			}
-			dry := w.attempt(run{action: "patch-resource", parameters: with(c.parameters, "dry-run", "true")})
+			dry := f.attempt(run{action: "patch-resource", parameters: with(c.parameters, "dry-run", "true")})
 			compare("after a dry run", before)
-			got := w.attempt(run{action: "patch-resource", parameters: c.parameters})
+			got := f.attempt(run{action: "patch-resource", parameters: c.parameters})
 			compare("after the patch", c.spec)
 			if c.fails != nil {
 				c.fails.check(t, c.reason, got)
@@ -138,9 +138,9 @@ func TestPatchResource(t *testing.T) {
 			want := result{Outputs: map[string]string{"changed": c.changed, "previous-patch": base64.StdEncoding.EncodeToString([]byte(c.undo))}}
 			want.check(t, c.reason, got)
 			want.check(t, c.reason+", dry", dry)
-			want.check(t, c.reason+", again", w.attempt(run{action: "patch-resource", parameters: c.parameters}))
+			want.check(t, c.reason+", again", f.attempt(run{action: "patch-resource", parameters: c.parameters}))
 			compare("after a retry", c.spec)
-			undo := w.attempt(run{action: "patch-resource", workflow: "rollback", parameters: with(target, "patch", got.Outputs["previous-patch"])})
+			undo := f.attempt(run{action: "patch-resource", workflow: "rollback", parameters: with(target, "patch", got.Outputs["previous-patch"])})
 			if undo.Exit != 0 {
 				t.Fatalf("%s\nundo: %+v", c.reason, undo)
 			}
@@ -149,11 +149,11 @@ func TestPatchResource(t *testing.T) {
 	}
 }
 
-// TestPatchResourceApplies checks what reaches the API server, since the fake one does not know server-side apply here.
+// TestPatchResourceApplies verifies the requests, because the fake client does not implement server-side apply here.
 func TestPatchResourceApplies(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	client := w.hasWidgets()
+	f := newFixture(t)
+	client := f.hasWidgets()
 	var applied []metav1.PatchOptions
 	client.PrependReactor("patch", "widgets", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		p := action.(clienttesting.PatchActionImpl)
@@ -164,13 +164,13 @@ func TestPatchResourceApplies(t *testing.T) {
 		after := widget()
 		return true, after, unstructured.SetNestedField(after.Object, int64(3), "spec", "size")
 	})
-	got := w.attempt(run{action: "patch-resource", parameters: map[string]string{
+	got := f.attempt(run{action: "patch-resource", parameters: map[string]string{
 		"api-version": "example.com/v1", "kind": "Widget", "name": "w", "type": "apply", "patch": encode("spec: {size: 3}"),
 	}})
 	result{Outputs: map[string]string{"changed": "true", "previous-patch": encode(`{"spec":{"size":1}}`)}}.check(t, "undo is a merge patch", got)
 	if len(applied) != 2 || !slices.Equal(applied[0].DryRun, []string{metav1.DryRunAll}) || applied[1].DryRun != nil ||
 		applied[1].Force == nil || !*applied[1].Force || applied[1].FieldManager != fieldManager {
-		t.Errorf("a look, then an apply with force under our name: %+v", applied)
+		t.Errorf("a dry run, then an apply with force by the action's field manager: %+v", applied)
 	}
 	found, err := client.Tracker().Get(widgets, namespace, "w")
 	if err != nil {

@@ -15,12 +15,12 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// podSet is all pods of a namespace that a selector selects.
+// podSet holds the pods of a namespace that match a selector.
 type podSet map[types.UID]*corev1.Pod
 
-// watchPods watches pods as a set: look sees all of them, first as they are and then after each change. It returns
-// errNotYet when bound is over before look says that it is enough. Look must not keep the set.
-func watchPods(ctx context.Context, s *contract.Step, selector string, bound time.Duration, look func(podSet) (bool, error)) error {
+// watchPods watches pods as a set. It calls isDone with all of them, first with the present state and then after each
+// change, and returns errBoundReached if isDone does not return true within bound. isDone must not retain the set.
+func watchPods(ctx context.Context, s *contract.Step, selector string, bound time.Duration, isDone func(podSet) (bool, error)) error {
 	pods := podSet{}
 	synced := func(store cache.Store) (bool, error) {
 		for _, item := range store.List() {
@@ -28,7 +28,7 @@ func watchPods(ctx context.Context, s *contract.Step, selector string, bound tim
 				pods[p.UID] = p
 			}
 		}
-		return look(pods)
+		return isDone(pods)
 	}
 	changed := func(event watch.Event) (bool, error) {
 		p, ok := event.Object.(*corev1.Pod)
@@ -39,36 +39,36 @@ func watchPods(ctx context.Context, s *contract.Step, selector string, bound tim
 		if event.Type == watch.Deleted {
 			delete(pods, p.UID)
 		}
-		return look(pods)
+		return isDone(pods)
 	}
 	tune := func(opts *metav1.ListOptions) { opts.LabelSelector = selector }
 	return watchUntil(ctx, s, s.Kube.CoreV1().Pods(s.Namespace), &corev1.Pod{}, tune, bound, synced, changed)
 }
 
-// awaitPods watches pods until passes says that they are as asked, for at most the step's own bound.
+// awaitPods watches pods until passes is done, for at most wait-seconds.
 func awaitPods(ctx context.Context, s *contract.Step, selector, kind, name string, passes func(podSet) verdict) error {
 	if s.DryRun || s.Wait == 0 {
 		s.Log.Info("not waiting", "kind", kind, "name", name, "dryRun", s.DryRun)
 		return nil
 	}
-	p := &progress{s: s, kind: kind, name: name, missing: "its state was never seen"}
+	p := &progress{s: s, kind: kind, name: name, missing: "its state was not received"}
 	err := watchPods(ctx, s, selector, s.Wait, func(pods podSet) (bool, error) {
 		v := passes(pods)
 		p.note(v, nil)
 		return v.done, nil
 	})
-	if errors.Is(err, errNotYet) {
+	if errors.Is(err, errBoundReached) {
 		return p.timedOut()
 	}
 	return err
 }
 
-// watchPodsRule is what watching pods needs.
+// watchPodsRule lists the permissions to watch pods.
 func watchPodsRule(more ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: append([]string{"list", "watch"}, more...)}
 }
 
-// isReady reports whether a pod serves: it is Ready and not on its way out.
+// isReady reports whether a pod is Ready and not terminating.
 func isReady(p *corev1.Pod) bool {
 	if p.DeletionTimestamp != nil {
 		return false
@@ -81,7 +81,7 @@ func isReady(p *corev1.Pod) bool {
 	return false
 }
 
-// hasEnded reports whether all containers of a pod have ended for good.
+// hasEnded reports whether a pod has succeeded or failed.
 func hasEnded(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }

@@ -45,39 +45,39 @@ func failed(p *corev1.Pod) {
 
 func unready(p *corev1.Pod) { p.Status.Conditions = nil }
 
-// replacesPods makes events carry the API server's time, evictions delete, and every deleted pod that has an owner come
-// back under the same name, first not Ready, then Ready if that is how it ends.
-func (w *world) replacesPods(becomesReady bool) *world {
-	w.kube.PrependReactor("create", "events", func(action clienttesting.Action) (bool, runtime.Object, error) {
+// replacesPods sets the creation time of events, makes evictions delete, and replaces every deleted pod that has an owner
+// under the same name, first not Ready, then Ready if becomesReady is true.
+func (f *fixture) replacesPods(becomesReady bool) *fixture {
+	f.kube.PrependReactor("create", "events", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if !isDryRun(action) {
 			action.(clienttesting.CreateActionImpl).Object.(*corev1.Event).CreationTimestamp = metav1.Now()
 		}
 		return false, nil, nil
 	})
 	remove := func(name string) error {
-		found, err := w.kube.Tracker().Get(podsResource, namespace, name)
+		found, err := f.kube.Tracker().Get(podsResource, namespace, name)
 		if err != nil {
 			return err
 		}
-		if err := w.kube.Tracker().Delete(podsResource, namespace, name); err != nil {
+		if err := f.kube.Tracker().Delete(podsResource, namespace, name); err != nil {
 			return err
 		}
 		if old := found.(*corev1.Pod); len(old.OwnerReferences) > 0 {
-			w.controllers.Go(func() { w.replacePod(old, becomesReady) })
+			f.controllers.Go(func() { f.replacePod(old, becomesReady) })
 		}
 		return nil
 	}
-	w.kube.PrependReactor("delete", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+	f.kube.PrependReactor("delete", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if isDryRun(action) {
 			return false, nil, nil
 		}
 		a := action.(clienttesting.DeleteActionImpl)
-		if uid := a.DeleteOptions.Preconditions.UID; !w.isPod(a.Name, *uid) {
+		if uid := a.DeleteOptions.Preconditions.UID; !f.isPod(a.Name, *uid) {
 			return true, nil, apierrors.NewConflict(groupResource("", "pods"), a.Name, errors.New("the UID in the precondition"))
 		}
 		return true, nil, remove(a.Name)
 	})
-	w.kube.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+	f.kube.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if isDryRun(action) || action.GetSubresource() != "eviction" {
 			return false, nil, nil
 		}
@@ -87,7 +87,7 @@ func (w *world) replacesPods(becomesReady bool) *world {
 		}
 		return true, nil, remove(object.GetName())
 	})
-	return w
+	return f
 }
 
 func metaAccessor(action clienttesting.Action) (metav1.Object, error) {
@@ -102,35 +102,35 @@ func metaAccessor(action clienttesting.Action) (metav1.Object, error) {
 	return object, nil
 }
 
-func (w *world) isPod(name string, uid types.UID) bool {
-	found, err := w.kube.Tracker().Get(podsResource, namespace, name)
+func (f *fixture) isPod(name string, uid types.UID) bool {
+	found, err := f.kube.Tracker().Get(podsResource, namespace, name)
 	return err == nil && found.(*corev1.Pod).UID == uid
 }
 
-func (w *world) replacePod(old *corev1.Pod, becomesReady bool) {
+func (f *fixture) replacePod(old *corev1.Pod, becomesReady bool) {
 	fresh := old.DeepCopy()
 	fresh.UID, fresh.CreationTimestamp, fresh.Status = old.UID+"-again", metav1.Now(), corev1.PodStatus{}
-	pass(20 * time.Millisecond)
-	if err := w.kube.Tracker().Create(podsResource, fresh, namespace); err != nil {
-		w.t.Errorf("the controller of the test: %v", err)
+	sleep(20 * time.Millisecond)
+	if err := f.kube.Tracker().Create(podsResource, fresh, namespace); err != nil {
+		f.t.Errorf("the controller of the test: %v", err)
 	}
 	if !becomesReady {
 		return
 	}
-	pass(20 * time.Millisecond)
+	sleep(20 * time.Millisecond)
 	ready := fresh.DeepCopy()
 	ready.Status = pod("ready").Status
-	if err := w.kube.Tracker().Update(podsResource, ready, namespace); err != nil {
-		w.t.Errorf("the controller of the test: %v", err)
+	if err := f.kube.Tracker().Update(podsResource, ready, namespace); err != nil {
+		f.t.Errorf("the controller of the test: %v", err)
 	}
 }
 
-func (w *world) podNames() []string {
-	w.t.Helper()
+func (f *fixture) podNames() []string {
+	f.t.Helper()
 	var names []string
-	found, err := w.kube.Tracker().List(podsResource, corev1.SchemeGroupVersion.WithKind("Pod"), namespace)
+	found, err := f.kube.Tracker().List(podsResource, corev1.SchemeGroupVersion.WithKind("Pod"), namespace)
 	if err != nil {
-		w.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	for _, p := range found.(*corev1.PodList).Items {
 		names = append(names, p.Name)
@@ -153,7 +153,7 @@ func TestRemovePods(t *testing.T) {
 		pod         *corev1.Pod
 		more        []runtime.Object
 		neverReady  bool
-		prepare     func(*world)
+		prepare     func(*fixture)
 		parameters  map[string]string
 		want, again result
 		pods        []string
@@ -169,7 +169,7 @@ func TestRemovePods(t *testing.T) {
 			pods: []string{"ledger-0"},
 		},
 		"RestartUnowned": {
-			reason: "nothing would replace it", action: "restart-pod", pod: pod("ledger-0"),
+			reason: "no controller replaces it", action: "restart-pod", pod: pod("ledger-0"),
 			want: result{Exit: 64, Reason: "ActionFailed", Message: "use delete-pod"}, again: result{Exit: 64, Reason: "ActionFailed", Message: "use delete-pod"},
 			pods: []string{"ledger-0"},
 		},
@@ -181,7 +181,7 @@ func TestRemovePods(t *testing.T) {
 			pods:       []string{"ledger-0"},
 		},
 		"RestartBesideASibling": {
-			reason: "a pod that was there before is no replacement", action: "restart-pod", pod: pod("ledger-0", owned), neverReady: true,
+			reason: "an older pod is not the replacement", action: "restart-pod", pod: pod("ledger-0", owned), neverReady: true,
 			more: []runtime.Object{pod("ledger-1", owned)}, parameters: with(target, "wait-seconds", "1"),
 			want:  result{Exit: 1, Reason: "DeadlineExceeded", Message: "its replacement ledger-0 is not Ready", Outputs: changed, Writes: writes},
 			again: result{Exit: 1, Reason: "DeadlineExceeded", Message: "is not Ready", Outputs: changed, Writes: []string{"delete pods"}},
@@ -192,14 +192,14 @@ func TestRemovePods(t *testing.T) {
 			want: notFound, again: notFound, pods: []string{"ledger-0"},
 		},
 		"Delete": {
-			reason: "a retry that finds no pod has done its work before", action: "delete-pod", pod: pod("ledger-0"),
+			reason: "a retry that finds no pod succeeds", action: "delete-pod", pod: pod("ledger-0"),
 			parameters: with(target, "grace-period-seconds", "0"),
 			want:       result{Outputs: changed, Writes: writes}, again: result{Outputs: changed, Writes: []string{"delete pods"}},
 		},
 		"DeleteForbidden": {
 			reason: "the message names the role", action: "delete-pod", pod: pod("ledger-0"),
-			prepare: func(w *world) {
-				w.failAlways("delete", "pods", apierrors.NewForbidden(groupResource("", "pods"), "ledger-0", errors.New("cannot delete")))
+			prepare: func(f *fixture) {
+				f.failAlways("delete", "pods", apierrors.NewForbidden(groupResource("", "pods"), "ledger-0", errors.New("cannot delete")))
 			},
 			want: result{
 				Exit: 64, Reason: "Forbidden", Message: "bind ClusterRole workflowexecution-action-delete-pod", Outputs: changed, Writes: writes,
@@ -212,14 +212,14 @@ func TestRemovePods(t *testing.T) {
 			want: result{Outputs: changed, Writes: evictions}, again: result{Outputs: changed, Writes: []string{"create pods/eviction"}},
 		},
 		"EvictAfterABudget": {
-			reason: "a budget that refuses now may allow later", action: "evict-pod", pod: pod("ledger-0"),
-			prepare: func(w *world) { w.failOnce("create", "pods", tooMany) },
+			reason: "a budget that refuses now may allow the eviction later", action: "evict-pod", pod: pod("ledger-0"),
+			prepare: func(f *fixture) { f.failOnce("create", "pods", tooMany) },
 			want:    result{Outputs: changed, Writes: append(evictions, "create pods/eviction")},
 			again:   result{Outputs: changed, Writes: []string{"create pods/eviction"}},
 		},
 		"EvictNever": {
-			reason: "the message tells the budget's refusal", action: "evict-pod", pod: pod("ledger-0"), parameters: with(target, "wait-seconds", "1"),
-			prepare: func(w *world) { w.failAlways("create", "pods", tooMany) },
+			reason: "the message contains the budget's refusal", action: "evict-pod", pod: pod("ledger-0"), parameters: with(target, "wait-seconds", "1"),
+			prepare: func(f *fixture) { f.failAlways("create", "pods", tooMany) },
 			want: result{
 				Exit: 1, Reason: "DeadlineExceeded", Message: "violate the pod's disruption budget", Outputs: changed, Writes: evictions,
 			},
@@ -235,13 +235,13 @@ func TestRemovePods(t *testing.T) {
 			if c.parameters == nil {
 				c.parameters = target
 			}
-			w := newWorld(t, append(c.more, c.pod)...).replacesPods(!c.neverReady)
+			f := newFixture(t, append(c.more, c.pod)...).replacesPods(!c.neverReady)
 			if c.prepare != nil {
-				c.prepare(w)
+				c.prepare(f)
 			}
-			c.want.check(t, c.reason, w.attempt(run{action: c.action, parameters: c.parameters}))
-			c.again.check(t, c.reason+", again", w.attempt(run{action: c.action, parameters: c.parameters}))
-			if diff := cmp.Diff(c.pods, w.podNames()); diff != "" {
+			c.want.check(t, c.reason, f.attempt(run{action: c.action, parameters: c.parameters}))
+			c.again.check(t, c.reason+", again", f.attempt(run{action: c.action, parameters: c.parameters}))
+			if diff := cmp.Diff(c.pods, f.podNames()); diff != "" {
 				t.Errorf("%s\npods (-want +got):\n%s", c.reason, diff)
 			}
 		})
@@ -250,14 +250,14 @@ func TestRemovePods(t *testing.T) {
 
 func TestRestartPodCrashedBeforeDelete(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pod("ledger-0", owned)).replacesPods(true)
-	w.failOnce("delete", "pods", errors.New("killed here"))
-	if got := w.attempt(run{action: "restart-pod", parameters: map[string]string{"pod": "ledger-0"}}); got.Exit != 1 {
+	f := newFixture(t, pod("ledger-0", owned)).replacesPods(true)
+	f.failOnce("delete", "pods", errors.New("killed here"))
+	if got := f.attempt(run{action: "restart-pod", parameters: map[string]string{"pod": "ledger-0"}}); got.Exit != 1 {
 		t.Fatalf("the first attempt ends early: %+v", got)
 	}
 	want := result{Outputs: map[string]string{"changed": "true", "replacement": "ledger-0"}, Writes: []string{"delete pods"}}
-	want.check(t, "the retry goes on from the mark", w.attempt(run{action: "restart-pod", parameters: map[string]string{"pod": "ledger-0"}}))
-	if !w.isPod("ledger-0", "uid-of-ledger-0-again") {
+	want.check(t, "the retry continues from the mark", f.attempt(run{action: "restart-pod", parameters: map[string]string{"pod": "ledger-0"}}))
+	if !f.isPod("ledger-0", "uid-of-ledger-0-again") {
 		t.Error("the pod was replaced once")
 	}
 }
@@ -291,19 +291,19 @@ func TestDeleteFailedPods(t *testing.T) {
 			pods:  []string{"failed-2", "of-a-workflow", "other-app", "running"},
 		},
 		"None": {
-			reason: "nothing to do", parameters: map[string]string{"selector": "app=nobody"},
+			reason: "nothing to change", parameters: map[string]string{"selector": "app=none"},
 			want:  result{Outputs: map[string]string{"changed": "false", "deleted": "0"}},
 			again: result{Outputs: map[string]string{"changed": "false", "deleted": "0"}},
 			pods:  []string{"failed-1", "failed-2", "of-a-workflow", "other-app", "running"},
 		},
 		"DryRun": {
-			reason: "the outputs say what would go", parameters: map[string]string{"selector": "app=other", "dry-run": "true"},
+			reason: "the outputs report what would be deleted", parameters: map[string]string{"selector": "app=other", "dry-run": "true"},
 			want:  result{Outputs: map[string]string{"changed": "true", "deleted": "1"}, Writes: []string{"create events", "delete pods"}},
 			again: result{Outputs: map[string]string{"changed": "true", "deleted": "1"}, Writes: []string{"create events", "delete pods"}},
 			pods:  []string{"failed-1", "failed-2", "of-a-workflow", "other-app", "running"},
 		},
 		"BadSelector": {
-			reason: "found before anything is asked of the cluster", parameters: map[string]string{"selector": "a in"},
+			reason: "rejected before any request to the API server", parameters: map[string]string{"selector": "a in"},
 			want:  result{Exit: 64, Reason: "InvalidSpec", Message: "must be a label selector"},
 			again: result{Exit: 64, Reason: "InvalidSpec", Message: "must be a label selector"},
 			pods:  []string{"failed-1", "failed-2", "of-a-workflow", "other-app", "running"},
@@ -312,10 +312,10 @@ func TestDeleteFailedPods(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, pods()...).replacesPods(true)
-			c.want.check(t, c.reason, w.attempt(run{action: "delete-failed-pods", parameters: c.parameters}))
-			c.again.check(t, c.reason+", again", w.attempt(run{action: "delete-failed-pods", parameters: c.parameters}))
-			if diff := cmp.Diff(c.pods, w.podNames()); diff != "" {
+			f := newFixture(t, pods()...).replacesPods(true)
+			c.want.check(t, c.reason, f.attempt(run{action: "delete-failed-pods", parameters: c.parameters}))
+			c.again.check(t, c.reason+", again", f.attempt(run{action: "delete-failed-pods", parameters: c.parameters}))
+			if diff := cmp.Diff(c.pods, f.podNames()); diff != "" {
 				t.Errorf("%s\npods (-want +got):\n%s", c.reason, diff)
 			}
 		})
@@ -335,7 +335,7 @@ func TestWaitAndVerifyPods(t *testing.T) {
 		stopAfter time.Duration
 	}{
 		"Wait": {
-			reason: "it takes its time", run: run{action: "wait", parameters: map[string]string{"seconds": "1"}}, atLeast: time.Second,
+			reason: "it waits for the given time", run: run{action: "wait", parameters: map[string]string{"seconds": "1"}}, atLeast: time.Second,
 			want: result{Outputs: map[string]string{"waited-seconds": "1"}},
 		},
 		"WaitDryRun": {
@@ -347,7 +347,7 @@ func TestWaitAndVerifyPods(t *testing.T) {
 			want: result{Exit: 143, Reason: "ActionFailed", Message: "stopped"},
 		},
 		"Ready": {
-			reason: "pods that have ended do not count", pods: []runtime.Object{pod("a"), pod("b"), pod("c", failed)},
+			reason: "pods that have ended are ignored", pods: []runtime.Object{pod("a"), pod("b"), pod("c", failed)},
 			run:  run{action: "verify-pods", parameters: with(target, "min-ready", "2")},
 			want: result{Outputs: map[string]string{"healthy": "true", "pods": "2", "ready-pods": "2"}},
 		},
@@ -357,27 +357,27 @@ func TestWaitAndVerifyPods(t *testing.T) {
 			want: result{Outputs: map[string]string{"healthy": "true", "pods": "2", "ready-pods": "2"}},
 		},
 		"TooFew": {
-			reason: "the message counts", pods: []runtime.Object{pod("a")},
+			reason: "the message contains the numbers", pods: []runtime.Object{pod("a")},
 			run: run{action: "verify-pods", parameters: with(target, "min-ready", "2", "wait-seconds", "1")},
 			want: result{
-				Exit: 1, Reason: "DeadlineExceeded", Message: "1 of 1 pods are Ready, at least 2 have to be",
+				Exit: 1, Reason: "DeadlineExceeded", Message: "1 of 1 pods are Ready, at least 2 are required",
 				Outputs: map[string]string{"healthy": "false", "pods": "1", "ready-pods": "1"},
 			},
 		},
 		"None": {
-			reason: "a selector that selects nothing is no success", run: run{action: "verify-pods", parameters: with(target, "wait-seconds", "1")},
+			reason: "a selector that selects no pod is a failure", run: run{action: "verify-pods", parameters: with(target, "wait-seconds", "1")},
 			want: result{
-				Exit: 1, Reason: "DeadlineExceeded", Message: "0 of 0 pods are Ready, at least 1 have to be",
+				Exit: 1, Reason: "DeadlineExceeded", Message: "0 of 0 pods are Ready, at least 1 are required",
 				Outputs: map[string]string{"healthy": "false", "pods": "0", "ready-pods": "0"},
 			},
 		},
 		"Stable": {
-			reason: "it watches for the time asked", pods: []runtime.Object{pod("a")}, atLeast: time.Second,
+			reason: "it watches for stable-seconds", pods: []runtime.Object{pod("a")}, atLeast: time.Second,
 			run:  run{action: "verify-pods", parameters: with(target, "stable-seconds", "1")},
 			want: result{Outputs: map[string]string{"healthy": "true", "pods": "1", "ready-pods": "1"}},
 		},
 		"DryRun": {
-			reason: "one look and no judgement", pods: []runtime.Object{pod("a", unready)},
+			reason: "the state is reported and no failure", pods: []runtime.Object{pod("a", unready)},
 			run:  run{action: "verify-pods", parameters: with(target, "dry-run", "true")},
 			want: result{Outputs: map[string]string{"healthy": "false", "pods": "1", "ready-pods": "0"}},
 		},
@@ -385,17 +385,17 @@ func TestWaitAndVerifyPods(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, c.pods...)
+			f := newFixture(t, c.pods...)
 			if c.heal != "" {
-				w.controllers.Go(func() {
-					pass(200 * time.Millisecond)
-					if err := w.kube.Tracker().Update(podsResource, pod(c.heal), namespace); err != nil {
+				f.controllers.Go(func() {
+					sleep(200 * time.Millisecond)
+					if err := f.kube.Tracker().Update(podsResource, pod(c.heal), namespace); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			begin := time.Now()
-			c.want.check(t, c.reason, w.attempt(c.run))
+			c.want.check(t, c.reason, f.attempt(c.run))
 			if took := time.Since(begin); took < c.atLeast {
 				t.Errorf("%s\nit took %s", c.reason, took)
 			}
@@ -403,12 +403,12 @@ func TestWaitAndVerifyPods(t *testing.T) {
 	}
 }
 
-// evicts makes evictions delete the pod and the API server say that it knows them.
-func (w *world) evicts() {
-	w.kube.Resources = []*metav1.APIResourceList{{
+// evicts makes evictions delete the pod, and adds them to discovery.
+func (f *fixture) evicts() {
+	f.kube.Resources = []*metav1.APIResourceList{{
 		GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "pods/eviction", Kind: "Eviction", Group: "policy", Version: "v1"}},
 	}}
-	w.kube.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+	f.kube.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if isDryRun(action) || action.GetSubresource() != "eviction" {
 			return false, nil, nil
 		}
@@ -416,7 +416,7 @@ func (w *world) evicts() {
 		if err != nil {
 			return true, nil, err
 		}
-		return true, nil, w.kube.Tracker().Delete(podsResource, namespace, object.GetName())
+		return true, nil, f.kube.Tracker().Delete(podsResource, namespace, object.GetName())
 	})
 }
 

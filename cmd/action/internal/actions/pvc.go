@@ -13,17 +13,17 @@ import (
 func expandPVC() contract.Action {
 	return contract.Action{
 		Name: "expand-pvc",
-		Summary: "Asks for more storage for a PersistentVolumeClaim and waits until it has it, " +
+		Summary: "Increases the storage request of a PersistentVolumeClaim and waits until its capacity has grown, " +
 			"or until only a restart of its pod is missing.",
-		Undo: "cannot be undone: volumes do not shrink",
+		Undo: "cannot be undone, because volumes cannot shrink",
 		Parameters: []contract.Parameter{
 			{Name: "pvc", Description: "The PersistentVolumeClaim to expand.", Required: true, Check: contract.ObjectName},
-			{Name: "size", Description: "The size to have, like 20Gi.", Required: true, Check: contract.Quantity},
+			{Name: "size", Description: "The requested size, like 20Gi.", Required: true, Check: contract.Quantity},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{
 			contract.ChangedOutput(),
-			{Name: "previous-size", Description: "The size that was asked for before the step."},
+			{Name: "previous-size", Description: "The requested size before the step."},
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"persistentvolumeclaims"}, Verbs: []string{"get", "list", "watch", "patch"}},
@@ -42,7 +42,7 @@ func runExpandPVC(ctx context.Context, s *contract.Step) error {
 	_, err = change(ctx, s, claims, "persistentvolumeclaim", name, func(found *corev1.PersistentVolumeClaim, _ bool) (edit, error) {
 		now := found.Spec.Resources.Requests[corev1.ResourceStorage]
 		e := edit{
-			previous: map[string]string{"size": now.String()}, message: "asked for more storage",
+			previous: map[string]string{"size": now.String()}, message: "increased the storage request",
 			attributes: []any{"from", now.String(), "to", asked.String()},
 		}
 		if now.Cmp(asked) < 0 {
@@ -65,7 +65,7 @@ func expanded(s *contract.Step, asked resource.Quantity) check[*corev1.Persisten
 		for _, c := range found.Status.Conditions {
 			switch {
 			case c.Type == corev1.PersistentVolumeClaimFileSystemResizePending && c.Status == corev1.ConditionTrue && !v.done:
-				s.Log.Info("the volume has grown, the file system grows when its pod starts again", "name", found.Name)
+				s.Log.Info("the volume has grown; the file system grows when its pod restarts", "name", found.Name)
 				v.done = true
 			case c.Message != "" && !v.done:
 				v.missing += ": " + c.Message

@@ -22,7 +22,7 @@ func removePodParameters(verb string) []contract.Parameter {
 	return []contract.Parameter{
 		{Name: "pod", Description: "The pod to " + verb + ".", Required: true, Check: contract.ObjectName},
 		{
-			Name: "grace-period-seconds", Description: "How long the containers have to end by themselves; the pod's own time if empty.",
+			Name: "grace-period-seconds", Description: "The grace period of the pod; its own if empty.",
 			Check: contract.NonNegative,
 		},
 		contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
@@ -32,10 +32,10 @@ func removePodParameters(verb string) []contract.Parameter {
 func restartPod() contract.Action {
 	return contract.Action{
 		Name:       "restart-pod",
-		Summary:    "Deletes a pod that a controller replaces, and waits until the pod is gone and its replacement is Ready.",
+		Summary:    "Deletes a pod that has a controller, and waits until the pod is gone and its replacement is Ready.",
 		Undo:       "nothing to undo",
 		Parameters: removePodParameters("restart"),
-		Outputs:    []contract.Output{contract.ChangedOutput(), {Name: "replacement", Description: "The name of the pod that replaced it."}},
+		Outputs:    []contract.Output{contract.ChangedOutput(), {Name: "replacement", Description: "The name of the replacement."}},
 		Rules:      []rbacv1.PolicyRule{watchPodsRule("get", "delete"), markRules()},
 		Run: func(ctx context.Context, s *contract.Step) error {
 			r, err := beginRemoval(ctx, s, replacedByController)
@@ -54,7 +54,7 @@ func deletePod() contract.Action {
 	return contract.Action{
 		Name:       "delete-pod",
 		Summary:    "Deletes a pod and waits until it is gone.",
-		Undo:       "cannot be undone; a controller's pod is replaced by the controller",
+		Undo:       "cannot be undone; a pod that has a controller is replaced",
 		Parameters: removePodParameters("delete"),
 		Outputs:    []contract.Output{contract.ChangedOutput()},
 		Rules:      []rbacv1.PolicyRule{watchPodsRule("get", "delete"), markRules()},
@@ -66,7 +66,7 @@ func deletePod() contract.Action {
 			if err := r.deletePod(ctx); err != nil {
 				return err
 			}
-			return r.awaitGone(ctx)
+			return r.awaitDeleted(ctx)
 		},
 	}
 }
@@ -74,8 +74,8 @@ func deletePod() contract.Action {
 func evictPod() contract.Action {
 	return contract.Action{
 		Name:       "evict-pod",
-		Summary:    "Evicts a pod, as soon as the disruption budgets allow it, and waits until it is gone.",
-		Undo:       "cannot be undone; a controller's pod is replaced by the controller",
+		Summary:    "Evicts a pod as soon as its disruption budgets allow it, and waits until it is gone.",
+		Undo:       "cannot be undone; a pod that has a controller is replaced",
 		Parameters: removePodParameters("evict"),
 		Outputs:    []contract.Output{contract.ChangedOutput()},
 		Rules: []rbacv1.PolicyRule{
@@ -90,12 +90,12 @@ func evictPod() contract.Action {
 			if err := r.evictPod(ctx); err != nil {
 				return err
 			}
-			return r.awaitGone(ctx)
+			return r.awaitDeleted(ctx)
 		},
 	}
 }
 
-// removal is the removal of one pod, by one of the three actions.
+// removal removes one pod. Three actions share it.
 type removal struct {
 	*contract.Step
 	name       string
@@ -105,19 +105,19 @@ type removal struct {
 
 func anyPod(*corev1.Pod) error { return nil }
 
-// replacedByController refuses pods that nothing would replace.
+// replacedByController rejects pods that no controller replaces.
 func replacedByController(p *corev1.Pod) error {
 	switch owner := metav1.GetControllerOf(p); {
 	case owner == nil:
-		return contract.Impossible("pod %s has no controller that would replace it; use delete-pod if it is to go", p.Name)
+		return contract.Impossible("pod %s has no controller that replaces it; use delete-pod to delete it", p.Name)
 	case owner.Kind == "Node":
-		return contract.Impossible("pod %s is a static pod of its node, which no API call restarts", p.Name)
+		return contract.Impossible("pod %s is a static pod, which no API call can restart", p.Name)
 	default:
 		return nil
 	}
 }
 
-// beginRemoval finds out which pod is meant, and marks that before anything happens to it.
+// beginRemoval resolves the pod and creates the mark before the pod is changed.
 func beginRemoval(ctx context.Context, s *contract.Step, accept func(*corev1.Pod) error) (*removal, error) {
 	r := &removal{Step: s, name: s.String("pod")}
 	m, again, err := findMark(ctx, s)
@@ -150,10 +150,10 @@ func (r *removal) markPod(ctx context.Context, accept func(*corev1.Pod) error) (
 		previous["owner"] = string(owner.UID)
 	}
 	about := corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: r.Namespace, Name: r.name, UID: pod.UID}
-	return leaveMark(ctx, r.Step, about, fmt.Sprintf("Step %s: %s", r.Identity.Step, r.Identity.Action), previous)
+	return createMark(ctx, r.Step, about, fmt.Sprintf("Step %s: %s", r.Identity.Step, r.Identity.Action), previous)
 }
 
-// deleteOptions aim at the very pod that was marked, not at one that took its name.
+// deleteOptions restrict the deletion to the UID in the mark. A new pod of the same name is not deleted.
 func (r *removal) deleteOptions() metav1.DeleteOptions {
 	opts := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &r.uid}, DryRun: r.DryRunOption()}
 	if r.String("grace-period-seconds") != "" {
@@ -178,8 +178,8 @@ func (r *removal) deletePod(ctx context.Context) error {
 	return nil
 }
 
-// evictPod asks again while a disruption budget refuses. The API offers nothing to watch for that: whether an eviction
-// is allowed is known only by asking for it.
+// evictPod repeats the request while a disruption budget refuses it. There is nothing to watch: only a request shows
+// whether an eviction is allowed.
 func (r *removal) evictPod(ctx context.Context) error {
 	opts := r.deleteOptions()
 	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: r.name, Namespace: r.Namespace}, DeleteOptions: &opts}
@@ -216,18 +216,18 @@ func (r *removal) evictPod(ctx context.Context) error {
 	}
 }
 
-func (r *removal) awaitGone(ctx context.Context) error {
+func (r *removal) awaitDeleted(ctx context.Context) error {
 	return awaitPods(ctx, r.Step, "", "pod", r.name, func(pods podSet) verdict {
-		return verdict{done: pods[r.uid] == nil, missing: "it is still there"}
+		return verdict{done: pods[r.uid] == nil, missing: "it is not deleted yet"}
 	})
 }
 
-// awaitReplacement waits for a Ready pod of the same controller that was made after the mark.
+// awaitReplacement waits for a Ready pod of the same controller that was created after the mark.
 func (r *removal) awaitReplacement(ctx context.Context) error {
 	replacement := ""
 	err := awaitPods(ctx, r.Step, "", "pod", r.name, func(pods podSet) verdict {
 		if pods[r.uid] != nil {
-			return verdict{missing: "it is still there"}
+			return verdict{missing: "it is not deleted yet"}
 		}
 		var fresh []string
 		for _, p := range pods {

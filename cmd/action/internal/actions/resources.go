@@ -12,10 +12,10 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// none is the word for a request or limit that is not set, as a parameter and as an output.
+// none is the value of a parameter or output for a request or limit that is not set.
 const none = "none"
 
-// resourceFields names the four numbers of set-resources.
+// resourceFields lists the quantities of set-resources.
 var resourceFields = [...]struct {
 	name, description string
 	resource          corev1.ResourceName
@@ -30,8 +30,8 @@ var resourceFields = [...]struct {
 func setResources() contract.Action {
 	action := contract.Action{
 		Name:    "set-resources",
-		Summary: "Sets requests and limits of one container of a Deployment and waits for the rollout.",
-		Undo:    "set-resources with each value from its previous- output",
+		Summary: "Sets the requests and limits of one container of a Deployment and waits for the rollout.",
+		Undo:    "set-resources with each parameter from its previous- output",
 		Parameters: []contract.Parameter{
 			{Name: "deployment", Description: "The Deployment to change.", Required: true, Check: contract.ObjectName},
 			{Name: "container", Description: "The container to change; the first one if empty.", Check: contract.ContainerName},
@@ -44,11 +44,11 @@ func setResources() contract.Action {
 	}
 	for _, f := range resourceFields {
 		action.Parameters = append(action.Parameters, contract.Parameter{
-			Name: f.name, Description: "The " + f.description + " to set, like " + example(f.resource) + `; empty keeps it, "none" removes it.`,
+			Name: f.name, Description: "The " + f.description + " to set, like " + example(f.resource) + `; empty leaves it unchanged, "none" removes it.`,
 			Check: quantityOrNone,
 		})
 		action.Outputs = append(action.Outputs, contract.Output{
-			Name: "previous-" + f.name, Description: "The " + f.description + ` before the step, "none" if there was none.`,
+			Name: "previous-" + f.name, Description: "The " + f.description + ` before the step, "none" if it was not set.`,
 		})
 	}
 	action.Parameters = append(action.Parameters, contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter())
@@ -89,7 +89,7 @@ func runSetResources(ctx context.Context, s *contract.Step) error {
 	})
 }
 
-// editResources compares what the container has with what is asked, number by number, so that 2Gi and 2048Mi are the same.
+// editResources compares quantities by value, so that 2Gi and 2048Mi are equal.
 func editResources(s *contract.Step, c container) edit {
 	previous := map[string]string{}
 	limits, requests := map[string]any{}, map[string]any{}
@@ -125,16 +125,16 @@ func editResources(s *contract.Step, c container) edit {
 	return e
 }
 
-// newQuantity is what to write for a parameter, nil to remove the number, and whether that would change anything.
-func newQuantity(asked string, now resource.Quantity, isSet bool) (any, bool) {
-	switch asked {
+// newQuantity returns the value to write for a parameter, nil to remove it, and whether it differs from the present one.
+func newQuantity(requested string, now resource.Quantity, isSet bool) (any, bool) {
+	switch requested {
 	case "":
 		return nil, false
 	case none:
 		return nil, isSet
 	default:
-		// The runner has checked that it parses.
-		q, err := resource.ParseQuantity(asked)
-		return strings.TrimSpace(asked), err == nil && (!isSet || q.Cmp(now) != 0)
+		// The parameter's Check has parsed it.
+		q, err := resource.ParseQuantity(requested)
+		return strings.TrimSpace(requested), err == nil && (!isSet || q.Cmp(now) != 0)
 	}
 }

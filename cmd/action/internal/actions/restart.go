@@ -10,13 +10,13 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// annotationRestartedAt is what kubectl rollout restart writes into the template of the pods, too.
+// annotationRestartedAt is the annotation of the pod template that kubectl rollout restart sets.
 const annotationRestartedAt = "kubectl.kubernetes.io/restartedAt"
 
 func restartDeployment() contract.Action {
 	return contract.Action{
 		Name:    "restart-deployment",
-		Summary: "Replaces all pods of a Deployment by its own strategy, as kubectl rollout restart does, and waits for the rollout.",
+		Summary: "Replaces all pods of a Deployment according to its strategy, as kubectl rollout restart does, and waits for the rollout.",
 		Undo:    "nothing to undo",
 		Parameters: []contract.Parameter{
 			{Name: "deployment", Description: "The Deployment to restart.", Required: true, Check: contract.ObjectName},
@@ -35,7 +35,7 @@ func restartDeployment() contract.Action {
 func restartStatefulSet() contract.Action {
 	return contract.Action{
 		Name:    "restart-statefulset",
-		Summary: "Replaces all pods of a StatefulSet by its own strategy, as kubectl rollout restart does, and waits for the rollout.",
+		Summary: "Replaces all pods of a StatefulSet according to its strategy, as kubectl rollout restart does, and waits for the rollout.",
 		Undo:    "nothing to undo",
 		Parameters: []contract.Parameter{
 			{Name: "statefulset", Description: "The StatefulSet to restart.", Required: true, Check: contract.ObjectName},
@@ -54,7 +54,7 @@ func restartStatefulSet() contract.Action {
 func restartDaemonSet() contract.Action {
 	return contract.Action{
 		Name:    "restart-daemonset",
-		Summary: "Replaces all pods of a DaemonSet by its own strategy, as kubectl rollout restart does, and waits for the rollout.",
+		Summary: "Replaces all pods of a DaemonSet according to its strategy, as kubectl rollout restart does, and waits for the rollout.",
 		Undo:    "nothing to undo",
 		Parameters: []contract.Parameter{
 			{Name: "daemonset", Description: "The DaemonSet to restart.", Required: true, Check: contract.ObjectName},
@@ -70,8 +70,8 @@ func restartDaemonSet() contract.Action {
 	}
 }
 
-// restart stamps the template of the pods once in the life of the step. The stamp is finer than a second, so that two
-// steps that restart the same object right after each other both have an effect.
+// restart sets the annotation once in all attempts of the step. Its time is finer than a second, so that two steps that
+// restart the same object in quick succession both have an effect.
 func restart[T object, L runtime.Object](ctx context.Context, s *contract.Step, w workload[T, L], name string) error {
 	return w.roll(ctx, s, name, func(_ T, again bool) (edit, error) {
 		if again {
@@ -87,7 +87,7 @@ func restart[T object, L runtime.Object](ctx context.Context, s *contract.Step, 
 	})
 }
 
-// templatePatch is the patch that changes something in the template of a workload's pods.
+// templatePatch builds the patch that changes fields of a pod template.
 func templatePatch(template map[string]any) map[string]any {
 	return map[string]any{"spec": map[string]any{"template": template}}
 }

@@ -22,12 +22,12 @@ import (
 func rollbackDeployment() contract.Action {
 	return contract.Action{
 		Name:    "rollback-deployment",
-		Summary: "Gives a Deployment the template of an earlier revision, as kubectl rollout undo does, and waits for the rollout.",
+		Summary: "Sets the pod template of a Deployment to that of an earlier revision, as kubectl rollout undo does, and waits for the rollout.",
 		Undo:    "rollback-deployment with revision from previous-revision",
 		Parameters: []contract.Parameter{
 			{Name: "deployment", Description: "The Deployment to roll back.", Required: true, Check: contract.ObjectName},
 			{
-				Name: "revision", Description: "The revision to go back to; 0 is the one before the present one.",
+				Name: "revision", Description: "The revision to roll back to; 0 is the previous one.",
 				Default: "0", Check: contract.NonNegative,
 			},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
@@ -44,8 +44,8 @@ func rollbackDeployment() contract.Action {
 	}
 }
 
-// runRollbackDeployment does not use kubectl's rollbacker: that one replaces the annotations of the Deployment, and with
-// them the record by which a retry knows that "the revision before" has been restored already.
+// runRollbackDeployment does not use kubectl's rollbacker, which replaces the annotations of the Deployment. A retry needs
+// the record among them to recognise that the previous revision is already restored.
 func runRollbackDeployment(ctx context.Context, s *contract.Step) error {
 	name := s.String("deployment")
 	return deployments(s).roll(ctx, s, name, func(found *appsv1.Deployment, again bool) (edit, error) {
@@ -68,7 +68,7 @@ func runRollbackDeployment(ctx context.Context, s *contract.Step) error {
 	})
 }
 
-// findRevision finds the ReplicaSet that holds a revision, or for revision 0 the last one before the present one.
+// findRevision finds the ReplicaSet of a revision; revision 0 selects the last one before the present one.
 func findRevision(d *appsv1.Deployment, sets []appsv1.ReplicaSet, now, wanted int64) (*appsv1.ReplicaSet, int64, error) {
 	var best, renumbered *appsv1.ReplicaSet
 	var bestRevision, renumberedAs int64
@@ -95,13 +95,13 @@ func findRevision(d *appsv1.Deployment, sets []appsv1.ReplicaSet, now, wanted in
 		return renumbered, renumberedAs, nil
 	}
 	if wanted > 0 {
-		return nil, 0, fmt.Errorf("keeps no revision %d", wanted)
+		return nil, 0, fmt.Errorf("has no revision %d", wanted)
 	}
-	return nil, 0, errors.New("keeps no earlier revision")
+	return nil, 0, errors.New("has no earlier revision")
 }
 
-// formerRevisions are the numbers that a ReplicaSet had before: going back to a revision gives it a new one, and whoever
-// asks for the old one once more means the same.
+// formerRevisions returns the numbers that a ReplicaSet had before. A rollback to a revision renumbers it, so its former
+// numbers still identify it.
 func formerRevisions(set *appsv1.ReplicaSet) []int64 {
 	var former []int64
 	for word := range strings.SplitSeq(set.Annotations[deploymentutil.RevisionHistoryAnnotation], ",") {
@@ -112,7 +112,7 @@ func formerRevisions(set *appsv1.ReplicaSet) []int64 {
 	return former
 }
 
-// editTemplate replaces the template as a whole: what the present one has and the target has not must go.
+// editTemplate replaces the whole template, so that fields which the target does not have are removed.
 func editTemplate(d *appsv1.Deployment, target *appsv1.ReplicaSet, now, revision int64) edit {
 	template := target.Spec.Template.DeepCopy()
 	delete(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
@@ -130,7 +130,7 @@ func editTemplate(d *appsv1.Deployment, target *appsv1.ReplicaSet, now, revision
 	return e
 }
 
-// replacement is a template for a strategic merge patch that keeps nothing of what was there.
+// replacement builds a template that replaces the present one in a strategic merge patch.
 func replacement(template *corev1.PodTemplateSpec) map[string]any {
 	return map[string]any{
 		"$patch":   "replace",

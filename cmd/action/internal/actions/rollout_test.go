@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// progressing makes a Deployment say that it exceeded its progress deadline at a time.
+// progressing sets the condition of an exceeded progress deadline.
 func progressing(at time.Time) func(*appsv1.Deployment) {
 	return func(d *appsv1.Deployment) {
 		d.Status.UpdatedReplicas, d.Status.ObservedGeneration = 1, d.Generation
@@ -37,26 +37,26 @@ func TestRestartDeployment(t *testing.T) {
 		restarted  bool
 	}{
 		"Restart": {
-			reason: "the template of the pods is stamped and the rollout awaited",
+			reason: "the pod template is annotated and the step waits for the rollout",
 			want:   result{Outputs: changed, Writes: write}, restarted: true,
 		},
 		"DryRun": {
-			reason:     "nothing is stamped",
+			reason:     "nothing is annotated",
 			parameters: with(target, "dry-run", "true"),
 			want:       result{Outputs: changed, Writes: write},
 		},
 		"Paused": {
-			reason:     "a paused Deployment would wait for ever",
+			reason:     "a paused Deployment never completes a rollout",
 			deployment: paymentAPI(func(d *appsv1.Deployment) { d.Spec.Paused = true }),
 			want:       result{Exit: 64, Reason: "ActionFailed", Message: "is paused"},
 		},
 		"OldDeadline": {
-			reason:     "a rollout that was stuck before says nothing about this one",
+			reason:     "a progress deadline that was exceeded earlier does not fail this rollout",
 			deployment: paymentAPI(progressing(long)),
 			want:       result{Outputs: changed, Writes: write}, restarted: true,
 		},
 		"NewDeadline": {
-			reason: "a rollout that gets stuck ends the wait before its bound",
+			reason: "a rollout that exceeds its progress deadline ends the wait before its bound",
 			settle: progressing(time.Now()),
 			want: result{
 				Exit: 1, Reason: "ActionFailed", Message: "exceeded its progress deadline; see kubectl -n production describe deployment payment-api",
@@ -82,9 +82,9 @@ func TestRestartDeployment(t *testing.T) {
 			if c.parameters == nil {
 				c.parameters = target
 			}
-			w := newWorld(t, c.deployment).rollsOut(c.settle)
-			c.want.check(t, c.reason, w.attempt(run{action: "restart-deployment", parameters: c.parameters}))
-			_, restarted := w.deployment().Spec.Template.Annotations[annotationRestartedAt]
+			f := newFixture(t, c.deployment).rollsOut(c.settle)
+			c.want.check(t, c.reason, f.attempt(run{action: "restart-deployment", parameters: c.parameters}))
+			_, restarted := f.deployment().Spec.Template.Annotations[annotationRestartedAt]
 			if restarted != c.restarted {
 				t.Errorf("%s\nrestarted: %v, want %v", c.reason, restarted, c.restarted)
 			}
@@ -94,14 +94,14 @@ func TestRestartDeployment(t *testing.T) {
 
 func TestRestartDeploymentOncePerStep(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, paymentAPI()).rollsOut(settleDeployment)
+	f := newFixture(t, paymentAPI()).rollsOut(settleDeployment)
 	stamps := map[string]string{}
 	for _, attempt := range []struct{ name, step string }{{"first", "a"}, {"retry of first", "a"}, {"second", "b"}, {"retry of second", "b"}, {"late retry of first", "a"}} {
-		got := w.attempt(run{action: "restart-deployment", step: attempt.step, parameters: map[string]string{"deployment": "payment-api"}})
+		got := f.attempt(run{action: "restart-deployment", step: attempt.step, parameters: map[string]string{"deployment": "payment-api"}})
 		if got.Exit != 0 {
 			t.Fatalf("%s: %+v", attempt.name, got)
 		}
-		stamps[attempt.name] = w.deployment().Spec.Template.Annotations[annotationRestartedAt]
+		stamps[attempt.name] = f.deployment().Spec.Template.Annotations[annotationRestartedAt]
 	}
 	if stamps["first"] == "" || stamps["first"] != stamps["retry of first"] {
 		t.Errorf("a retry must not restart again: %v", stamps)
@@ -127,7 +127,7 @@ func TestSetResources(t *testing.T) {
 		resources  corev1.ResourceRequirements
 	}{
 		"MemoryLimit": {
-			reason:     "one number is changed and the others are kept",
+			reason:     "one quantity changes and the others stay",
 			parameters: with(target, "memory-limit", "2Gi"),
 			want:       result{Outputs: changed, Writes: write},
 			resources:  corev1.ResourceRequirements{Limits: list("memory", "2Gi"), Requests: list("cpu", "100m")},
@@ -139,37 +139,37 @@ func TestSetResources(t *testing.T) {
 			resources:  corev1.ResourceRequirements{Limits: list("memory", "2Gi", "cpu", "1"), Requests: list("memory", "1Gi", "cpu", "250m")},
 		},
 		"Remove": {
-			reason:     "none removes a limit, which is how undo restores that there was none",
+			reason:     "none removes a limit, so that a rollback can restore a missing limit",
 			parameters: with(target, "memory-limit", "none"),
 			want:       result{Outputs: changed, Writes: write},
 			resources:  corev1.ResourceRequirements{Limits: corev1.ResourceList{}, Requests: list("cpu", "100m")},
 		},
 		"SameQuantity": {
-			reason:     "another way to write the same number changes nothing",
+			reason:     "an equal quantity in another notation changes nothing",
 			parameters: with(target, "memory-limit", "524288Ki", "cpu-limit", "none"),
 			want:       result{Outputs: unchanged},
 			resources:  before,
 		},
 		"DryRun": {
-			reason:     "the outputs say what would change",
+			reason:     "the outputs report what would change",
 			parameters: with(target, "memory-limit", "2Gi", "dry-run", "true"),
 			want:       result{Outputs: changed, Writes: write},
 			resources:  before,
 		},
 		"NothingAsked": {
-			reason:     "a step without any number is a mistake",
+			reason:     "a step without any quantity is an error",
 			parameters: target,
 			want:       result{Exit: 64, Reason: "InvalidSpec", Message: "at least one of"},
 			resources:  before,
 		},
 		"BadQuantity": {
-			reason:     "found before anything is asked of the cluster",
+			reason:     "rejected before any request to the API server",
 			parameters: with(target, "memory-limit", "2 gigs"),
 			want:       result{Exit: 64, Reason: "InvalidSpec", Message: `parameter memory-limit is "2 gigs"`},
 			resources:  before,
 		},
 		"UnknownContainer": {
-			reason:     "the message lists the containers there are",
+			reason:     "the message lists the containers",
 			parameters: with(target, "memory-limit", "2Gi", "container", "sidecar"),
 			want:       result{Exit: 64, Reason: "ActionFailed", Message: `deployment payment-api has no container "sidecar"; it has api`},
 			resources:  before,
@@ -178,9 +178,9 @@ func TestSetResources(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, paymentAPI()).rollsOut(settleDeployment)
-			c.want.check(t, c.reason, w.attempt(run{action: "set-resources", parameters: c.parameters}))
-			got := w.deployment().Spec.Template.Spec.Containers[0].Resources
+			f := newFixture(t, paymentAPI()).rollsOut(settleDeployment)
+			c.want.check(t, c.reason, f.attempt(run{action: "set-resources", parameters: c.parameters}))
+			got := f.deployment().Spec.Template.Spec.Containers[0].Resources
 			if diff := cmp.Diff(c.resources, got); diff != "" {
 				t.Errorf("%s\nresources (-want +got):\n%s", c.reason, diff)
 			}
@@ -190,21 +190,21 @@ func TestSetResources(t *testing.T) {
 
 func TestSetResourcesTwiceAndUndo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, paymentAPI()).rollsOut(settleDeployment)
+	f := newFixture(t, paymentAPI()).rollsOut(settleDeployment)
 	parameters := map[string]string{"deployment": "payment-api", "memory-limit": "2Gi", "cpu-limit": "1"}
-	first := w.attempt(run{action: "set-resources", parameters: parameters})
-	again := w.attempt(run{action: "set-resources", parameters: parameters})
+	first := f.attempt(run{action: "set-resources", parameters: parameters})
+	again := f.attempt(run{action: "set-resources", parameters: parameters})
 	result{Outputs: first.Outputs}.check(t, "a retry reports the same and writes nothing", again)
 	undo := map[string]string{"deployment": "payment-api"}
 	for _, f := range resourceFields {
 		undo[f.name] = first.Outputs["previous-"+f.name]
 	}
-	if got := w.attempt(run{action: "set-resources", workflow: "rollback", parameters: undo}); got.Exit != 0 {
+	if got := f.attempt(run{action: "set-resources", workflow: "rollback", parameters: undo}); got.Exit != 0 {
 		t.Fatalf("undo: %+v", got)
 	}
 	want := paymentAPI().Spec.Template.Spec.Containers[0].Resources
-	if diff := cmp.Diff(want, w.deployment().Spec.Template.Spec.Containers[0].Resources); diff != "" {
-		t.Errorf("undo restores what was there (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, f.deployment().Spec.Template.Spec.Containers[0].Resources); diff != "" {
+		t.Errorf("the rollback restores the previous state (-want +got):\n%s", diff)
 	}
 }
 
@@ -220,7 +220,7 @@ func TestVerifyDeployment(t *testing.T) {
 	t.Parallel()
 	target := map[string]string{"deployment": "payment-api"}
 	healthy := map[string]string{"healthy": "true", "desired-replicas": "2", "available-replicas": "2"}
-	sick := map[string]string{"healthy": "false", "desired-replicas": "2", "available-replicas": "1"}
+	unhealthy := map[string]string{"healthy": "false", "desired-replicas": "2", "available-replicas": "1"}
 	oneShort := func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 1 }
 	cases := map[string]struct {
 		reason     string
@@ -229,15 +229,15 @@ func TestVerifyDeployment(t *testing.T) {
 		parameters map[string]string
 		want       result
 	}{
-		"Healthy":  {reason: "what is true needs no wait", want: result{Outputs: healthy}},
+		"Healthy":  {reason: "a healthy Deployment needs no wait", want: result{Outputs: healthy}},
 		"Recovers": {reason: "it waits", deployment: paymentAPI(oneShort), changes: []func(*appsv1.Deployment){settleDeployment}, want: result{Outputs: healthy}},
 		"StaysSick": {
-			reason: "it gives up at its bound and says what is missing", deployment: paymentAPI(oneShort),
+			reason: "it fails at its bound and the message contains what is missing", deployment: paymentAPI(oneShort),
 			parameters: with(target, "wait-seconds", "1"),
-			want:       result{Exit: 1, Reason: "DeadlineExceeded", Message: "1 of 2 updated replicas are available after 1s", Outputs: sick},
+			want:       result{Exit: 1, Reason: "DeadlineExceeded", Message: "1 of 2 updated replicas are available after 1s", Outputs: unhealthy},
 		},
 		"Unobserved": {
-			reason:     "a status of an older generation says nothing",
+			reason:     "a status of an older generation is ignored",
 			deployment: paymentAPI(func(d *appsv1.Deployment) { d.Generation = 2 }), parameters: with(target, "wait-seconds", "1"),
 			want: result{
 				Exit: 1, Reason: "DeadlineExceeded", Message: "spec update to be observed",
@@ -245,17 +245,17 @@ func TestVerifyDeployment(t *testing.T) {
 			},
 		},
 		"StaysHealthy": {
-			reason: "it watches for the time asked", parameters: with(target, "stable-seconds", "1"),
+			reason: "it watches for stable-seconds", parameters: with(target, "stable-seconds", "1"),
 			want: result{Outputs: healthy},
 		},
 		"Flaps": {
-			reason: "what does not stay healthy is not healthy", parameters: with(target, "stable-seconds", "1", "wait-seconds", "1"),
+			reason: "a Deployment that does not stay healthy fails the step", parameters: with(target, "stable-seconds", "1", "wait-seconds", "1"),
 			changes: []func(*appsv1.Deployment){oneShort},
-			want:    result{Exit: 1, Reason: "DeadlineExceeded", Message: "1 of 2 updated replicas", Outputs: sick},
+			want:    result{Exit: 1, Reason: "DeadlineExceeded", Message: "1 of 2 updated replicas", Outputs: unhealthy},
 		},
 		"DryRun": {
-			reason: "the steps before have changed nothing, so its health is reported, not judged", deployment: paymentAPI(oneShort),
-			parameters: with(target, "dry-run", "true"), want: result{Outputs: sick},
+			reason: "earlier steps have changed nothing, so the health is reported and no failure", deployment: paymentAPI(oneShort),
+			parameters: with(target, "dry-run", "true"), want: result{Outputs: unhealthy},
 		},
 		"NotFound": {
 			reason: "the message names the object", parameters: map[string]string{"deployment": "other"},
@@ -271,16 +271,16 @@ func TestVerifyDeployment(t *testing.T) {
 			if c.parameters == nil {
 				c.parameters = target
 			}
-			w := newWorld(t, c.deployment)
-			w.controllers.Go(func() {
+			f := newFixture(t, c.deployment)
+			f.controllers.Go(func() {
 				for _, edit := range c.changes {
-					pass(300 * time.Millisecond)
-					if _, err := w.editDeployment("payment-api", edit); err != nil {
+					sleep(300 * time.Millisecond)
+					if _, err := f.editDeployment("payment-api", edit); err != nil {
 						t.Error(err)
 					}
 				}
 			})
-			c.want.check(t, c.reason, w.attempt(run{action: "verify-deployment", parameters: c.parameters}))
+			c.want.check(t, c.reason, f.attempt(run{action: "verify-deployment", parameters: c.parameters}))
 		})
 	}
 }

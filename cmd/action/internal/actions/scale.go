@@ -40,17 +40,17 @@ func scaleStatefulSet() contract.Action {
 	})
 }
 
-// scaleAction declares what the scaling of each kind has in common; parameter names the object, and with an s the
-// resource.
+// scaleAction declares the scaling of one kind. parameter is the name of the parameter that names the object; its plural
+// is the resource.
 func scaleAction(kind, parameter string, run func(context.Context, *contract.Step) error) contract.Action {
 	name := "scale-" + parameter
 	return contract.Action{
 		Name:    name,
-		Summary: fmt.Sprintf("Sets the number of replicas of a %s and waits until so many are available.", kind),
+		Summary: fmt.Sprintf("Sets the number of replicas of a %s and waits until they are available.", kind),
 		Undo:    name + " with replicas from previous-replicas",
 		Parameters: []contract.Parameter{
 			{Name: parameter, Description: fmt.Sprintf("The %s to scale.", kind), Required: true, Check: contract.ObjectName},
-			{Name: "replicas", Description: "The number of replicas to have, 0 or more.", Required: true, Check: contract.NonNegative},
+			{Name: "replicas", Description: "The desired number of replicas, 0 or more.", Required: true, Check: contract.NonNegative},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{
@@ -65,18 +65,18 @@ func scaleAction(kind, parameter string, run func(context.Context, *contract.Ste
 	}
 }
 
-// scaling is what scaling needs to know about a kind of workload.
+// scaling holds the functions of one kind that scale needs.
 type scaling[T object] struct {
 	// desired is spec.replicas.
 	desired func(T) int32
 	// update writes the scale subresource.
 	update func(ctx context.Context, name string, scale *autoscalingv1.Scale, opts metav1.UpdateOptions) (*autoscalingv1.Scale, error)
-	// settled reports whether the status has settled at a number of replicas.
+	// settled reports whether the controller has observed the generation and all replicas are available.
 	settled func(T, int32) bool
 }
 
-// scale records the number of replicas on the object before it writes the scale subresource: a crash between the two
-// leaves a record that is true, and the next attempt goes on from there.
+// scale records the number of replicas on the object before it writes the scale subresource. After a crash between the two
+// the record is correct, and the next attempt continues from there.
 func scale[T object, L runtime.Object](
 	ctx context.Context, s *contract.Step, w workload[T, L], name string, replicas int32, kind scaling[T],
 ) error {

@@ -20,31 +20,31 @@ func TestScaleDeployment(t *testing.T) {
 	cases := map[string]struct {
 		reason     string
 		deployment *appsv1.Deployment
-		prepare    func(*world)
+		prepare    func(*fixture)
 		parameters map[string]string
 		stopAfter  time.Duration
 		want       result
 		replicas   int32
 	}{
 		"Up": {
-			reason:     "the effect is there and undo knows the number before",
+			reason:     "the effect is reached and the outputs contain the previous number",
 			parameters: five,
 			want:       result{Outputs: map[string]string{"changed": "true", "previous-replicas": "2"}, Writes: bothWrites},
 			replicas:   5,
 		},
 		"ToZero": {
-			reason:     "no replicas are a number like any other",
+			reason:     "0 is a valid number of replicas",
 			parameters: with(five, "replicas", "0"),
 			want:       result{Outputs: map[string]string{"changed": "true", "previous-replicas": "2"}, Writes: bothWrites},
 		},
 		"AsAskedAlready": {
-			reason:     "nothing is written, and changed says so",
+			reason:     "nothing is written, and changed is false",
 			parameters: with(five, "replicas", "2"),
 			want:       result{Outputs: map[string]string{"changed": "false", "previous-replicas": "2"}},
 			replicas:   2,
 		},
 		"CrashedBetweenRecordAndScale": {
-			reason: "the attempt that was killed had recorded, but not scaled",
+			reason: "the killed attempt had recorded, but not scaled",
 			deployment: paymentAPI(func(d *appsv1.Deployment) {
 				d.Annotations = map[string]string{contract.AnnotationLastActions: record("run-1", "the-step", "scale-deployment", `{"replicas":"2"}`)}
 			}),
@@ -53,7 +53,7 @@ func TestScaleDeployment(t *testing.T) {
 			replicas:   5,
 		},
 		"AnotherRunsRecord": {
-			reason: "what another execution found before is not what this one found",
+			reason: "the record of another execution is not the previous state of this one",
 			deployment: paymentAPI(func(d *appsv1.Deployment) {
 				d.Annotations = map[string]string{contract.AnnotationLastActions: record("run-0", "the-step", "scale-deployment", `{"replicas":"7"}`)}
 			}),
@@ -62,18 +62,18 @@ func TestScaleDeployment(t *testing.T) {
 			replicas:   5,
 		},
 		"DryRun": {
-			reason:     "the outputs say what would change, and nothing does",
+			reason:     "the outputs report what would change, and nothing changes",
 			parameters: with(five, "dry-run", "true"),
 			want:       result{Outputs: map[string]string{"changed": "true", "previous-replicas": "2"}, Writes: bothWrites},
 			replicas:   2,
 		},
 		"PassingErrors": {
-			reason:     "an API server that is restarted or a conflict is no failure",
+			reason:     "transient errors and conflicts are retried",
 			parameters: five,
-			prepare: func(w *world) {
-				w.failOnce("get", "deployments", apierrors.NewServiceUnavailable("restarting"))
-				w.failOnce("patch", "deployments", apierrors.NewConflict(deployments, "payment-api", errors.New("changed")))
-				w.failOnce("update", "deployments", apierrors.NewTooManyRequests("slow down", 1))
+			prepare: func(f *fixture) {
+				f.failOnce("get", "deployments", apierrors.NewServiceUnavailable("restarting"))
+				f.failOnce("patch", "deployments", apierrors.NewConflict(deployments, "payment-api", errors.New("changed")))
+				f.failOnce("update", "deployments", apierrors.NewTooManyRequests("slow down", 1))
 			},
 			want: result{
 				Outputs: map[string]string{"changed": "true", "previous-replicas": "2"},
@@ -82,7 +82,7 @@ func TestScaleDeployment(t *testing.T) {
 			replicas: 5,
 		},
 		"NotFound": {
-			reason:     "a Deployment that is not there cannot be scaled later either",
+			reason:     "a missing Deployment is a permanent error",
 			parameters: with(five, "deployment", "other"),
 			want:       result{Exit: 64, Reason: "ActionFailed", Message: `deployments.apps "other" not found`},
 			replicas:   2,
@@ -90,8 +90,8 @@ func TestScaleDeployment(t *testing.T) {
 		"ForbiddenToWrite": {
 			reason:     "the message names the role to bind",
 			parameters: five,
-			prepare: func(w *world) {
-				w.failAlways("patch", "deployments", apierrors.NewForbidden(deployments, "payment-api", errors.New(`User "s" cannot patch`)))
+			prepare: func(f *fixture) {
+				f.failAlways("patch", "deployments", apierrors.NewForbidden(deployments, "payment-api", errors.New(`User "s" cannot patch`)))
 			},
 			want: result{
 				Exit: 64, Reason: "Forbidden", Message: "bind ClusterRole workflowexecution-action-scale-deployment",
@@ -100,10 +100,10 @@ func TestScaleDeployment(t *testing.T) {
 			replicas: 2,
 		},
 		"ForbiddenToWatch": {
-			reason:     "a refused watch ends the wait at once",
+			reason:     "a forbidden watch ends the wait immediately",
 			parameters: five,
-			prepare: func(w *world) {
-				w.failAlways("list", "deployments", apierrors.NewForbidden(deployments, "", errors.New(`User "s" cannot list`)))
+			prepare: func(f *fixture) {
+				f.failAlways("list", "deployments", apierrors.NewForbidden(deployments, "", errors.New(`User "s" cannot list`)))
 			},
 			want: result{
 				Exit: 64, Reason: "Forbidden", Message: "cannot list",
@@ -112,19 +112,19 @@ func TestScaleDeployment(t *testing.T) {
 			replicas: 5,
 		},
 		"InvalidReplicas": {
-			reason:     "nothing is asked of the cluster when a value can never work",
+			reason:     "no request is sent if a value can never work",
 			parameters: with(five, "replicas", "-1"),
 			want:       result{Exit: 64, Reason: "InvalidSpec", Message: `parameter replicas is "-1"`},
 			replicas:   2,
 		},
 		"MissingDeployment": {
-			reason:     "a required parameter has no default",
+			reason:     "a required parameter must be set",
 			parameters: map[string]string{"replicas": "5"},
 			want:       result{Exit: 64, Reason: "InvalidSpec", Message: "parameter deployment is required"},
 			replicas:   2,
 		},
 		"NeverAvailable": {
-			reason:     "the wait has a bound, and the message says what is missing",
+			reason:     "the wait has a bound, and the message contains what is missing",
 			parameters: with(five, "wait-seconds", "1", "replicas", "2"),
 			deployment: paymentAPI(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 1 }),
 			want: result{
@@ -134,7 +134,7 @@ func TestScaleDeployment(t *testing.T) {
 			replicas: 2,
 		},
 		"Unobserved": {
-			reason:     "a status of an older generation says nothing, even when its numbers are right",
+			reason:     "a status of an older generation is ignored, even if its numbers are right",
 			parameters: with(five, "wait-seconds", "1", "replicas", "2"),
 			deployment: paymentAPI(func(d *appsv1.Deployment) { d.Generation++ }),
 			want: result{
@@ -144,7 +144,7 @@ func TestScaleDeployment(t *testing.T) {
 			replicas: 2,
 		},
 		"Stopped": {
-			reason:     "a signal ends the wait with a message, and the outputs are there for the rollback",
+			reason:     "a signal ends the wait with a message, and the outputs exist for the rollback",
 			parameters: with(five, "replicas", "2"),
 			deployment: paymentAPI(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 1 }),
 			stopAfter:  300 * time.Millisecond,
@@ -161,13 +161,13 @@ func TestScaleDeployment(t *testing.T) {
 			if c.deployment == nil {
 				c.deployment = paymentAPI()
 			}
-			w := newWorld(t, c.deployment).rollsOut(settleDeployment)
+			f := newFixture(t, c.deployment).rollsOut(settleDeployment)
 			if c.prepare != nil {
-				c.prepare(w)
+				c.prepare(f)
 			}
-			got := w.attempt(run{action: "scale-deployment", parameters: c.parameters, stopAfter: c.stopAfter})
+			got := f.attempt(run{action: "scale-deployment", parameters: c.parameters, stopAfter: c.stopAfter})
 			c.want.check(t, c.reason, got)
-			if n := replicasOf(w.deployment().Spec.Replicas); n != c.replicas {
+			if n := replicasOf(f.deployment().Spec.Replicas); n != c.replicas {
 				t.Errorf("%s\nthe Deployment has %d replicas, want %d", c.reason, n, c.replicas)
 			}
 		})
@@ -210,11 +210,11 @@ func TestScaleDeploymentTwice(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, paymentAPI()).rollsOut(settleDeployment)
-			first := w.attempt(run{action: "scale-deployment", parameters: parameters})
+			f := newFixture(t, paymentAPI()).rollsOut(settleDeployment)
+			first := f.attempt(run{action: "scale-deployment", parameters: parameters})
 			result{Outputs: outputs, Writes: []string{"patch deployments", "update deployments/scale"}}.check(t, "first attempt", first)
 			if c.between != nil {
-				if _, err := w.editDeployment("payment-api", c.between); err != nil {
+				if _, err := f.editDeployment("payment-api", c.between); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -222,7 +222,7 @@ func TestScaleDeploymentTwice(t *testing.T) {
 			if c.second.parameters == nil {
 				c.second.parameters = parameters
 			}
-			c.want.check(t, c.reason, w.attempt(c.second))
+			c.want.check(t, c.reason, f.attempt(c.second))
 		})
 	}
 }

@@ -15,17 +15,17 @@ import (
 func updateSecret() contract.Action {
 	return contract.Action{
 		Name: "update-secret",
-		Summary: "Copies one key of a Secret from another Secret, so that no secret value stands in a specification, " +
-			"and keeps a snapshot of what it held before.",
+		Summary: "Copies one key of a Secret from another Secret, so that no specification contains a secret value, " +
+			"and stores the previous data in a snapshot.",
 		Undo: "update-secret with from-secret from previous-snapshot and when-missing=remove",
 		Parameters: []contract.Parameter{
 			{Name: "secret", Description: "The Secret to change.", Required: true, Check: contract.ObjectName},
 			{Name: "key", Description: "The key to set.", Required: true, Check: dataKey},
 			{Name: "from-secret", Description: "The Secret that holds the value; required unless when-missing is remove.", Check: contract.ObjectName},
-			{Name: "from-key", Description: "The key there; the same key if empty.", Check: dataKey},
+			{Name: "from-key", Description: "The key in from-secret; the same key if empty.", Check: dataKey},
 			{
 				Name: "when-missing", Default: "fail", Enum: []string{"fail", "remove"},
-				Description: "What to do when from-secret has no such key: fail, or remove the key from the Secret. An empty from-secret then changes nothing.",
+				Description: "What to do if from-secret has no such key: fail, or remove the key from the Secret. With remove, an empty from-secret changes nothing.",
 			},
 			contract.DryRunParameter(), contract.StepParameter(),
 		},
@@ -51,7 +51,7 @@ func runUpdateSecret(ctx context.Context, s *contract.Step) error {
 		if s.String("when-missing") != "remove" {
 			return contract.Invalid("parameter from-secret is required unless when-missing is remove")
 		}
-		s.Log.Info("there is no snapshot, so nothing was changed and nothing is to restore")
+		s.Log.Info("nothing to restore: the parameter from-secret is empty")
 		return report(s, false, nil)
 	}
 	value, present, err := readSecretValue(ctx, s)
@@ -84,7 +84,7 @@ func readSecretValue(ctx context.Context, s *contract.Step) (value []byte, prese
 	return value, present, nil
 }
 
-// editSecret is the patch that gives a key a value or removes it, nil if it is so already.
+// editSecret builds the patch that sets or removes a key. It returns nil if nothing differs.
 func editSecret(found *corev1.Secret, key string, value []byte, present bool) map[string]any {
 	now, is := found.Data[key]
 	switch {

@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// labelSnapshotOf is on every snapshot; its value is a hash of the name of the object, which may be too long for a label.
+	// labelSnapshotOf is set on every snapshot. Its value is a hash of the object's name, which can be too long for a label.
 	labelSnapshotOf = "workflowexecution.kubernaut.io/snapshot-of"
-	// annotationSnapshotOf is the name itself.
+	// annotationSnapshotOf holds the name of the object.
 	annotationSnapshotOf = "workflowexecution.kubernaut.io/snapshot-of"
-	// maxSnapshots bounds how many snapshots of one object are kept.
+	// maxSnapshots bounds the number of snapshots of one object.
 	maxSnapshots = 5
 )
 
-// store is a typed client of a kind that holds data.
+// store is a typed client of ConfigMaps or Secrets.
 type store[T object, L runtime.Object] interface {
 	patcher[T]
 	List(ctx context.Context, opts metav1.ListOptions) (L, error)
@@ -33,17 +33,17 @@ type store[T object, L runtime.Object] interface {
 	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
 }
 
-// snapshots keep what an object held before a step changed it, in objects of the same kind: outputs are short words, and
-// what a ConfigMap or a Secret holds is neither short nor always for everybody's eyes.
+// snapshots stores the data of an object before a step changes it, in an object of the same kind. Outputs are short, and
+// everyone who can read an execution can read them, so they cannot hold the data.
 type snapshots[T object, L runtime.Object] struct {
 	kind  string
 	owner string
 	store store[T, L]
-	// copyOf is a new object with the data of another one.
+	// copyOf returns a new object with the data of another one.
 	copyOf func(T) T
 }
 
-// change makes the change that plan finds missing, under a snapshot, and keeps only the newest snapshots.
+// change takes a snapshot, makes the change that plan returns, and deletes old snapshots.
 func (x snapshots[T, L]) change(ctx context.Context, s *contract.Step, name string, plan func(T) map[string]any, attributes ...any) error {
 	result, err := change(ctx, s, x.store, x.kind, name, func(found T, again bool) (edit, error) {
 		e := edit{patch: plan(found), message: "changed", attributes: attributes}
@@ -63,13 +63,13 @@ func (x snapshots[T, L]) change(ctx context.Context, s *contract.Step, name stri
 	return nil
 }
 
-// take makes the snapshot of this step and returns its name. A snapshot of an attempt that did not get further is
-// replaced: what it holds may be older than what the step is about to change.
+// take creates the snapshot of this step and returns its name. It replaces the snapshot of an attempt that failed before
+// the change, because the object may have changed since.
 func (x snapshots[T, L]) take(ctx context.Context, s *contract.Step, found T) (string, error) {
 	taken := x.copyOf(found)
 	key := s.Identity.Key()
 	if s.Identity.Run == "" {
-		key = "by-hand"
+		key = "manual"
 	}
 	taken.SetName(found.GetName()[:min(len(found.GetName()), 200)] + "-wfe-" + key)
 	taken.SetNamespace(found.GetNamespace())
@@ -81,13 +81,13 @@ func (x snapshots[T, L]) take(ctx context.Context, s *contract.Step, found T) (s
 		_, err = x.store.Update(ctx, taken, metav1.UpdateOptions{DryRun: s.DryRunOption()})
 	}
 	if err != nil {
-		return "", fmt.Errorf("keeping a snapshot of %s %s: %w", x.kind, found.GetName(), err)
+		return "", fmt.Errorf("creating a snapshot of %s %s: %w", x.kind, found.GetName(), err)
 	}
-	s.Log.Info("kept a snapshot", "kind", x.kind, "name", found.GetName(), "snapshot", taken.GetName(), "dryRun", s.DryRun)
+	s.Log.Info("created a snapshot", "kind", x.kind, "name", found.GetName(), "snapshot", taken.GetName(), "dryRun", s.DryRun)
 	return taken.GetName(), nil
 }
 
-// read returns a snapshot, and refuses one that is of another object.
+// read returns a snapshot. It fails if the object is not a snapshot of the given name.
 func (x snapshots[T, L]) read(ctx context.Context, s *contract.Step, name, of string) (T, error) {
 	var found T
 	err := s.Retry(ctx, "reading snapshot "+name, func(ctx context.Context) (err error) {
@@ -98,21 +98,21 @@ func (x snapshots[T, L]) read(ctx context.Context, s *contract.Step, name, of st
 		return found, fmt.Errorf("reading snapshot %s: %w", name, err)
 	}
 	if actual := found.GetAnnotations()[annotationSnapshotOf]; actual != of {
-		return found, contract.Impossible("%s %s is no snapshot of %s", x.kind, name, of)
+		return found, contract.Impossible("%s %s is not a snapshot of %s", x.kind, name, of)
 	}
 	return found, nil
 }
 
-// prune removes all but the newest snapshots of an object. The step has done its work, so a failure is only logged.
+// prune deletes all but the newest snapshots of an object. The step is done, so a failure is only logged.
 func (x snapshots[T, L]) prune(ctx context.Context, s *contract.Step, of string) {
 	list, err := x.store.List(ctx, metav1.ListOptions{LabelSelector: labelSnapshotOf + "=" + hashName(of)})
 	if err != nil {
-		s.Log.Warn("old snapshots could not be listed", "error", err.Error())
+		s.Log.Warn("cannot list old snapshots", "error", err.Error())
 		return
 	}
 	items, err := meta.ExtractList(list)
 	if err != nil {
-		s.Log.Warn("old snapshots could not be listed", "error", err.Error())
+		s.Log.Warn("cannot list old snapshots", "error", err.Error())
 		return
 	}
 	var all []T
@@ -125,7 +125,7 @@ func (x snapshots[T, L]) prune(ctx context.Context, s *contract.Step, of string)
 	for i := maxSnapshots; i < len(all); i++ {
 		err := x.store.Delete(ctx, all[i].GetName(), metav1.DeleteOptions{DryRun: s.DryRunOption()})
 		if err != nil && !apierrors.IsNotFound(err) {
-			s.Log.Warn("an old snapshot could not be deleted", "name", all[i].GetName(), "error", err.Error())
+			s.Log.Warn("cannot delete an old snapshot", "name", all[i].GetName(), "error", err.Error())
 		}
 	}
 }

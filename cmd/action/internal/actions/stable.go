@@ -8,24 +8,24 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// stableParameter is how verifying actions take the time for which health has to last.
+// stableParameter declares for how long the objects have to stay healthy.
 func stableParameter() contract.Parameter {
 	return contract.Parameter{
-		Name: "stable-seconds", Description: "For how many seconds it has to stay healthy without a break, after wait-seconds at the latest.",
+		Name: "stable-seconds", Description: "For how many seconds it has to stay healthy without interruption. This time may end after wait-seconds.",
 		Default: "0", Check: contract.NonNegative,
 	}
 }
 
-// firstLook is the least time for a watch, so that what is healthy already is seen even without a wait.
-const firstLook = 2 * time.Second
+// minimumWatch is the least duration of a watch, so that it receives the present state even if wait-seconds is 0.
+const minimumWatch = 2 * time.Second
 
-// observer shows what it watches to seen until that says that it is enough, and returns errNotYet after bound.
+// observer calls seen with each state until seen returns true, and returns errBoundReached after bound.
 type observer[O any] func(ctx context.Context, bound time.Duration, seen func(O) (bool, error)) error
 
-// staysTrue waits until look passes, then watches whether it goes on passing for stable-seconds, and starts again if not.
-// It fails when look does not pass before wait-seconds are over; the seconds of a last stable time may lie behind them.
-func staysTrue[O any](
-	ctx context.Context, s *contract.Step, p *progress, first verdict, watch observer[O], look func(O) (verdict, error),
+// awaitStable waits until assess is done, then watches whether it stays done for stable-seconds, and starts over if not.
+// It fails if assess is not done within wait-seconds. The stable time may end after wait-seconds.
+func awaitStable[O any](
+	ctx context.Context, s *contract.Step, p *progress, first verdict, watch observer[O], assess func(O) (verdict, error),
 ) error {
 	stable := s.Seconds("stable-seconds")
 	if first.done && stable == 0 {
@@ -35,23 +35,23 @@ func staysTrue[O any](
 	p.note(first, nil)
 	seen := func(want bool) func(O) (bool, error) {
 		return func(o O) (bool, error) {
-			v, err := look(o)
+			v, err := assess(o)
 			p.note(v, err)
 			return v.done == want, err
 		}
 	}
 	for {
-		err := watch(ctx, max(time.Until(deadline), firstLook), seen(true))
-		if errors.Is(err, errNotYet) {
+		err := watch(ctx, max(time.Until(deadline), minimumWatch), seen(true))
+		if errors.Is(err, errBoundReached) {
 			return p.timedOut()
 		}
 		if err != nil || stable == 0 {
 			return err
 		}
-		s.Log.Info("healthy, watching whether it stays so", "kind", p.kind, "name", p.name, "for", stable.String())
+		s.Log.Info("healthy; watching whether it stays healthy", "kind", p.kind, "name", p.name, "for", stable.String())
 		p.missing = ""
 		err = watch(ctx, stable, seen(false))
-		if errors.Is(err, errNotYet) {
+		if errors.Is(err, errBoundReached) {
 			return nil
 		}
 		if err != nil {

@@ -17,17 +17,17 @@ import (
 func verifyDeployment() contract.Action {
 	return contract.Action{
 		Name: "verify-deployment",
-		Summary: "Waits until a Deployment's rollout is complete and all its replicas are available, " +
-			"and fails if that does not become true, or does not stay true for stable-seconds.",
+		Summary: "Waits until the rollout of a Deployment is complete and all its replicas are available, " +
+			"and fails if it does not become healthy, or does not stay healthy for stable-seconds.",
 		Undo: "changes nothing",
 		Parameters: []contract.Parameter{
 			{Name: "deployment", Description: "The Deployment to verify.", Required: true, Check: contract.ObjectName},
 			stableParameter(), contract.WaitParameter(), contract.DryRunParameter(),
 		},
 		Outputs: []contract.Output{
-			{Name: "healthy", Description: `"true" when the Deployment was healthy when last seen, "false" if not.`},
-			{Name: "desired-replicas", Description: "The number of replicas that the Deployment asks for."},
-			{Name: "available-replicas", Description: "The number of replicas that were available when last seen."},
+			{Name: "healthy", Description: `"true" if the Deployment was healthy when last observed, otherwise "false".`},
+			{Name: "desired-replicas", Description: "The desired number of replicas of the Deployment."},
+			{Name: "available-replicas", Description: "The number of available replicas when last observed."},
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch"}},
@@ -51,7 +51,7 @@ func runVerifyDeployment(ctx context.Context, s *contract.Step) error {
 	look := func(d *appsv1.Deployment) (verdict, error) {
 		v, err := rolledOut(d)
 		if err == nil && v.done && d.Status.AvailableReplicas != replicasOf(d.Spec.Replicas) {
-			v.done, v.missing = false, "not as many replicas are available as asked for"
+			v.done, v.missing = false, "fewer replicas are available than desired"
 		}
 		last, healthy = d, err == nil && v.done
 		return v, err
@@ -61,7 +61,7 @@ func runVerifyDeployment(ctx context.Context, s *contract.Step) error {
 		watch := func(ctx context.Context, bound time.Duration, seen func(*appsv1.Deployment) (bool, error)) error {
 			return awaitFor(ctx, s, w.client, w.kind, name, w.example, bound, seen)
 		}
-		err = staysTrue(ctx, s, &progress{s: s, kind: w.kind, name: name}, first, watch, look)
+		err = awaitStable(ctx, s, &progress{s: s, kind: w.kind, name: name}, first, watch, look)
 	}
 	return errors.Join(err, reportHealth(s, last, healthy))
 }

@@ -23,31 +23,31 @@ import (
 )
 
 const (
-	// httpPace is the time between two rounds of requests: no watch tells when an answer changes.
-	httpPace = time.Second
-	// maxBody bounds what is read of an answer.
+	// httpInterval is the time between two rounds of requests.
+	httpInterval = time.Second
+	// maxBody bounds the part of a response body that is read.
 	maxBody = 1 << 20
 )
 
 func verifyHTTP() contract.Action {
 	return contract.Action{
 		Name: "verify-http",
-		Summary: "Asks every ready endpoint of a Service by HTTP, without cluster DNS, and waits until all answer as they should, " +
-			"as many rounds in a row as asked.",
+		Summary: "Sends an HTTP request to every ready endpoint of a Service, without cluster DNS, and waits until all responses are " +
+			"as expected, in as many consecutive rounds as given.",
 		Undo: "changes nothing",
 		Parameters: []contract.Parameter{
-			{Name: "service", Description: "The Service whose endpoints to ask.", Required: true, Check: contract.ObjectName},
-			{Name: "port", Description: "The port of the Service, by its name or number; the first one if empty."},
-			{Name: "scheme", Description: "The protocol; certificates are not verified, since endpoints are asked by address.", Default: "http", Enum: []string{"http", "https"}},
-			{Name: "path", Description: "The path to ask for, with its query.", Default: "/", Check: httpPath},
+			{Name: "service", Description: "The Service whose endpoints to verify.", Required: true, Check: contract.ObjectName},
+			{Name: "port", Description: "The name or number of the Service's port; the first one if empty."},
+			{Name: "scheme", Description: "The protocol. Certificates are not verified, because endpoints are addressed by IP.", Default: "http", Enum: []string{"http", "https"}},
+			{Name: "path", Description: "The path to request, with its query.", Default: "/", Check: httpPath},
 			{Name: "status", Description: "The statuses to accept, like 200,204 or 2xx.", Default: "2xx", Check: httpStatuses},
-			{Name: "body-contains", Description: "What the body of the answer must contain.", Base64: true},
-			{Name: "rounds", Description: "How many rounds in a row have to succeed, a second apart.", Default: "1", Check: contract.NonNegative},
+			{Name: "body-contains", Description: "Text that the response body must contain.", Base64: true},
+			{Name: "rounds", Description: "The number of consecutive rounds that have to succeed, one second apart.", Default: "1", Check: contract.NonNegative},
 			contract.WaitParameter(), contract.DryRunParameter(),
 		},
 		Outputs: []contract.Output{
-			{Name: "healthy", Description: `"true" when all endpoints answered as they should when last asked, "false" if not.`},
-			{Name: "endpoints", Description: "The number of ready endpoints when last asked."},
+			{Name: "healthy", Description: `"true" if all endpoints responded as expected in the last round, otherwise "false".`},
+			{Name: "endpoints", Description: "The number of ready endpoints in the last round."},
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get"}},
@@ -59,7 +59,7 @@ func verifyHTTP() contract.Action {
 
 func httpPath(value string) error {
 	if !strings.HasPrefix(value, "/") || strings.ContainsAny(value, " \t\r\n#") {
-		return errors.New("must begin with / and have no spaces")
+		return errors.New("must start with / and contain no spaces")
 	}
 	return nil
 }
@@ -75,15 +75,15 @@ func httpStatuses(value string) error {
 	return nil
 }
 
-// httpCheck asks the endpoints of one port of a Service.
+// httpCheck sends requests to the endpoints of one port of a Service.
 type httpCheck struct {
 	*contract.Step
-	client      *http.Client
-	service     *corev1.Service
-	port        corev1.ServicePort
-	healthy     bool
-	endpoints   int
-	inARow, due int
+	client                *http.Client
+	service               *corev1.Service
+	port                  corev1.ServicePort
+	healthy               bool
+	endpoints             int
+	consecutive, required int
 }
 
 func runVerifyHTTP(ctx context.Context, s *contract.Step) error {
@@ -93,14 +93,14 @@ func runVerifyHTTP(ctx context.Context, s *contract.Step) error {
 	}
 	defer c.client.CloseIdleConnections()
 	if s.DryRun {
-		s.Log.Info("the service exists; a dry run asks nothing of it", "service", c.service.Name, "port", c.port.Port)
+		s.Log.Info("the service exists; a dry run sends no requests", "service", c.service.Name, "port", c.port.Port)
 		return c.report()
 	}
 	p := &progress{s: s, kind: "service", name: c.service.Name}
-	err = wait.PollUntilContextTimeout(ctx, httpPace, max(s.Wait, firstLook), true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, httpInterval, max(s.Wait, minimumWatch), true, func(ctx context.Context) (bool, error) {
 		v, err := c.round(ctx)
 		if ctx.Err() != nil {
-			// The bound cut this round off, so it says nothing about the endpoints.
+			// The bound interrupted this round, so its result is incomplete.
 			return false, ctx.Err()
 		}
 		p.note(v, err)
@@ -114,7 +114,7 @@ func runVerifyHTTP(ctx context.Context, s *contract.Step) error {
 
 func newHTTPCheck(ctx context.Context, s *contract.Step) (*httpCheck, error) {
 	name := s.String("service")
-	c := &httpCheck{Step: s, due: max(1, int(s.Int("rounds")))}
+	c := &httpCheck{Step: s, required: max(1, int(s.Int("rounds")))}
 	err := s.Retry(ctx, "reading service "+name, func(ctx context.Context) (err error) {
 		c.service, err = s.Kube.CoreV1().Services(s.Namespace).Get(ctx, name, metav1.GetOptions{})
 		return err
@@ -122,12 +122,12 @@ func newHTTPCheck(ctx context.Context, s *contract.Step) (*httpCheck, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading service %s: %w", name, err)
 	}
-	asked := s.String("port")
+	port := s.String("port")
 	i := slices.IndexFunc(c.service.Spec.Ports, func(p corev1.ServicePort) bool {
-		return asked == "" || p.Name == asked || strconv.Itoa(int(p.Port)) == asked
+		return port == "" || p.Name == port || strconv.Itoa(int(p.Port)) == port
 	})
 	if i < 0 {
-		return nil, contract.Impossible("service %s has no port %q", name, asked)
+		return nil, contract.Impossible("service %s has no port %q", name, port)
 	}
 	c.port = c.service.Spec.Ports[i]
 	c.client = &http.Client{
@@ -135,14 +135,14 @@ func newHTTPCheck(ctx context.Context, s *contract.Step) (*httpCheck, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
-			// The endpoints are asked by address, which no certificate names.
+			// Endpoints are addressed by IP, which certificates do not contain.
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		},
 	}
 	return c, nil
 }
 
-// round asks every ready endpoint once.
+// round sends one request to every ready endpoint.
 func (c *httpCheck) round(ctx context.Context) (verdict, error) {
 	addresses, err := c.readyAddresses(ctx)
 	if err != nil {
@@ -151,17 +151,17 @@ func (c *httpCheck) round(ctx context.Context) (verdict, error) {
 	c.endpoints, c.healthy = len(addresses), len(addresses) > 0
 	missing := "it has no ready endpoint"
 	for _, address := range addresses {
-		if err := c.ask(ctx, address); err != nil {
+		if err := c.verifyEndpoint(ctx, address); err != nil {
 			c.healthy = false
 			missing = address + " " + err.Error()
 		}
 	}
 	if !c.healthy {
-		c.inARow = 0
+		c.consecutive = 0
 		return verdict{missing: missing, numbers: []any{"endpoints", c.endpoints}}, nil
 	}
-	c.inARow++
-	return verdict{done: c.inARow >= c.due, missing: fmt.Sprintf("%d of %d rounds succeeded", c.inARow, c.due)}, nil
+	c.consecutive++
+	return verdict{done: c.consecutive >= c.required, missing: fmt.Sprintf("%d of %d rounds succeeded", c.consecutive, c.required)}, nil
 }
 
 func (c *httpCheck) readyAddresses(ctx context.Context) ([]string, error) {
@@ -193,28 +193,28 @@ func (c *httpCheck) readyAddresses(ctx context.Context) ([]string, error) {
 	return slices.Compact(addresses), nil
 }
 
-// ask asks one endpoint; the error says what is wrong with its answer.
-func (c *httpCheck) ask(ctx context.Context, address string) error {
+// verifyEndpoint sends one request; the error describes what is wrong with the response.
+func (c *httpCheck) verifyEndpoint(ctx context.Context, address string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.String("scheme")+"://"+address+c.String("path"), nil)
 	if err != nil {
 		return err
 	}
 	request.Host = c.service.Name + "." + c.Namespace + ".svc"
 	request.Header.Set("User-Agent", "workflowexecution-action")
-	answer, err := c.client.Do(request)
+	response, err := c.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("does not answer: %w", errors.Unwrap(err))
+		return fmt.Errorf("does not respond: %w", errors.Unwrap(err))
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if !acceptsStatus(c.String("status"), answer.StatusCode) {
-		return fmt.Errorf("answered %d, not %s", answer.StatusCode, c.String("status"))
+	defer func() { _ = response.Body.Close() }()
+	if !acceptsStatus(c.String("status"), response.StatusCode) {
+		return fmt.Errorf("responded with status %d instead of %s", response.StatusCode, c.String("status"))
 	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	if err != nil {
-		return fmt.Errorf("broke off its answer: %w", err)
+		return fmt.Errorf("interrupted its response: %w", err)
 	}
 	if !strings.Contains(string(body), c.String("body-contains")) {
-		return errors.New("answered without the text that body-contains asks for")
+		return errors.New("responded without the text of body-contains")
 	}
 	return nil
 }

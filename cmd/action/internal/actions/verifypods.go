@@ -15,18 +15,18 @@ import (
 func verifyPods() contract.Action {
 	return contract.Action{
 		Name: "verify-pods",
-		Summary: "Waits until all pods of a selector are Ready, min-ready of them at least, " +
-			"and fails if that does not become true, or does not stay true for stable-seconds.",
+		Summary: "Waits until all pods of a selector are Ready, at least min-ready of them, " +
+			"and fails if they do not become Ready, or do not stay Ready for stable-seconds.",
 		Undo: "changes nothing",
 		Parameters: []contract.Parameter{
-			{Name: "selector", Description: "The pods to verify, by their labels, like app=payment-api.", Required: true, Check: contract.Selector},
-			{Name: "min-ready", Description: "How many pods have to be Ready at least.", Default: "1", Check: contract.NonNegative},
+			{Name: "selector", Description: "The labels of the pods to verify, like app=payment-api.", Required: true, Check: contract.Selector},
+			{Name: "min-ready", Description: "The least number of Ready pods.", Default: "1", Check: contract.NonNegative},
 			stableParameter(), contract.WaitParameter(), contract.DryRunParameter(),
 		},
 		Outputs: []contract.Output{
-			{Name: "healthy", Description: `"true" when the pods were as asked when last seen, "false" if not.`},
-			{Name: "pods", Description: "The number of pods that had not ended when last seen."},
-			{Name: "ready-pods", Description: "The number of pods that were Ready when last seen."},
+			{Name: "healthy", Description: `"true" if all pods were Ready when last observed, otherwise "false".`},
+			{Name: "pods", Description: "The number of pods that had not ended when last observed."},
+			{Name: "ready-pods", Description: "The number of Ready pods when last observed."},
 		},
 		Rules: []rbacv1.PolicyRule{watchPodsRule()},
 		Run:   runVerifyPods,
@@ -50,7 +50,7 @@ func runVerifyPods(ctx context.Context, s *contract.Step) error {
 		}
 		healthy = ready == total && ready >= int(s.Int("min-ready"))
 		return verdict{
-			done: healthy, missing: fmt.Sprintf("%d of %d pods are Ready, at least %d have to be", ready, total, s.Int("min-ready")),
+			done: healthy, missing: fmt.Sprintf("%d of %d pods are Ready, at least %d are required", ready, total, s.Int("min-ready")),
 			numbers: []any{"pods", total, "ready", ready},
 		}
 	}
@@ -59,14 +59,14 @@ func runVerifyPods(ctx context.Context, s *contract.Step) error {
 	}
 	var err error
 	if s.DryRun {
-		// The steps before have changed nothing: one look, and no judgement.
+		// Earlier steps have changed nothing, so the present state is reported and no failure.
 		err = watch(ctx, time.Minute, func(pods podSet) (bool, error) {
 			count(pods)
 			return true, nil
 		})
 	} else {
 		p := &progress{s: s, kind: "pods", name: selector, hint: "get pods --selector " + selector}
-		err = staysTrue(ctx, s, p, verdict{missing: "no pod was seen"}, watch, func(pods podSet) (verdict, error) { return count(pods), nil })
+		err = awaitStable(ctx, s, p, verdict{missing: "no pod exists"}, watch, func(pods podSet) (verdict, error) { return count(pods), nil })
 	}
 	return errors.Join(err,
 		s.Output("healthy", strconv.FormatBool(healthy)), s.Output("pods", strconv.Itoa(total)), s.Output("ready-pods", strconv.Itoa(ready)),

@@ -22,13 +22,13 @@ type lister[L runtime.Object] interface {
 	Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
 }
 
-// errNotYet says that a bound was reached before a condition was true.
-var errNotYet = errors.New("not true yet")
+// errBoundReached means that a watch reached its bound before its condition was met.
+var errBoundReached = errors.New("the bound of the wait was reached")
 
-// watchUntil watches the objects that tune selects until done says so, and returns errNotYet when that takes longer than
-// bound. It survives lost connections and expired versions, but not a refusal: that ends it at once.
+// watchUntil watches the objects that selectObjects selects until done returns true. It returns errBoundReached after bound.
+// It continues after lost connections and expired resource versions; a permanent error ends it.
 func watchUntil[L runtime.Object](
-	ctx context.Context, s *contract.Step, client lister[L], example runtime.Object, tune func(*metav1.ListOptions), bound time.Duration,
+	ctx context.Context, s *contract.Step, client lister[L], example runtime.Object, selectObjects func(*metav1.ListOptions), bound time.Duration,
 	synced watchtools.PreconditionFunc, done watchtools.ConditionFunc,
 ) error {
 	bounded, cancelBound := context.WithTimeout(ctx, bound)
@@ -42,13 +42,13 @@ func watchUntil[L runtime.Object](
 	}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
-			tune(&opts)
+			selectObjects(&opts)
 			list, err := client.List(ctx, opts)
 			stopIfPermanent(err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
-			tune(&opts)
+			selectObjects(&opts)
 			w, err := client.Watch(ctx, opts)
 			stopIfPermanent(err)
 			return w, err
@@ -61,7 +61,7 @@ func watchUntil[L runtime.Object](
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case bounded.Err() != nil:
-		return errNotYet
+		return errBoundReached
 	case cause != nil:
 		return fmt.Errorf("watching: %w", cause)
 	default:
@@ -69,17 +69,18 @@ func watchUntil[L runtime.Object](
 	}
 }
 
-// check looks at one object. It returns whether the wait is over and, if not, what is still missing: the same numbers
-// as attributes of the log and as a sentence.
+// check assesses one object.
 type check[T object] func(object T) (verdict, error)
 
+// verdict is the result of a check: whether the wait is over and, if not, what is missing, as a sentence for messages and
+// as attributes for the log.
 type verdict struct {
 	done    bool
 	missing string
 	numbers []any
 }
 
-// await watches one object until the check passes, for at most the step's own bound, and logs progress on the way.
+// await watches one object until the check passes, for at most wait-seconds, and logs progress.
 func await[T object, L runtime.Object](
 	ctx context.Context, s *contract.Step, client lister[L], kind, name string, example T, passes check[T],
 ) error {
@@ -87,24 +88,24 @@ func await[T object, L runtime.Object](
 		s.Log.Info("not waiting", "kind", kind, "name", name, "dryRun", s.DryRun)
 		return nil
 	}
-	p := &progress{s: s, kind: kind, name: name, missing: "its state was never seen"}
+	p := &progress{s: s, kind: kind, name: name, missing: "its state was not received"}
 	err := awaitFor(ctx, s, client, kind, name, example, s.Wait, func(object T) (bool, error) {
 		v, err := passes(object)
 		p.note(v, err)
 		return v.done, err
 	})
-	if errors.Is(err, errNotYet) {
+	if errors.Is(err, errBoundReached) {
 		return p.timedOut()
 	}
 	return err
 }
 
-// progress logs what a wait still misses whenever that changes, and remembers it for the message of a failure.
+// progress logs what a wait is missing whenever that changes, and stores it for the message of a failure.
 type progress struct {
 	s          *contract.Step
 	kind, name string
 	missing    string
-	// hint is the rest of the kubectl command that shows more.
+	// hint is the rest of a kubectl command that shows details.
 	hint string
 }
 
@@ -124,11 +125,11 @@ func (p *progress) timedOut() error {
 	return contract.TimedOut("%s %s: %s after %s; see kubectl -n %s %s", p.kind, p.name, p.missing, p.s.Wait, p.s.Namespace, hint)
 }
 
-// awaitFor watches one object until look says that it is over, and returns errNotYet after bound.
+// awaitFor watches one object until isDone returns true, and returns errBoundReached after bound.
 func awaitFor[T object, L runtime.Object](
-	ctx context.Context, s *contract.Step, client lister[L], kind, name string, example T, bound time.Duration, look func(T) (bool, error),
+	ctx context.Context, s *contract.Step, client lister[L], kind, name string, example T, bound time.Duration, isDone func(T) (bool, error),
 ) error {
-	gone := contract.Impossible("%s %s was deleted while the step waited for it", kind, name)
+	gone := contract.Impossible("%s %s was deleted during the step", kind, name)
 	onlyThis := func(opts *metav1.ListOptions) {
 		opts.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
 	}
@@ -148,7 +149,7 @@ func awaitFor[T object, L runtime.Object](
 		if event.Type == watch.Deleted {
 			return false, gone
 		}
-		return look(object)
+		return isDone(object)
 	}
 	return watchUntil(ctx, s, client, example, onlyThis, bound, synced, seen)
 }

@@ -20,18 +20,18 @@ type client[T object, L runtime.Object] interface {
 	lister[L]
 }
 
-// workload is a kind of object that rolls out pods from a template.
+// workload is a kind that rolls out pods from a template.
 type workload[T object, L runtime.Object] struct {
 	kind    string
 	client  client[T, L]
 	example T
-	// viewer is kubectl's own judgement of whether a rollout is complete.
+	// viewer is kubectl's check for a complete rollout.
 	viewer polymorphichelpers.StatusViewer
-	// refusal says why the object would never roll out a new template; empty if it would.
+	// refusal returns why the object never rolls out a new template, or an empty string.
 	refusal func(T) string
-	// template is the template of the object's pods.
+	// template returns the pod template of the object.
 	template func(T) *corev1.PodTemplateSpec
-	// numbers are the attributes of a progress line.
+	// numbers returns the attributes of a progress line.
 	numbers func(T) []any
 }
 
@@ -44,7 +44,7 @@ func deployments(s *contract.Step) workload[*appsv1.Deployment, *appsv1.Deployme
 		template: func(d *appsv1.Deployment) *corev1.PodTemplateSpec { return &d.Spec.Template },
 		refusal: func(d *appsv1.Deployment) string {
 			if d.Spec.Paused {
-				return "is paused and rolls nothing out; resume it first"
+				return "is paused and rolls out no change; resume it first"
 			}
 			return ""
 		},
@@ -66,7 +66,7 @@ func statefulSets(s *contract.Step) workload[*appsv1.StatefulSet, *appsv1.Statef
 		template: func(o *appsv1.StatefulSet) *corev1.PodTemplateSpec { return &o.Spec.Template },
 		refusal: func(o *appsv1.StatefulSet) string {
 			if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
-				return "has update strategy OnDelete and replaces no pod by itself; use restart-pod"
+				return "has update strategy OnDelete, so a rollout replaces no pod; use restart-pod"
 			}
 			return ""
 		},
@@ -88,7 +88,7 @@ func daemonSets(s *contract.Step) workload[*appsv1.DaemonSet, *appsv1.DaemonSetL
 		template: func(o *appsv1.DaemonSet) *corev1.PodTemplateSpec { return &o.Spec.Template },
 		refusal: func(o *appsv1.DaemonSet) string {
 			if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
-				return "has update strategy OnDelete and replaces no pod by itself; use restart-pod"
+				return "has update strategy OnDelete, so a rollout replaces no pod; use restart-pod"
 			}
 			return ""
 		},
@@ -109,7 +109,7 @@ func replicasOf(replicas *int32) int32 {
 	return *replicas
 }
 
-// roll changes the object and waits until the rollout that this causes is complete.
+// roll changes the object and waits until the resulting rollout is complete.
 func (w workload[T, L]) roll(ctx context.Context, s *contract.Step, name string, plan func(T, bool) (edit, error)) error {
 	result, err := change(ctx, s, w.client, w.kind, name, func(found T, again bool) (edit, error) {
 		if why := w.refusal(found); why != "" {
@@ -123,8 +123,8 @@ func (w workload[T, L]) roll(ctx context.Context, s *contract.Step, name string,
 	return await(ctx, s, w.client, w.kind, name, w.example, w.rolledOut(result.object))
 }
 
-// rolledOut passes when the rollout is complete. A progress deadline that was exceeded before the wait began is no news:
-// the Deployment controller clears the condition only when it sees progress, so it is left out of the judgement.
+// rolledOut passes when the rollout is complete. It ignores a progress deadline that was exceeded before the wait began: the
+// Deployment controller clears that condition only when the new rollout makes progress.
 func (w workload[T, L]) rolledOut(before T) check[T] {
 	stale := progressDeadline(before)
 	return func(found T) (verdict, error) {
@@ -139,7 +139,7 @@ func (w workload[T, L]) rolledOut(before T) check[T] {
 		if err != nil {
 			return verdict{}, contract.Failed("%w; see kubectl -n %s describe %s %s", err, found.GetNamespace(), w.kind, found.GetName())
 		}
-		// The log line and the failure name the object themselves.
+		// The log line and the failure already name the object.
 		if _, rest, ok := strings.Cut(message, "rollout to finish: "); ok {
 			message = rest
 		}
@@ -148,7 +148,7 @@ func (w workload[T, L]) rolledOut(before T) check[T] {
 	}
 }
 
-// progressDeadline is the condition of a Deployment that has exceeded its progress deadline, or nil.
+// progressDeadline returns the condition of a Deployment that has exceeded its progress deadline, or nil.
 func progressDeadline(found object) *appsv1.DeploymentCondition {
 	d, ok := found.(*appsv1.Deployment)
 	if !ok {

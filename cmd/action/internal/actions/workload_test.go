@@ -16,10 +16,10 @@ import (
 )
 
 // settles makes every write to a kind of workload complete at once; scale sets the number of replicas of an object.
-func (w *world) settles(resource string, settle func(runtime.Object), scale func(runtime.Object, int32)) *world {
-	apply := clienttesting.ObjectReaction(w.kube.Tracker())
+func (f *fixture) settles(resource string, settle func(runtime.Object), scale func(runtime.Object, int32)) *fixture {
+	apply := clienttesting.ObjectReaction(f.kube.Tracker())
 	gvr := appsv1.SchemeGroupVersion.WithResource(resource)
-	w.kube.PrependReactor("*", resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
+	f.kube.PrependReactor("*", resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
 		if isDryRun(action) || !isWrite(action) {
 			return false, nil, nil
 		}
@@ -28,7 +28,7 @@ func (w *world) settles(resource string, settle func(runtime.Object), scale func
 		answer := func(o runtime.Object) runtime.Object { return o }
 		if update, ok := action.(clienttesting.UpdateActionImpl); ok && update.GetSubresource() == "scale" {
 			s := update.Object.(*autoscalingv1.Scale)
-			written, err = w.kube.Tracker().Get(gvr, namespace, s.Name)
+			written, err = f.kube.Tracker().Get(gvr, namespace, s.Name)
 			answer = func(o runtime.Object) runtime.Object { scale(o, s.Spec.Replicas); return s }
 		} else {
 			_, written, err = apply(action)
@@ -39,9 +39,9 @@ func (w *world) settles(resource string, settle func(runtime.Object), scale func
 		written = written.DeepCopyObject()
 		reply := answer(written)
 		settle(written)
-		return true, reply, w.kube.Tracker().Update(gvr, written, namespace)
+		return true, reply, f.kube.Tracker().Update(gvr, written, namespace)
 	})
-	return w
+	return f
 }
 
 func objectMeta(name string) metav1.ObjectMeta {
@@ -90,7 +90,7 @@ func TestStatefulSetsAndDaemonSets(t *testing.T) {
 		again  result
 	}{
 		"ScaleStatefulSet": {
-			reason: "scaled through the subresource, undo knows the number before",
+			reason: "scaled through the subresource, and the outputs contain the previous number",
 			object: ledger(appsv1.RollingUpdateStatefulSetStrategyType),
 			run:    run{action: "scale-statefulset", parameters: map[string]string{"statefulset": "ledger", "replicas": "1"}},
 			want: result{
@@ -110,7 +110,7 @@ func TestStatefulSetsAndDaemonSets(t *testing.T) {
 			},
 		},
 		"ScaleStatefulSetUnobserved": {
-			reason: "a status of an older generation says nothing",
+			reason: "a status of an older generation is ignored",
 			object: func() runtime.Object {
 				o := ledger(appsv1.RollingUpdateStatefulSetStrategyType)
 				o.Generation++
@@ -125,28 +125,28 @@ func TestStatefulSetsAndDaemonSets(t *testing.T) {
 			},
 		},
 		"RestartStatefulSet": {
-			reason: "stamped once",
+			reason: "annotated once",
 			object: ledger(appsv1.RollingUpdateStatefulSetStrategyType),
 			run:    run{action: "restart-statefulset", parameters: map[string]string{"statefulset": "ledger"}},
 			want:   result{Outputs: changed, Writes: []string{"patch statefulsets"}},
 			again:  result{Outputs: changed},
 		},
 		"RestartStatefulSetOnDelete": {
-			reason: "it would wait for ever, and the message says what to use",
+			reason: "the rollout never completes, and the message names the alternative",
 			object: ledger(appsv1.OnDeleteStatefulSetStrategyType),
 			run:    run{action: "restart-statefulset", parameters: map[string]string{"statefulset": "ledger"}},
 			want:   result{Exit: 64, Reason: "ActionFailed", Message: "use restart-pod"},
 			again:  result{Exit: 64, Reason: "ActionFailed", Message: "use restart-pod"},
 		},
 		"RestartDaemonSet": {
-			reason: "stamped once",
+			reason: "annotated once",
 			object: agent(appsv1.RollingUpdateDaemonSetStrategyType),
 			run:    run{action: "restart-daemonset", parameters: map[string]string{"daemonset": "agent"}},
 			want:   result{Outputs: changed, Writes: []string{"patch daemonsets"}},
 			again:  result{Outputs: changed},
 		},
 		"RestartDaemonSetOnDelete": {
-			reason: "it would wait for ever",
+			reason: "the rollout never completes",
 			object: agent(appsv1.OnDeleteDaemonSetStrategyType),
 			run:    run{action: "restart-daemonset", parameters: map[string]string{"daemonset": "agent"}},
 			want:   result{Exit: 64, Reason: "ActionFailed", Message: "OnDelete"},
@@ -163,11 +163,11 @@ func TestStatefulSetsAndDaemonSets(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, c.object)
-			w.settles("daemonsets", settleDaemonSet, nil)
-			w.settles("statefulsets", settleStatefulSet, func(o runtime.Object, n int32) { o.(*appsv1.StatefulSet).Spec.Replicas = &n })
-			c.want.check(t, c.reason, w.attempt(c.run))
-			c.again.check(t, c.reason+", again", w.attempt(c.run))
+			f := newFixture(t, c.object)
+			f.settles("daemonsets", settleDaemonSet, nil)
+			f.settles("statefulsets", settleStatefulSet, func(o runtime.Object, n int32) { o.(*appsv1.StatefulSet).Spec.Replicas = &n })
+			c.want.check(t, c.reason, f.attempt(c.run))
+			c.again.check(t, c.reason+", again", f.attempt(c.run))
 		})
 	}
 }
@@ -189,7 +189,7 @@ func TestUpdateImage(t *testing.T) {
 			want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed},
 		},
 		"Same": {
-			reason: "nothing to do", parameters: with(target, "image", before), image: before,
+			reason: "nothing to change", parameters: with(target, "image", before), image: before,
 			want: result{Outputs: with(changed, "changed", "false")}, again: result{Outputs: with(changed, "changed", "false")},
 		},
 		"DryRun": {
@@ -197,7 +197,7 @@ func TestUpdateImage(t *testing.T) {
 			want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed, Writes: write},
 		},
 		"NoImage": {
-			reason: "a URL is no image", parameters: with(target, "image", "https://registry.example/x"), image: before,
+			reason: "a URL is not an image", parameters: with(target, "image", "https://registry.example/x"), image: before,
 			want:  result{Exit: 64, Reason: "InvalidSpec", Message: "parameter image"},
 			again: result{Exit: 64, Reason: "InvalidSpec", Message: "parameter image"},
 		},
@@ -205,10 +205,10 @@ func TestUpdateImage(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, paymentAPI()).rollsOut(settleDeployment)
-			c.want.check(t, c.reason, w.attempt(run{action: "update-image", parameters: c.parameters}))
-			c.again.check(t, c.reason+", again", w.attempt(run{action: "update-image", parameters: c.parameters}))
-			if got := w.deployment().Spec.Template.Spec.Containers[0].Image; got != c.image {
+			f := newFixture(t, paymentAPI()).rollsOut(settleDeployment)
+			c.want.check(t, c.reason, f.attempt(run{action: "update-image", parameters: c.parameters}))
+			c.again.check(t, c.reason+", again", f.attempt(run{action: "update-image", parameters: c.parameters}))
+			if got := f.deployment().Spec.Template.Spec.Containers[0].Image; got != c.image {
 				t.Errorf("%s\nimage %s, want %s", c.reason, got, c.image)
 			}
 		})
@@ -238,7 +238,7 @@ func TestSetEnv(t *testing.T) {
 			want: result{Outputs: map[string]string{"changed": "true", "previous-value": "", "previous-absent": "true"}, Writes: write},
 		},
 		"Replace": {
-			reason: "undo knows the value before", deployment: withEnv(other, old), parameters: target, env: []corev1.EnvVar{odd, other},
+			reason: "the outputs contain the previous value", deployment: withEnv(other, old), parameters: target, env: []corev1.EnvVar{odd, other},
 			want: result{Outputs: map[string]string{"changed": "true", "previous-value": encode("info"), "previous-absent": "false"}, Writes: write},
 		},
 		"Remove": {
@@ -246,25 +246,25 @@ func TestSetEnv(t *testing.T) {
 			want: result{Outputs: map[string]string{"changed": "true", "previous-value": encode("info"), "previous-absent": "false"}, Writes: write},
 		},
 		"RemoveAbsent": {
-			reason: "nothing to do", deployment: withEnv(other), parameters: with(target, "remove", "true"), env: []corev1.EnvVar{other},
+			reason: "nothing to change", deployment: withEnv(other), parameters: with(target, "remove", "true"), env: []corev1.EnvVar{other},
 			want: result{Outputs: map[string]string{"changed": "false", "previous-value": "", "previous-absent": "true"}},
 		},
 		"FromAField": {
-			reason: "what undo could not restore is not touched", deployment: withEnv(secret), parameters: target, env: []corev1.EnvVar{secret},
+			reason: "a variable that a rollback could not restore is not changed", deployment: withEnv(secret), parameters: target, env: []corev1.EnvVar{secret},
 			want: result{Exit: 64, Reason: "ActionFailed", Message: "change its source instead"},
 		},
 		"NoName": {
-			reason: "found before anything is asked of the cluster", deployment: withEnv(other), parameters: with(target, "name", "A=B"), env: []corev1.EnvVar{other},
+			reason: "rejected before any request to the API server", deployment: withEnv(other), parameters: with(target, "name", "A=B"), env: []corev1.EnvVar{other},
 			want: result{Exit: 64, Reason: "InvalidSpec", Message: "parameter name"},
 		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, c.deployment).rollsOut(settleDeployment)
-			c.want.check(t, c.reason, w.attempt(run{action: "set-env", parameters: c.parameters}))
+			f := newFixture(t, c.deployment).rollsOut(settleDeployment)
+			c.want.check(t, c.reason, f.attempt(run{action: "set-env", parameters: c.parameters}))
 			sorted := cmpopts.SortSlices(func(a, b corev1.EnvVar) bool { return a.Name < b.Name })
-			if diff := cmp.Diff(c.env, w.deployment().Spec.Template.Spec.Containers[0].Env, sorted); diff != "" {
+			if diff := cmp.Diff(c.env, f.deployment().Spec.Template.Spec.Containers[0].Env, sorted); diff != "" {
 				t.Errorf("%s\nvariables (-want +got):\n%s", c.reason, diff)
 			}
 		})
@@ -313,7 +313,7 @@ func TestRollbackDeployment(t *testing.T) {
 		image       string
 	}{
 		"TheOneBefore": {
-			reason: "a retry must not go back once more", parameters: target, image: "registry.example/payment-api:2",
+			reason: "a retry must not roll back a second time", parameters: target, image: "registry.example/payment-api:2",
 			want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed},
 		},
 		"Revision": {
@@ -321,11 +321,11 @@ func TestRollbackDeployment(t *testing.T) {
 			want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed},
 		},
 		"FormerNumber": {
-			reason: "revision 2 was 7 before somebody went back to it, and is the one that 7 means", parameters: with(target, "revision", "7"),
+			reason: "revision 2 was revision 7 before a rollback renumbered it", parameters: with(target, "revision", "7"),
 			image: "registry.example/payment-api:2", want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed},
 		},
 		"PresentRevision": {
-			reason: "nothing to do", parameters: with(target, "revision", "3"), image: "registry.example/payment-api:3",
+			reason: "nothing to change", parameters: with(target, "revision", "3"), image: "registry.example/payment-api:3",
 			want: result{Outputs: with(changed, "changed", "false")}, again: result{Outputs: with(changed, "changed", "false")},
 		},
 		"DryRun": {
@@ -333,18 +333,18 @@ func TestRollbackDeployment(t *testing.T) {
 			want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed, Writes: write},
 		},
 		"UnknownRevision": {
-			reason: "a history that is gone does not come back", parameters: with(target, "revision", "9"), image: "registry.example/payment-api:3",
-			want:  result{Exit: 64, Reason: "ActionFailed", Message: "keeps no revision 9; see kubectl -n production rollout history deployment payment-api"},
-			again: result{Exit: 64, Reason: "ActionFailed", Message: "keeps no revision 9"},
+			reason: "a missing revision is a permanent error", parameters: with(target, "revision", "9"), image: "registry.example/payment-api:3",
+			want:  result{Exit: 64, Reason: "ActionFailed", Message: "has no revision 9; see kubectl -n production rollout history deployment payment-api"},
+			again: result{Exit: 64, Reason: "ActionFailed", Message: "has no revision 9"},
 		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, revisions()...).rollsOut(settleDeployment)
-			c.want.check(t, c.reason, w.attempt(run{action: "rollback-deployment", parameters: c.parameters}))
-			c.again.check(t, c.reason+", again", w.attempt(run{action: "rollback-deployment", parameters: c.parameters}))
-			d := w.deployment()
+			f := newFixture(t, revisions()...).rollsOut(settleDeployment)
+			c.want.check(t, c.reason, f.attempt(run{action: "rollback-deployment", parameters: c.parameters}))
+			c.again.check(t, c.reason+", again", f.attempt(run{action: "rollback-deployment", parameters: c.parameters}))
+			d := f.deployment()
 			if got := d.Spec.Template.Spec.Containers[0].Image; got != c.image {
 				t.Errorf("%s\nimage %s, want %s", c.reason, got, c.image)
 			}
@@ -354,7 +354,7 @@ func TestRollbackDeployment(t *testing.T) {
 					t.Errorf("%s\nthe template is that of the revision and nothing else: %s %v", c.reason, diff, d.Spec.Template.Spec.Containers[0].Env)
 				}
 				if d.Annotations["kubernetes.io/change-cause"] != "release 2" {
-					t.Errorf("%s\nthe history tells the cause of the revision: %v", c.reason, d.Annotations)
+					t.Errorf("%s\nthe history contains the cause of the revision: %v", c.reason, d.Annotations)
 				}
 			}
 		})

@@ -7,41 +7,41 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// The names of parameters that have a meaning for every action.
+// The names of parameters that mean the same for every action.
 const (
-	// ParameterStep is filled in by the translator with the name of the step, the identity of a step that is tried again.
+	// ParameterStep is set by the translator to the name of the step, which is the same in every attempt.
 	ParameterStep = "step"
-	// ParameterDryRun is filled in by the translator with "true" in a dry run.
+	// ParameterDryRun is set by the translator to "true" in a dry run.
 	ParameterDryRun = "dry-run"
 	// ParameterWaitSeconds bounds how long an action waits for its effect.
 	ParameterWaitSeconds = "wait-seconds"
 )
 
-// OutputChanged is the output in which every action that writes says whether it changed anything.
+// OutputChanged is the output of every action that writes: whether the step changed anything.
 const OutputChanged = "changed"
 
 // Action is one built-in action: a subcommand of the binary, a template of the catalog and a role.
 type Action struct {
-	// Name is the name of the subcommand, of the template and of the action.
+	// Name is the name of the action, of its subcommand and of its template.
 	Name string
-	// Summary is one sentence that says what the action does and for what it waits.
+	// Summary is one sentence: what the action does and what it waits for.
 	Summary string
-	// Undo says how the effect is undone through the outputs, for the catalog's table.
+	// Undo describes, for the catalog's table, how a rollback undoes the effect from the outputs.
 	Undo string
-	// Parameters lists what the action takes, in the order of its template.
+	// Parameters lists the inputs of the action, in the order of its template.
 	Parameters []Parameter
-	// Outputs lists what the action offers to later steps.
+	// Outputs lists the values that later steps can use.
 	Outputs []Output
-	// Rules is the least that the service account of a step must be allowed to do.
+	// Rules lists the least permissions that the service account of a step needs.
 	Rules []rbacv1.PolicyRule
-	// ClusterScoped is true when the objects have no namespace, so that a RoleBinding does not reach them.
+	// ClusterScoped is true when the action's objects have no namespace, so that a RoleBinding grants no access to them.
 	ClusterScoped bool
-	// Aggregated is true when nobody can know the rules beforehand: the role then collects those of other roles, which
-	// carry the label AggregationLabel of the action.
+	// Aggregated is true when the rules depend on the installation: the role then collects the rules of other roles,
+	// which carry the label AggregationLabel of the action.
 	Aggregated bool
-	// ToleratesUnschedulable is true when the action's pod has to run on a node that the action itself closed.
+	// ToleratesUnschedulable is true when the action's pod may have to run on a node that the action itself cordoned.
 	ToleratesUnschedulable bool
-	// Run does it. It returns when the effect is true, or with the error that prevented it.
+	// Run performs the action. It returns nil when the effect is reached, or the error that prevented it.
 	Run func(ctx context.Context, s *Step) error
 }
 
@@ -57,13 +57,13 @@ type Parameter struct {
 	Default string
 	// Enum lists the permitted values; empty permits all.
 	Enum []string
-	// Base64 is true when the value may hold anything and so travels encoded.
+	// Base64 is true when the value can be any bytes and is therefore passed encoded.
 	Base64 bool
-	// Check refuses values that can never work; it does not see the empty default of an optional parameter.
+	// Check rejects values that can never work. It is not called for an optional parameter that is not set.
 	Check func(value string) error
 }
 
-// Variable is the name of the environment variable that carries the parameter's value.
+// Variable returns the name of the environment variable that holds the parameter's value.
 func (p Parameter) Variable() string {
 	if p.Name == ParameterStep {
 		return VariableStep
@@ -71,35 +71,35 @@ func (p Parameter) Variable() string {
 	return "PARAM_" + strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_"))
 }
 
-// Output is one value that an action leaves for later steps.
+// Output is one value that an action provides to later steps.
 type Output struct {
 	// Name is the output's name, in lower case with dashes.
 	Name string
 	// Description is one sentence for the catalog.
 	Description string
-	// Base64 is true when the value may hold anything and so travels encoded.
+	// Base64 is true when the value can be any bytes and is therefore passed encoded.
 	Base64 bool
 }
 
-// StepParameter is the parameter by which the translator tells an action the name of its step.
+// StepParameter declares the parameter that holds the name of the step.
 func StepParameter() Parameter {
 	return Parameter{
 		Name:        ParameterStep,
-		Description: "The name of the step, by which a step that is tried again knows its own work; filled in by the controller.",
+		Description: "The name of the step, so that a retry recognises the work of earlier attempts; set by the controller.",
 	}
 }
 
-// DryRunParameter is the parameter by which the translator asks for a dry run.
+// DryRunParameter declares the parameter that turns the step into a dry run.
 func DryRunParameter() Parameter {
 	return Parameter{
 		Name:        ParameterDryRun,
-		Description: "Whether the API server only checks every write and keeps none; filled in by the controller.",
+		Description: "Whether the API server validates every write but persists none; set by the controller.",
 		Default:     "false",
 		Enum:        []string{"true", "false"},
 	}
 }
 
-// WaitParameter is the parameter that bounds how long an action waits for its effect.
+// WaitParameter declares the parameter that bounds how long an action waits for its effect.
 func WaitParameter() Parameter {
 	return Parameter{
 		Name:        ParameterWaitSeconds,
@@ -109,10 +109,10 @@ func WaitParameter() Parameter {
 	}
 }
 
-// ChangedOutput is the output in which an action says whether it changed anything.
+// ChangedOutput declares the output OutputChanged.
 func ChangedOutput() Output {
 	return Output{
 		Name:        OutputChanged,
-		Description: `"true" when the step changed something (in a dry run: would change), "false" when all was as asked before.`,
+		Description: `"true" if the step changed something (in a dry run: would change), "false" if the object was already as requested.`,
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// ObjectName refuses what cannot be the name of a Kubernetes object.
+// ObjectName rejects a value that cannot be the name of a Kubernetes object.
 func ObjectName(value string) error {
 	if problems := validation.IsDNS1123Subdomain(value); len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))
@@ -18,7 +18,7 @@ func ObjectName(value string) error {
 	return nil
 }
 
-// ContainerName refuses what cannot be the name of a container.
+// ContainerName rejects a value that cannot be the name of a container.
 func ContainerName(value string) error {
 	if problems := validation.IsDNS1123Label(value); len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))
@@ -26,7 +26,7 @@ func ContainerName(value string) error {
 	return nil
 }
 
-// NonNegative refuses what is not a whole number from 0 to 2147483647.
+// NonNegative rejects a value that is not a whole number from 0 to 2147483647.
 func NonNegative(value string) error {
 	if n, err := strconv.ParseInt(value, 10, 32); err != nil || n < 0 {
 		return errors.New("must be a whole number from 0 to 2147483647")
@@ -34,7 +34,7 @@ func NonNegative(value string) error {
 	return nil
 }
 
-// Quantity refuses what is not a quantity like 500m or 2Gi.
+// Quantity rejects a value that is not a quantity like 500m or 2Gi.
 func Quantity(value string) error {
 	q, err := resource.ParseQuantity(value)
 	if err != nil || q.Sign() < 0 {
@@ -43,7 +43,7 @@ func Quantity(value string) error {
 	return nil
 }
 
-// Selector refuses what is not a label selector.
+// Selector rejects a value that is not a label selector.
 func Selector(value string) error {
 	if _, err := labels.Parse(value); err != nil {
 		return errors.New("must be a label selector like app=payment,tier!=cache")

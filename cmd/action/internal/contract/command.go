@@ -13,7 +13,7 @@ func Main(ctx context.Context, env Environment, actions []Action, args []string)
 	code := ExitDone
 	root := &cobra.Command{
 		Use:           "action",
-		Short:         "Runs one remediation action and waits until its effect is true.",
+		Short:         "Runs one remediation action and waits for its effect.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -38,7 +38,7 @@ func Main(ctx context.Context, env Environment, actions []Action, args []string)
 	return code
 }
 
-// describe is the help text of an action.
+// describe returns the help text of an action.
 func describe(action Action) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nParameters, by environment variable:\n", action.Summary)

@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Connect makes the clients for the cluster that the pod runs in, or, outside of one, for the current context of the
-// kubeconfig, so that a person can try an action by hand.
+// Connect makes clients for the cluster that the pod runs in. Outside a cluster it uses the current context of the
+// kubeconfig, so that an action can be run manually.
 func Connect(log *slog.Logger) (*Clients, error) {
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
 		clientcmd.NewDefaultClientConfigLoadingRules(), &clientcmd.ConfigOverrides{},
@@ -25,7 +25,7 @@ func Connect(log *slog.Logger) (*Clients, error) {
 	return NewClients(config, log)
 }
 
-// NewClients makes the clients for a cluster.
+// NewClients makes clients from a configuration.
 func NewClients(config *rest.Config, log *slog.Logger) (*Clients, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = "workflowexecution-action"
@@ -43,10 +43,10 @@ func NewClients(config *rest.Config, log *slog.Logger) (*Clients, error) {
 	return &Clients{Kube: kube, Dynamic: anything, Mapper: mapper}, nil
 }
 
-// warnings makes the API server's warnings lines of the log.
+// warnings logs the API server's warnings.
 type warnings struct{ log *slog.Logger }
 
 // HandleWarningHeaderWithContext logs one warning.
 func (w warnings) HandleWarningHeaderWithContext(ctx context.Context, _ int, _, text string) {
-	w.log.WarnContext(ctx, "the API server warns", "warning", text)
+	w.log.WarnContext(ctx, "warning from the API server", "warning", text)
 }

@@ -19,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// pod is the environment of a step for tests: a folder instead of the paths in a pod.
+// pod returns the environment of a step, with a temporary directory in place of the paths in a pod.
 func pod(t *testing.T, variables map[string]string) (Environment, *bytes.Buffer, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -69,16 +69,16 @@ func TestParametersAndOutputs(t *testing.T) {
 			outputs:   map[string]string{"file": "YQpiCg==", "mode": "fast lane"},
 		},
 		"AllProblemsAtOnce": {
-			reason:    "one attempt tells everything that is wrong",
+			reason:    "one attempt reports all problems",
 			variables: map[string]string{"PARAM_FILE_CONTENT": "%", "PARAM_MODE": "warp"},
 			exit:      ExitNever,
-			message:   `parameter file-content is not base64, although the template declares it so: illegal base64 data at input byte 0; parameter mode is "warp", but must be one of fast, slow; parameter count is required`,
+			message:   `parameter file-content is declared as base64 but cannot be decoded: illegal base64 data at input byte 0; parameter mode is "warp", but must be one of fast, slow; parameter count is required`,
 		},
 		"UnknownAction": {
-			reason: "an image that is older than the catalog", args: []string{"dance"}, exit: ExitNever, message: `unknown command "dance" for "action"`,
+			reason: "the image is older than the catalog", args: []string{"dance"}, exit: ExitNever, message: `unknown command "dance" for "action"`,
 		},
 		"Argument": {
-			reason: "a value must never come by the command line", args: []string{"echo", "--count=1"}, exit: ExitNever, message: "parameters are environment variables, not arguments",
+			reason: "a value must never be a command-line argument", args: []string{"echo", "--count=1"}, exit: ExitNever, message: "parameters are environment variables, not arguments",
 		},
 	}
 	for name, c := range cases {
@@ -125,7 +125,7 @@ func TestUndeclaredOutput(t *testing.T) {
 	env, _, _ := pod(t, map[string]string{})
 	action := Action{Name: "careless", Run: func(_ context.Context, s *Step) error { return s.Changed(true) }}
 	if exit := Run(t.Context(), env, action); exit != ExitRetry {
-		t.Errorf("an output that no template declares would be lost in silence; exit code %d", exit)
+		t.Errorf("an output that no template declares must fail the action; exit code %d", exit)
 	}
 }
 
@@ -147,9 +147,9 @@ func TestExplain(t *testing.T) {
 		"TooMany":         {"429 may pass", t.Context(), apierrors.NewTooManyRequests("slow", 1), "ActionFailed 1"},
 		"Internal":        {"500 may pass", t.Context(), apierrors.NewInternalError(errors.New("oops")), "ActionFailed 1"},
 		"Unknown":         {"anything else may pass", t.Context(), errors.New("oops"), "ActionFailed 1"},
-		"OwnFailure":      {"an action knows best", t.Context(), fmt.Errorf("x: %w", TimedOut("late")), "DeadlineExceeded 1"},
-		"Stopped":         {"a signal is neither", stopped, context.Canceled, "ActionFailed 143"},
-		"FailureAtSignal": {"a refusal stays one", stopped, Invalid("bad"), "InvalidSpec 64"},
+		"OwnFailure":      {"the action's own failure is kept", t.Context(), fmt.Errorf("x: %w", TimedOut("late")), "DeadlineExceeded 1"},
+		"Stopped":         {"a signal has an exit code of its own", stopped, context.Canceled, "ActionFailed 143"},
+		"FailureAtSignal": {"a permanent failure stays one", stopped, Invalid("bad"), "InvalidSpec 64"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +210,7 @@ func TestRecords(t *testing.T) {
 	}
 	byHand := &Step{Identity: Identity{Step: "step-19", Action: "scale"}}
 	if annotations, _ := byHand.RecordAnnotation(object, nil); annotations != nil {
-		t.Error("without a run there is nothing to recognise")
+		t.Error("outside a Workflow no record is written")
 	}
 	object.Annotations[AnnotationLastActions] = "{broken"
 	write("step-20", nil)

@@ -15,28 +15,28 @@ import (
 
 // The exit codes of an action. The controller stops retrying at ExitNever.
 const (
-	// ExitDone says that the effect is true.
+	// ExitDone means that the effect was reached.
 	ExitDone = 0
-	// ExitRetry says that the action failed and another attempt may help.
+	// ExitRetry means that the action failed and another attempt may succeed.
 	ExitRetry = 1
-	// ExitNever says that no attempt will ever work: not found, forbidden or invalid.
+	// ExitNever means that no attempt can succeed: not found, forbidden or invalid.
 	ExitNever = 64
-	// ExitStopped says that the action was told to stop before its effect was true.
+	// ExitStopped means that a signal stopped the action before its effect was reached.
 	ExitStopped = 143
 )
 
 // maxMessageBytes bounds the termination message, which Argo copies into the status of the node.
 const maxMessageBytes = 1024
 
-// Failure is an error that knows its reason and its exit code.
+// Failure is an error with a reason and an exit code.
 type Failure struct {
-	// Reason is one of the words of the API's closed set.
+	// Reason is one of the API's failure reasons.
 	Reason wfev1.FailureReason
-	// Message says what happened and what to do about it.
+	// Message describes what happened and what to do next.
 	Message string
 	// Code is the exit code.
 	Code int
-	// Err is the cause, if there is one.
+	// Err is the cause, or nil.
 	Err error
 }
 
@@ -46,22 +46,22 @@ func (f *Failure) Error() string { return f.Message }
 // Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Invalid is the failure of a step whose parameters can never work.
+// Invalid returns the failure of a step whose parameters can never work.
 func Invalid(format string, args ...any) *Failure {
 	return newFailure(wfev1.ReasonInvalidSpec, ExitNever, format, args...)
 }
 
-// Impossible is the failure of a step that no retry can help, although its parameters are well formed.
+// Impossible returns the failure of a step whose parameters are valid, but that no retry can help.
 func Impossible(format string, args ...any) *Failure {
 	return newFailure(wfev1.ReasonActionFailed, ExitNever, format, args...)
 }
 
-// Failed is the failure of a step that a retry may help.
+// Failed returns the failure of a step that a retry may help.
 func Failed(format string, args ...any) *Failure {
 	return newFailure(wfev1.ReasonActionFailed, ExitRetry, format, args...)
 }
 
-// TimedOut is the failure of a step whose effect did not become true within its own bound.
+// TimedOut returns the failure of a step that did not reach its effect within wait-seconds.
 func TimedOut(format string, args ...any) *Failure {
 	return newFailure(wfev1.ReasonDeadlineExceeded, ExitRetry, format, args...)
 }
@@ -71,7 +71,7 @@ func newFailure(reason wfev1.FailureReason, code int, format string, args ...any
 	return &Failure{Reason: reason, Message: err.Error(), Code: code, Err: errors.Unwrap(err)}
 }
 
-// IsPermanent reports whether no retry can help against an error.
+// IsPermanent reports whether no retry can help.
 func IsPermanent(err error) bool {
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		return failure.Code == ExitNever
@@ -80,7 +80,7 @@ func IsPermanent(err error) bool {
 		apierrors.IsBadRequest(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsRequestEntityTooLargeError(err)
 }
 
-// explain turns any error of an action into a failure.
+// explain converts any error of an action to a failure.
 func explain(ctx context.Context, action string, err error) *Failure {
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		return failure
@@ -89,7 +89,7 @@ func explain(ctx context.Context, action string, err error) *Failure {
 	case apierrors.IsForbidden(err):
 		message := err.Error()
 		if strings.Contains(message, " cannot ") {
-			// Missing permissions are told so; admission refuses with the same code, and no role helps against that.
+			// The authorizer's message contains "cannot". Admission plugins use the same code, and no role changes their answer.
 			message += "; bind ClusterRole " + RoleName(action) + " to the step's service account"
 		}
 		return &Failure{Reason: wfev1.ReasonForbidden, Code: ExitNever, Err: err, Message: message}
@@ -100,7 +100,7 @@ func explain(ctx context.Context, action string, err error) *Failure {
 	case ctx.Err() != nil:
 		return &Failure{
 			Reason: wfev1.ReasonActionFailed, Code: ExitStopped, Err: err,
-			Message: "stopped before the effect was true: the step was cancelled, ran into its timeout or lost its node",
+			Message: "stopped before the effect was reached: the step was cancelled, exceeded its timeout or lost its node",
 		}
 	case IsPermanent(err):
 		return &Failure{Reason: wfev1.ReasonActionFailed, Code: ExitNever, Err: err, Message: err.Error()}
@@ -109,15 +109,15 @@ func explain(ctx context.Context, action string, err error) *Failure {
 	}
 }
 
-// RoleName is the name of the ClusterRole that holds exactly what an action needs.
+// RoleName returns the name of the ClusterRole that grants exactly what an action needs.
 func RoleName(action string) string { return "workflowexecution-action-" + action }
 
-// AggregationLabel is the label that adds the rules of a ClusterRole to the role of an action that has none of its own.
+// AggregationLabel returns the label that adds the rules of a ClusterRole to the role of an aggregated action.
 func AggregationLabel(action string) string {
 	return "workflowexecution.kubernaut.io/aggregate-to-" + action
 }
 
-// terminationMessage is the one object that the controller reads from a failed step's container.
+// terminationMessage encodes a failure as the JSON object that the controller reads from a failed container.
 func terminationMessage(f *Failure) []byte {
 	type message struct {
 		Reason  wfev1.FailureReason `json:"reason"`
@@ -129,7 +129,7 @@ func terminationMessage(f *Failure) []byte {
 		if err != nil || len(out) <= maxMessageBytes {
 			return out
 		}
-		// JSON makes up to six bytes of one: take away the least that can help, and look again.
+		// JSON encodes one byte as up to six. Remove the least that may be enough and try again.
 		keep := max(0, len(text)-max(1, (len(out)-maxMessageBytes)/6))
 		for keep > 0 && !utf8.RuneStart(text[keep]) {
 			keep--

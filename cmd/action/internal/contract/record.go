@@ -9,17 +9,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// AnnotationLastActions is on every object that an action changed. It holds what the last few steps changed, so that a
-// step that is tried again after a crash neither acts twice nor mistakes its own work for the state before it.
+// AnnotationLastActions is set on every object that an action changed. It records the last few steps and the state that
+// each of them found, so that a retry after a crash neither acts twice nor records its own work as the previous state.
 const AnnotationLastActions = "workflowexecution.kubernaut.io/last-actions"
 
-// The bounds of the annotation. Only steps that are still being tried need their record.
+// The bounds of the annotation. Only steps that can still be retried need their record.
 const (
 	maxRecords     = 8
 	maxRecordBytes = 8 << 10
 )
 
-// Identity tells a step from all others, and is the same in each of its attempts.
+// Identity identifies a step. It is the same in every attempt.
 type Identity struct {
 	// Run is the UID of the Workflow.
 	Run string `json:"run"`
@@ -29,10 +29,10 @@ type Identity struct {
 	Action string `json:"action"`
 }
 
-// isKnown reports whether there is anything to recognise a second attempt by. A person who runs the binary has no run.
+// isKnown reports whether a retry can be recognised. Outside a Workflow there is no run.
 func (i Identity) isKnown() bool { return i.Run != "" }
 
-// Key is a short name for the step, fit for the name of an object that the step makes.
+// Key returns a short hash of the identity, which can be part of the name of an object that the step creates.
 func (i Identity) Key() string {
 	sum := sha256.Sum256([]byte(i.Run + "\x00" + i.Step + "\x00" + i.Action))
 	return hex.EncodeToString(sum[:6])
@@ -43,7 +43,7 @@ type record struct {
 	Previous map[string]string `json:"previous,omitempty"`
 }
 
-// Recorded returns what this step found before it changed the object in an earlier attempt.
+// Recorded returns the state that an earlier attempt of this step found before it changed the object.
 func (s *Step) Recorded(object metav1.Object) (map[string]string, bool) {
 	if !s.Identity.isKnown() {
 		return nil, false
@@ -57,7 +57,7 @@ func (s *Step) Recorded(object metav1.Object) (map[string]string, bool) {
 }
 
 // RecordAnnotation returns the annotations to write together with a change, so that a later attempt of this step finds
-// what was there before. It returns nil when the step has no identity or has left its record already.
+// the previous state. It returns nil when the step has no identity or is already recorded.
 func (s *Step) RecordAnnotation(object metav1.Object, previous map[string]string) (map[string]string, error) {
 	if _, done := s.Recorded(object); done || !s.Identity.isKnown() {
 		return nil, nil
@@ -77,7 +77,7 @@ func (s *Step) RecordAnnotation(object metav1.Object, previous map[string]string
 	return map[string]string{AnnotationLastActions: string(value)}, nil
 }
 
-// readRecords forgets an annotation that it cannot read: it is a memory of retries, not a source of truth.
+// readRecords ignores an annotation that it cannot parse: the records serve retries only.
 func readRecords(object metav1.Object) []record {
 	var records []record
 	if json.Unmarshal([]byte(object.GetAnnotations()[AnnotationLastActions]), &records) != nil {

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// Retry runs a request, or a read and the write that depends on it, until it succeeds, fails for good, or has failed for
-// passing reasons as often as the step's backoff says. A conflict is a passing reason, so request must read again.
+// Retry runs a request, or a read and the write that depends on it, until it succeeds, fails permanently, or has failed
+// with transient errors as often as the step's backoff allows. A conflict is transient, so request must read again.
 func (s *Step) Retry(ctx context.Context, doing string, request func(ctx context.Context) error) error {
 	var last error
 	err := wait.ExponentialBackoffWithContext(ctx, s.Backoff, func(ctx context.Context) (bool, error) {
@@ -22,7 +22,7 @@ func (s *Step) Retry(ctx context.Context, doing string, request func(ctx context
 		if !IsTransient(last) {
 			return false, last
 		}
-		s.Log.Warn("trying again", "doing", doing, "error", last.Error())
+		s.Log.Warn("retrying", "doing", doing, "error", last.Error())
 		return false, nil
 	})
 	if err != nil && last != nil {
@@ -31,7 +31,7 @@ func (s *Step) Retry(ctx context.Context, doing string, request func(ctx context
 	return err
 }
 
-// IsTransient reports whether an error of a request may pass by itself within seconds.
+// IsTransient reports whether a request that failed with this error may succeed within seconds.
 func IsTransient(err error) bool {
 	if apierrors.IsConflict(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsTimeout(err) {

@@ -18,43 +18,43 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// The environment variables that the templates set besides those of the parameters.
+// The environment variables that the templates set in addition to the parameters.
 const (
 	VariableStep        = "WFE_STEP"
 	VariableWorkflowUID = "WFE_WORKFLOW_UID"
 	VariableWorkflow    = "WFE_WORKFLOW"
 	VariableNamespace   = "POD_NAMESPACE"
 	VariablePod         = "POD_NAME"
-	// VariableOutputs moves the folder of outputs.
+	// VariableOutputs overrides the directory of outputs.
 	VariableOutputs = "WFE_OUTPUTS"
-	// VariableTerminationLog moves the termination message.
+	// VariableTerminationLog overrides the path of the termination message.
 	VariableTerminationLog = "WFE_TERMINATION_LOG"
 )
 
-// The places where the templates and the kubelet expect what an action leaves behind.
+// The default paths, as the templates and the kubelet expect them.
 const (
 	OutputsDirectory   = "/wfe/outputs"
 	TerminationLogPath = "/dev/termination-log"
 )
 
-// Environment is the world that an action runs in.
+// Environment holds what an action needs from its process.
 type Environment struct {
 	// Lookup returns the value of an environment variable, empty if it is not set.
 	Lookup func(name string) string
-	// Stdout takes the log.
+	// Stdout receives the log.
 	Stdout io.Writer
-	// Connect makes the clients, which log the API server's warnings. It is called once the parameters are known to be valid.
+	// Connect makes the clients, which log the API server's warnings. It is called after the parameters were validated.
 	Connect func(log *slog.Logger) (*Clients, error)
-	// Backoff paces the attempts of a request that failed for a passing reason.
+	// Backoff paces the retries of a request that failed with a transient error.
 	Backoff wait.Backoff
 }
 
-// DefaultBackoff tries for about half a minute: longer than an API server takes to restart.
+// DefaultBackoff retries for about half a minute, which is longer than an API server takes to restart.
 func DefaultBackoff() wait.Backoff {
 	return wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 9, Cap: 10 * time.Second}
 }
 
-// Run runs an action and returns the exit code. A failure also leaves a termination message.
+// Run runs an action and returns the exit code. If the action fails, Run also writes a termination message.
 func Run(ctx context.Context, env Environment, action Action) int {
 	log := slog.New(slog.NewJSONHandler(env.Stdout, nil)).With("action", action.Name)
 	if step := env.Lookup(VariableStep); step != "" {
@@ -62,7 +62,7 @@ func Run(ctx context.Context, env Environment, action Action) int {
 	}
 	s, err := prepare(env, action, log)
 	if err == nil {
-		// The machinery of watches logs by klog: give it the same lines.
+		// client-go logs through klog; send its lines to the same handler.
 		err = action.Run(klog.NewContext(ctx, logr.FromSlogHandler(log.Handler())), s)
 	}
 	if err == nil {
@@ -72,7 +72,7 @@ func Run(ctx context.Context, env Environment, action Action) int {
 	return Report(ctx, env, action.Name, err)
 }
 
-// Report writes the termination message and the last log line of an action that failed, and returns its exit code.
+// Report writes the termination message and the last log line of a failed action, and returns its exit code.
 func Report(ctx context.Context, env Environment, action string, err error) int {
 	log := slog.New(slog.NewJSONHandler(env.Stdout, nil)).With("action", action)
 	failure := explain(ctx, action, err)
@@ -84,7 +84,7 @@ func Report(ctx context.Context, env Environment, action string, err error) int 
 	return failure.Code
 }
 
-// prepare checks everything that can be checked without the cluster, and only then connects.
+// prepare validates the parameters before it connects to the cluster.
 func prepare(env Environment, action Action, log *slog.Logger) (*Step, error) {
 	parameters, err := readParameters(env, action)
 	if err != nil {
@@ -142,7 +142,7 @@ func readParameter(env Environment, p Parameter) (string, error) {
 	if p.Base64 {
 		decoded, err := base64.StdEncoding.DecodeString(value)
 		if err != nil {
-			return "", fmt.Errorf("is not base64, although the template declares it so: %w", err)
+			return "", fmt.Errorf("is declared as base64 but cannot be decoded: %w", err)
 		}
 		value = string(decoded)
 	}
@@ -157,7 +157,7 @@ func readParameter(env Environment, p Parameter) (string, error) {
 	return value, nil
 }
 
-// hashParameters stands in for the name of the step where a Workflow does not tell it.
+// hashParameters replaces the name of the step where the Workflow does not provide one.
 func hashParameters(action Action, parameters map[string]string) string {
 	hash := sha256.New()
 	for _, p := range action.Parameters {

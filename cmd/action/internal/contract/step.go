@@ -17,20 +17,20 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Clients is what an action reaches the cluster by.
+// Clients holds the clients of an action.
 type Clients struct {
 	// Kube serves the kinds of Kubernetes.
 	Kube kubernetes.Interface
 	// Dynamic serves any kind.
 	Dynamic dynamic.Interface
-	// Mapper finds the resource of a kind.
+	// Mapper maps a kind to its resource.
 	Mapper meta.RESTMapper
 }
 
-// Step is one attempt of one step: everything that an action may know about the world.
+// Step is one attempt of one step, and everything that an action can use.
 type Step struct {
 	*Clients
-	// Namespace is where the step runs, and where its objects are.
+	// Namespace is the namespace of the step and of its objects.
 	Namespace string
 	// Pod is the name of the pod that the step runs in, empty outside a pod.
 	Pod string
@@ -38,13 +38,13 @@ type Step struct {
 	Workflow string
 	// Identity is the same in each attempt of the step.
 	Identity Identity
-	// DryRun asks to change nothing and to wait for nothing.
+	// DryRun is true when the step must change nothing. It then waits for nothing either.
 	DryRun bool
-	// Wait bounds how long the action waits for its effect.
+	// Wait bounds how long the action waits for its effect; 0 does not wait.
 	Wait time.Duration
-	// Log takes one line for each thing done.
+	// Log receives one line for each change and each new state of a wait.
 	Log *slog.Logger
-	// Backoff paces the attempts of a request that failed for a passing reason.
+	// Backoff paces the retries of a request that failed with a transient error.
 	Backoff wait.Backoff
 
 	action     Action
@@ -59,7 +59,7 @@ func (s *Step) String(parameter string) string { return s.parameters[parameter] 
 // Bool returns the value of a parameter that is "true" or "false".
 func (s *Step) Bool(parameter string) bool { return s.parameters[parameter] == "true" }
 
-// Int returns the value of a parameter that NonNegative has checked; an empty one is 0.
+// Int returns the value of a parameter that NonNegative has checked, 0 if it is empty.
 func (s *Step) Int(parameter string) int32 {
 	n, err := strconv.ParseInt(s.parameters[parameter], 10, 32)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Step) Seconds(parameter string) time.Duration {
 	return time.Duration(s.Int(parameter)) * time.Second
 }
 
-// DryRunOption is the value of the dryRun option for every write.
+// DryRunOption returns the dryRun option that every write must use.
 func (s *Step) DryRunOption() []string {
 	if s.DryRun {
 		return []string{metav1.DryRunAll}
@@ -81,7 +81,7 @@ func (s *Step) DryRunOption() []string {
 	return nil
 }
 
-// Output leaves a value for later steps. It is written at once, so that it is there even if the step fails later on.
+// Output provides a value to later steps. It is written immediately, so that it exists even if the step fails later.
 func (s *Step) Output(name, value string) error {
 	declared := false
 	for _, o := range s.action.Outputs {
@@ -98,7 +98,7 @@ func (s *Step) Output(name, value string) error {
 	}
 	value = strings.Join(strings.Fields(value), " ")
 	if err := os.MkdirAll(s.directory, 0o755); err != nil {
-		return fmt.Errorf("making the folder of outputs: %w", err)
+		return fmt.Errorf("creating the directory of outputs: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(s.directory, name), []byte(value), 0o644); err != nil {
 		return fmt.Errorf("writing output %s: %w", name, err)
@@ -107,12 +107,12 @@ func (s *Step) Output(name, value string) error {
 	return nil
 }
 
-// Changed leaves the output in which an action says whether it changed anything.
+// Changed writes the output OutputChanged.
 func (s *Step) Changed(changed bool) error {
 	return s.Output(OutputChanged, strconv.FormatBool(changed))
 }
 
-// Previous leaves what was there before the step, one output for each entry, named with the prefix "previous-".
+// Previous writes the state before the step, one output for each entry, named with the prefix "previous-".
 func (s *Step) Previous(previous map[string]string) error {
 	for _, o := range s.action.Outputs {
 		name, ok := strings.CutPrefix(o.Name, "previous-")

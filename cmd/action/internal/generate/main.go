@@ -1,4 +1,4 @@
-// Command generate writes the manifests of the built-in actions. Its argument is the folder to write to.
+// Command generate writes the manifests of the built-in actions. Its argument is the directory to write to.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: generate <folder>")
+		fmt.Fprintln(os.Stderr, "usage: generate <directory>")
 		os.Exit(2)
 	}
 	if err := write(os.Args[1]); err != nil {
@@ -21,15 +21,15 @@ func main() {
 	}
 }
 
-func write(folder string) error {
+func write(directory string) error {
 	files, err := manifest.Files(actions.All())
 	if err != nil {
 		return err
 	}
 	for name, content := range files {
-		path := filepath.Join(folder, name)
+		path := filepath.Join(directory, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("making a folder: %w", err)
+			return fmt.Errorf("creating a directory: %w", err)
 		}
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			return fmt.Errorf("writing a manifest: %w", err)

@@ -1,4 +1,3 @@
-// Package manifest writes what the catalog needs of each built-in action: the template that makes it an action, the role
-// that lets it work, and the tables of both, from the declaration of the action itself. So the binary and its manifests
-// cannot disagree. It does no I/O.
+// Package manifest generates the manifests of the built-in actions from their declarations: templates, roles and the
+// tables of the README. The binary and its manifests can therefore not disagree. It does no I/O.
 package manifest

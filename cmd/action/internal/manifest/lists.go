@@ -7,10 +7,10 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// StepRoleFile is the file of the role that every step's service account needs, whatever its action.
+// StepRoleFile is the file of the role that the service account of every step needs.
 const StepRoleFile = "rbac/step.yaml"
 
-const stepRole = header + `# What every service account of a step needs, whatever its action: Argo's executor reports outputs with it.
+const stepRole = header + `# The service account of every step needs this role: Argo's executor uses it to report outputs.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
@@ -24,7 +24,7 @@ rules:
   verbs: [create, patch]
 `
 
-// Files is every generated file below config/actions, by its path there.
+// Files returns every generated file, keyed by its path below config/actions.
 func Files(actions []contract.Action) (map[string]string, error) {
 	files := map[string]string{
 		StepRoleFile:              stepRole,
@@ -59,18 +59,19 @@ func kustomization(actions []contract.Action, first string) string {
 const readmeHead = `<!-- Generated from the declarations in cmd/action/internal/actions; run go generate ./cmd/action. -->
 # Built-in actions
 
-Each action is a ClusterWorkflowTemplate that runs the subcommand of its name in the program cmd/action. It returns when its
-effect is true, is safe to try again at any point, and leaves outputs that undo needs.
+Each action is a ClusterWorkflowTemplate that runs a subcommand of the program cmd/action. An action returns when its effect
+is reached, can be retried at any point, and provides the outputs that a rollback needs.
 
 | action | undo |
 |---|---|
 `
 
 const readmeContract = `
-All actions take ` + "`dry-run`, and those that recognise their own work in a second attempt `step`" + `; the controller fills in both.
-Exit codes: 0 done, 1 failed (another attempt may help), 64 no attempt will ever work, 143 stopped. A failure leaves
-` + "`{\"reason\":…,\"message\":…}`" + ` as the container's termination message. A step's service account needs the ClusterRole
-` + "`workflowexecution-step`" + ` and the one of its action, by a RoleBinding in its namespace (a ClusterRoleBinding where the table says so).
+The controller sets the parameters ` + "`dry-run` and, for actions that change something, `step`" + `.
+Exit codes: 0 done, 1 failed (a retry may succeed), 64 failed (no retry can succeed), 143 stopped. If an action fails, the
+termination message of its container is ` + "`{\"reason\":…,\"message\":…}`" + `. The service account of a step needs the ClusterRole
+` + "`workflowexecution-step`" + ` and the ClusterRole of its action. Bind both with a RoleBinding in the namespace of the step, or
+with a ClusterRoleBinding where the action's section names one.
 `
 
 func readme(actions []contract.Action) string {
@@ -102,7 +103,7 @@ func describe(b *strings.Builder, action contract.Action) {
 	if action.ClusterScoped {
 		binding = "ClusterRoleBinding"
 	}
-	fmt.Fprintf(b, "\nPermissions (ClusterRole `%s`, by a %s): %s\n", contract.RoleName(action.Name), binding, permissions(action))
+	fmt.Fprintf(b, "\nPermissions (ClusterRole `%s`, with a %s): %s\n", contract.RoleName(action.Name), binding, permissions(action))
 }
 
 func need(p contract.Parameter) string {
@@ -119,14 +120,14 @@ func need(p contract.Parameter) string {
 		words = append(words, "one of `"+strings.Join(p.Enum, "`, `")+"`")
 	}
 	if p.Base64 {
-		words = append(words, "may hold anything")
+		words = append(words, "any bytes")
 	}
 	return strings.Join(words, ", ")
 }
 
 func permissions(action contract.Action) string {
 	if action.Aggregated {
-		return "get, patch on what may be patched, by ClusterRoles with the label `" + contract.AggregationLabel(action.Name) + "=true`."
+		return "get and patch on the kinds to patch, from ClusterRoles with the label `" + contract.AggregationLabel(action.Name) + "=true`."
 	}
 	if len(action.Rules) == 0 {
 		return "none."

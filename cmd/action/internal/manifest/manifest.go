@@ -9,7 +9,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
-// Image is the image of the binary. An installation moves it by the images field of its kustomization.
+// Image is the image of the binary. An installation replaces it with the images field of its kustomization.
 const Image = "ghcr.io/kubernaut-io/workflowexecution-action:v0.1.0"
 
 const header = "# Generated from the declaration of the action in cmd/action/internal/actions; run `go generate ./cmd/action`.\n"
@@ -97,7 +97,7 @@ metadata:
     app.kubernetes.io/component: action
     workflowexecution.kubernaut.io/action: {{.Name}}
 {{- if .Aggregated}}
-# Label the ClusterRoles that say what may be patched, with get and patch, and their rules are added here.
+# The rules of ClusterRoles with this label are added here. Grant get and patch on the kinds to patch.
 aggregationRule:
   clusterRoleSelectors:
   - matchLabels: {{"{"}}{{aggregation .Name}}: "true"}
@@ -114,10 +114,10 @@ rules:
 {{- end}}
 `
 
-// Template is the ClusterWorkflowTemplate of an action.
+// Template returns the ClusterWorkflowTemplate of an action.
 func Template(action contract.Action) (string, error) { return render(templateText, action) }
 
-// Role is the ClusterRole of an action.
+// Role returns the ClusterRole of an action.
 func Role(action contract.Action) (string, error) { return render(roleText, action) }
 
 func render(text string, action contract.Action) (string, error) {
@@ -140,7 +140,7 @@ func render(text string, action contract.Action) (string, error) {
 	return b.String(), nil
 }
 
-// quote writes a string of JSON, which is one of YAML too.
+// quote returns a JSON string, which is also a YAML string.
 func quote(text string) (string, error) {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
@@ -149,7 +149,7 @@ func quote(text string) (string, error) {
 	return strings.TrimSpace(b.String()), err
 }
 
-// list writes a flow sequence. The empty string, the core API group, is the only word that needs quotes.
+// list returns a flow sequence. Only the core API group and the wildcard need quotes.
 func list(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {

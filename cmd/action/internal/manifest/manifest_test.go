@@ -48,7 +48,7 @@ func TestFilesAreGenerated(t *testing.T) {
 	}
 }
 
-// TestTemplates reads the files as the cluster does, and as the controller does, and compares them with the declarations.
+// TestTemplates parses the files as the API server and the controller do, and compares them with the declarations.
 func TestTemplates(t *testing.T) {
 	t.Parallel()
 	for _, action := range actions.All() {
@@ -115,7 +115,7 @@ func declaredOutputs(action contract.Action) []translate.ActionOutput {
 	return all
 }
 
-// checkEnvironment finds every parameter in the variable that the binary reads it from.
+// checkEnvironment verifies that the template sets every variable that the binary reads.
 func checkEnvironment(t *testing.T, action contract.Action, env []corev1.EnvVar) {
 	t.Helper()
 	got := map[string]string{}
@@ -166,14 +166,14 @@ func TestRoles(t *testing.T) {
 			}
 			for _, rule := range role.Rules {
 				if slices.Contains(rule.Verbs, "*") || slices.Contains(rule.Resources, "*") {
-					t.Errorf("a role of an action names what it allows: %v", rule)
+					t.Errorf("a role must not contain wildcards: %v", rule)
 				}
 			}
 		})
 	}
 }
 
-// TestDeclarations holds what is true of every action.
+// TestDeclarations verifies the rules for declarations.
 func TestDeclarations(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
@@ -200,7 +200,7 @@ func TestDeclarations(t *testing.T) {
 			t.Errorf("%s: an action that changes something has the parameter step and the output changed; others have neither", action.Name)
 		}
 		if !strings.HasSuffix(action.Summary, ".") || action.Undo == "" {
-			t.Errorf("%s: the summary is a sentence and undo is told", action.Name)
+			t.Errorf("%s: the summary must be a sentence and undo must be set", action.Name)
 		}
 	}
 }

@@ -18,13 +18,14 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// labelWorkflow is on the pods of steps.
+// labelWorkflow is set on the pods of steps.
 const labelWorkflow = "workflows.argoproj.io/workflow"
 
-// faultyImage is an image that is neither the samples' nor the actions'.
+// faultyImage is an image other than those of the samples and the actions.
 const faultyImage = "localhost/workflowexecution/faulty:v1"
 
-// grant gives a new service account the role of every step and those of actions, within the namespace or for nodes.
+// grant creates a service account and binds the step role and the roles of actions to it, in the namespace or, for nodes,
+// cluster-wide.
 func grant(ctx context.Context, namespace, account string, onNodes bool, actions ...string) {
 	GinkgoHelper()
 	Expect(cluster.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}})).To(Succeed())
@@ -45,15 +46,15 @@ func grant(ctx context.Context, namespace, account string, onNodes bool, actions
 	}
 }
 
-// createForSpecs creates an object outside of the specs' namespaces, and removes it when the specs at hand are over.
+// createForSpecs creates an object outside the specs' namespaces, and deletes it when the current specs end.
 func createForSpecs(ctx context.Context, object client.Object) {
 	GinkgoHelper()
 	Expect(cluster.Create(ctx, object)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(cluster.Delete(ctx, object))).To(Succeed()) })
 }
 
-// patient is the samples' Deployment by another name, with one replica.
-func patient(name string) *appsv1.Deployment {
+// sampleDeployment returns the samples' Deployment with another name and one replica.
+func sampleDeployment(name string) *appsv1.Deployment {
 	GinkgoHelper()
 	objects, err := testutil.ReadManifests(filepath.Join(root, "config", "samples", "payment-api", "deployment.yaml"))
 	Expect(err).NotTo(HaveOccurred())
@@ -65,14 +66,14 @@ func patient(name string) *appsv1.Deployment {
 	return d
 }
 
-// container is the one container of a patient.
+// container returns the only container of a sampleDeployment.
 func container(d *appsv1.Deployment) *corev1.Container { return &d.Spec.Template.Spec.Containers[0] }
 
-// makeDeployment makes a patient, after edits.
+// makeDeployment creates a sampleDeployment with edits.
 func makeDeployment(name string, edits ...func(*appsv1.Deployment)) func(context.Context, string) {
 	return func(ctx context.Context, namespace string) {
 		GinkgoHelper()
-		d := patient(name)
+		d := sampleDeployment(name)
 		d.Namespace = namespace
 		for _, edit := range edits {
 			edit(d)
@@ -81,11 +82,11 @@ func makeDeployment(name string, edits ...func(*appsv1.Deployment)) func(context
 	}
 }
 
-// makeStatefulSet makes pods whose names are known.
+// makeStatefulSet creates pods with predictable names.
 func makeStatefulSet(name string, replicas int32) func(context.Context, string) {
 	return func(ctx context.Context, namespace string) {
 		GinkgoHelper()
-		d := patient(name)
+		d := sampleDeployment(name)
 		Expect(cluster.Create(ctx, &appsv1.StatefulSet{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 			Spec: appsv1.StatefulSetSpec{
@@ -101,8 +102,8 @@ func get[T client.Object](ctx context.Context, g Gomega, namespace, name string,
 	return object
 }
 
-// patients lists the pods of a namespace that are not those of steps.
-func patients(ctx context.Context, namespace string, which ...client.ListOption) []corev1.Pod {
+// workloadPods lists the pods of a namespace that do not belong to steps.
+func workloadPods(ctx context.Context, namespace string, which ...client.ListOption) []corev1.Pod {
 	GinkgoHelper()
 	pods := &corev1.PodList{}
 	Expect(cluster.List(ctx, pods, append(which, client.InNamespace(namespace))...)).To(Succeed())
@@ -115,7 +116,7 @@ func patients(ctx context.Context, namespace string, which ...client.ListOption)
 	return others
 }
 
-// waitSettled waits until every pod that is not of a step is Ready or has ended, and no controller has anything left to do.
+// waitSettled waits until all workloads of a namespace are available and all other pods have ended.
 func waitSettled(ctx context.Context, namespace string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
@@ -135,7 +136,7 @@ func waitSettled(ctx context.Context, namespace string) {
 			g.Expect(s.Status.DesiredNumberScheduled).To(BeNumerically(">", 0), s.Name)
 			g.Expect(s.Status.NumberAvailable).To(Equal(s.Status.DesiredNumberScheduled), s.Name)
 		}
-		for _, p := range patients(ctx, namespace) {
+		for _, p := range workloadPods(ctx, namespace) {
 			g.Expect(p.DeletionTimestamp).To(BeNil(), p.Name)
 			g.Expect(p.Status.Phase).NotTo(Equal(corev1.PodPending), p.Name)
 			if metav1.GetControllerOf(&p) == nil {
@@ -150,7 +151,7 @@ func waitSettled(ctx context.Context, namespace string) {
 	}).WithContext(ctx).WithTimeout(patience).WithPolling(pollEvery).Should(Succeed())
 }
 
-// versions tells every object of a namespace that an action might touch from what it was before.
+// versions returns the UID and resource version of every object of a namespace that an action might change.
 func versions(ctx context.Context, namespace string) map[string]string {
 	GinkgoHelper()
 	found := map[string]string{}

@@ -31,28 +31,28 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// world is a cluster of objects in memory in which actions run as they run in a pod.
-type world struct {
+// fixture is an in-memory cluster in which actions run as they do in a pod.
+type fixture struct {
 	t       *testing.T
 	kube    *fake.Clientset
 	clients *contract.Clients
-	// controllers follow every write to an object, as the controllers of a cluster do.
+	// controllers plays the cluster's controllers after every write.
 	controllers sync.WaitGroup
-	// writing keeps them from overwriting each other.
+	// writing serializes their writes.
 	writing sync.Mutex
 }
 
-// newWorld makes a cluster that honours dry runs, which the fake client alone does not.
-func newWorld(t *testing.T, objects ...runtime.Object) *world {
+// newFixture makes a cluster that honours dry runs, which the fake client alone does not.
+func newFixture(t *testing.T, objects ...runtime.Object) *fixture {
 	t.Helper()
 	kube := fake.NewClientset(objects...)
-	w := &world{t: t, kube: kube, clients: &contract.Clients{Kube: kube}}
-	kube.PrependReactor("*", "*", w.honourDryRun)
-	t.Cleanup(w.controllers.Wait)
-	return w
+	f := &fixture{t: t, kube: kube, clients: &contract.Clients{Kube: kube}}
+	kube.PrependReactor("*", "*", f.honourDryRun)
+	t.Cleanup(f.controllers.Wait)
+	return f
 }
 
-func (w *world) honourDryRun(action clienttesting.Action) (bool, runtime.Object, error) {
+func (f *fixture) honourDryRun(action clienttesting.Action) (bool, runtime.Object, error) {
 	if !isDryRun(action) {
 		return false, nil, nil
 	}
@@ -62,7 +62,7 @@ func (w *world) honourDryRun(action clienttesting.Action) (bool, runtime.Object,
 	case clienttesting.UpdateActionImpl:
 		return true, a.Object, nil
 	case clienttesting.PatchActionImpl:
-		found, err := w.kube.Tracker().Get(a.GetResource(), a.GetNamespace(), a.GetName())
+		found, err := f.kube.Tracker().Get(a.GetResource(), a.GetNamespace(), a.GetName())
 		return true, found, err
 	default:
 		return true, nil, nil
@@ -94,17 +94,17 @@ func dryRunOf(action clienttesting.Action) []string {
 }
 
 // failOnce makes the next request of this kind fail.
-func (w *world) failOnce(verb, resource string, err error) {
+func (f *fixture) failOnce(verb, resource string, err error) {
 	var once sync.Once
-	w.kube.PrependReactor(verb, resource, func(clienttesting.Action) (failed bool, _ runtime.Object, _ error) {
+	f.kube.PrependReactor(verb, resource, func(clienttesting.Action) (failed bool, _ runtime.Object, _ error) {
 		once.Do(func() { failed = true })
 		return failed, nil, err
 	})
 }
 
 // failAlways makes each request of this kind fail.
-func (w *world) failAlways(verb, resource string, err error) {
-	w.kube.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) {
+func (f *fixture) failAlways(verb, resource string, err error) {
+	f.kube.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, err
 	})
 }
@@ -119,7 +119,7 @@ type run struct {
 	stopAfter time.Duration
 }
 
-// result is what an attempt left behind.
+// result is the outcome of an attempt.
 type result struct {
 	Exit    int
 	Outputs map[string]string
@@ -128,12 +128,12 @@ type result struct {
 	Writes  []string
 }
 
-// attempt runs an action as its pod would, and checks on the way what is true of every action: it asks for nothing that
-// its own role does not allow, and in a dry run every write is one.
-func (w *world) attempt(r run) result {
-	w.t.Helper()
-	action := find(w.t, r.action)
-	dir := w.t.TempDir()
+// attempt runs an action as its pod would. It also verifies two invariants of every action: its role allows every request,
+// and in a dry run every write is one.
+func (f *fixture) attempt(r run) result {
+	f.t.Helper()
+	action := find(f.t, r.action)
+	dir := f.t.TempDir()
 	termination := filepath.Join(dir, "termination")
 	variables := map[string]string{
 		contract.VariableNamespace: namespace, contract.VariablePod: "step-pod", contract.VariableWorkflow: "payment-api-oom",
@@ -149,38 +149,38 @@ func (w *world) attempt(r run) result {
 	for name, value := range r.parameters {
 		variables[contract.Parameter{Name: name}.Variable()] = value
 	}
-	ctx := w.t.Context()
+	ctx := f.t.Context()
 	if r.stopAfter > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithCancel(ctx)
 		defer stop()
 		defer time.AfterFunc(r.stopAfter, stop).Stop()
 	}
-	if w.kube != nil {
-		w.kube.ClearActions()
+	if f.kube != nil {
+		f.kube.ClearActions()
 	}
 	var log bytes.Buffer
 	code := contract.Main(ctx, contract.Environment{
 		Lookup:  func(name string) string { return variables[name] },
 		Stdout:  &log,
-		Connect: func(*slog.Logger) (*contract.Clients, error) { return w.clients, nil },
-		// As many attempts as testRealLocks has rivals: each attempt that is lost is one that a rival has won.
+		Connect: func(*slog.Logger) (*contract.Clients, error) { return f.clients, nil },
+		// One attempt for each rival in testRealLocks: a conflict means that a rival has succeeded.
 		Backoff: wait.Backoff{Duration: time.Millisecond, Factor: 1, Steps: 6},
 	}, All(), []string{r.action})
 	var requests []clienttesting.Action
-	if w.kube != nil {
-		requests = w.kube.Actions()
+	if f.kube != nil {
+		requests = f.kube.Actions()
 	}
-	w.controllers.Wait()
-	checkLog(w.t, log.String())
-	checkAllowed(w.t, action, requests)
-	got := result{Exit: code, Outputs: readOutputs(w.t, filepath.Join(dir, "outputs")), Writes: writes(requests)}
+	f.controllers.Wait()
+	checkLog(f.t, log.String())
+	checkAllowed(f.t, action, requests)
+	got := result{Exit: code, Outputs: readOutputs(f.t, filepath.Join(dir, "outputs")), Writes: writes(requests)}
 	if r.parameters[contract.ParameterDryRun] == "true" {
-		checkDryRun(w.t, requests)
+		checkDryRun(f.t, requests)
 	}
-	got.Reason, got.Message = readTermination(w.t, termination, code)
-	if w.t.Failed() || testing.Verbose() {
-		w.t.Logf("log of %s:\n%s", r.action, log.String())
+	got.Reason, got.Message = readTermination(f.t, termination, code)
+	if f.t.Failed() || testing.Verbose() {
+		f.t.Logf("log of %s:\n%s", r.action, log.String())
 	}
 	return got
 }
@@ -289,7 +289,7 @@ func readTermination(t *testing.T, path string, code int) (reason, message strin
 	return parsed.Reason, parsed.Message
 }
 
-// check compares what an attempt left behind; the message of a failure only has to contain the wanted words.
+// check compares outcomes; the message of a failure only has to contain the wanted text.
 func (want result) check(t *testing.T, reason string, got result) {
 	t.Helper()
 	if !strings.Contains(got.Message, want.Message) {
@@ -301,5 +301,5 @@ func (want result) check(t *testing.T, reason string, got result) {
 	}
 }
 
-// pass lets time pass in which an action waits, as it does in a cluster between two changes.
-func pass(d time.Duration) { <-time.After(d) }
+// sleep separates two changes, as in a cluster.
+func sleep(d time.Duration) { <-time.After(d) }

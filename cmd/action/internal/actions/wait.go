@@ -10,13 +10,13 @@ import (
 func waitSeconds() contract.Action {
 	return contract.Action{
 		Name:    "wait",
-		Summary: "Waits for a number of seconds, for what takes its time without showing it in any object.",
+		Summary: "Waits for a number of seconds, for effects that no object shows.",
 		Undo:    "changes nothing",
 		Parameters: []contract.Parameter{
-			{Name: "seconds", Description: "How many seconds to wait.", Required: true, Check: contract.NonNegative},
+			{Name: "seconds", Description: "The number of seconds to wait.", Required: true, Check: contract.NonNegative},
 			contract.DryRunParameter(),
 		},
-		Outputs: []contract.Output{{Name: "waited-seconds", Description: "How many seconds the step waited."}},
+		Outputs: []contract.Output{{Name: "waited-seconds", Description: "The number of seconds that the step waited."}},
 		Run: func(ctx context.Context, s *contract.Step) error {
 			if s.DryRun {
 				return s.Output("waited-seconds", "0")
