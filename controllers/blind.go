@@ -27,10 +27,12 @@ const (
 // see unpacks the nodes or fills in those that Argo keeps in a database, and reports whether the Workflow's nodes are all
 // there now.
 func (r *Reconciler) see(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) bool {
-	if err := translate.Decompress(wf); err != nil {
+	expanded, err := translate.Expand(wf)
+	if err != nil {
 		setUnseen(wfe, "Garbled", "the compressed nodes of the Workflow cannot be read")
 		return false
 	}
+	*wf = *expanded
 	if wf.Status.OffloadNodeStatusVersion != "" {
 		if r.ArgoServer == nil {
 			setUnseen(wfe, "Offloaded", offloaded+", and the controller has no --argo-server-url; look at the steps in the Argo UI")

@@ -86,9 +86,6 @@ func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution,
 	if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
 		return nil, nil
 	}
-	if err == nil {
-		err = translate.Unfold(wf)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("get Workflow: %w", err)
 	}

@@ -16,7 +16,7 @@ func keepWorkflow(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
-	return translate.Fold(wf)
+	return translate.Compact(wf)
 }
 
 // keepExecution is the cache's transformation of executions: it drops what only others read, and keeps once what an

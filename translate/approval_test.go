@@ -17,15 +17,12 @@ func TestDecisionPatch(t *testing.T) {
 	waiting := newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSuspend, "a", wfv1.NodeRunning, ran(10, 0)),
 		node(wfv1.NodeTypeSuspend, "b", wfv1.NodeRunning, ran(10, 0)), done("c", 3))
 	waiting.ResourceVersion = "7"
-	unpacked := pack(t, waiting)
-	if err := Decompress(unpacked); err != nil {
-		t.Fatal(err)
-	}
+	expanded := mustExpand(t, compress(t, waiting))
 	decisions := []Decision{
 		Decide(waiting, &wfev1.Approval{Step: "a", Approved: true, By: "ana", Reason: "calm"}),
 		Decide(waiting, &wfev1.Approval{Step: "b", By: "bob"}),
 	}
-	for name, wf := range map[string]*wfv1.Workflow{"Plain": waiting, "Packed": unpacked} {
+	for name, wf := range map[string]*wfv1.Workflow{"Plain": waiting, "Compressed": expanded} {
 		t.Run(name, func(t *testing.T) {
 			before := wf.DeepCopy()
 			patch, err := DecisionPatch(wf, decisions, at(40))
@@ -43,12 +40,10 @@ func TestDecisionPatch(t *testing.T) {
 			if got.ResourceVersion != "7" {
 				t.Errorf("the patch must carry the resourceVersion that was read, got %q", got.ResourceVersion)
 			}
-			if packed := got.Status.CompressedNodes != ""; packed && len(got.Status.Nodes) > 0 {
-				t.Error("Argo ignores packed nodes beside plain ones")
+			if compressed := got.Status.CompressedNodes != ""; compressed && len(got.Status.Nodes) > 0 {
+				t.Error("Argo ignores compressed nodes beside plain ones")
 			}
-			if err := Decompress(got); err != nil {
-				t.Fatal(err)
-			}
+			got = mustExpand(t, got)
 			want := waiting.DeepCopy().Status.Nodes
 			addNodes(&wfv1.Workflow{ObjectMeta: waiting.ObjectMeta, Status: wfv1.WorkflowStatus{Nodes: want}},
 				node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, ran(10, 40), says("approved by ana: calm")),

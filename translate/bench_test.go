@@ -123,17 +123,14 @@ func BenchmarkSteps(b *testing.B) {
 			Steps(previous, wf)
 		}
 	})
-	b.Run("Packed", func(b *testing.B) {
-		packed := pack(b, wf)
-		b.ReportAllocs()
-		for b.Loop() {
-			unpacked := *packed
-			if err := Decompress(&unpacked); err != nil {
-				b.Fatal(err)
+	for name, packed := range map[string]*wfv1.Workflow{"Compressed": compress(b, wf), "Compacted": mustCompact(b, wf)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Steps(previous, mustExpand(b, packed))
 			}
-			Steps(previous, &unpacked)
-		}
-	})
+		})
+	}
 }
 
 func BenchmarkRollback(b *testing.B) {

@@ -104,7 +104,8 @@ func FuzzSteps(f *testing.F) {
 		if shutdown {
 			wf.Spec.Shutdown = wfv1.ShutdownStrategyTerminate
 		}
-		if err := Decompress(wf); err != nil {
+		wf, err := Expand(wf)
+		if err != nil {
 			return
 		}
 		previous := append(pending("a", "b"), wfev1.StepStatus{Name: "ask", Phase: wfev1.StepPending})

@@ -85,32 +85,14 @@ func TestRecordedOutputsStay(t *testing.T) {
 	}
 }
 
-// pack does to the nodes what Argo does to those of a big Workflow (workflow/packer compressWorkflow).
-func pack(tb testing.TB, wf *wfv1.Workflow) *wfv1.Workflow {
+// compress does to the nodes what Argo does to those of a big Workflow (workflow/packer compressWorkflow).
+func compress(tb testing.TB, wf *wfv1.Workflow) *wfv1.Workflow {
 	tb.Helper()
 	nodes, err := json.Marshal(wf.Status.Nodes)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	packed := wf.DeepCopy()
-	packed.Status.Nodes, packed.Status.CompressedNodes = nil, file.CompressEncodeString(string(nodes))
-	return packed
-}
-
-func TestDecompress(t *testing.T) {
-	plain := newWorkflow(wfv1.WorkflowRunning, done("a", 3), pod("b", wfv1.NodeRunning, ran(10, 0)))
-	want := Steps(pending("a", "b"), plain)
-	packed := pack(t, plain)
-	if diff := cmp.Diff(pending("a", "b"), Steps(pending("a", "b"), packed)); diff != "" {
-		t.Errorf("packed nodes are not seen (-want +got):\n%s", diff)
-	}
-	if err := Decompress(packed); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, Steps(pending("a", "b"), packed)); diff != "" {
-		t.Errorf("steps after unpacking (-want +got):\n%s", diff)
-	}
-	if err := Decompress(&wfv1.Workflow{Status: wfv1.WorkflowStatus{CompressedNodes: "?"}}); err == nil {
-		t.Error("what is not packed nodes must be an error")
-	}
+	compressed := wf.DeepCopy()
+	compressed.Status.Nodes, compressed.Status.CompressedNodes = nil, file.CompressEncodeString(string(nodes))
+	return compressed
 }

@@ -6,7 +6,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
-	"github.com/argoproj/argo-workflows/v3/workflow/packer"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
@@ -26,8 +25,7 @@ func InitialSteps(spec *wfev1.WorkflowExecutionSpec) []wfev1.StepStatus {
 
 // Steps maps the nodes of a Workflow onto steps. It is a function of the previous steps and the nodes, because Argo
 // forgets: a step that has ended stays as it was recorded, and why a pod could not start is kept until the step ends.
-// Nodes are found by their computed ID, never by display name. Nodes of a Workflow that Argo has compressed or moved
-// to a database are not seen; see Decompress.
+// Nodes are found by their computed ID, never by display name. It needs the nodes themselves: see Expand.
 func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
 	steps := make([]wfev1.StepStatus, len(previous))
 	budget := maxOutputBytes
@@ -224,15 +222,4 @@ func PendingSince(wf *wfv1.Workflow, step string) (*metav1.Time, string) {
 		return nil, ""
 	}
 	return timeOf(last.StartedAt), podName(wf, last)
-}
-
-// Decompress puts nodes that Argo packed back into the Workflow's status, and leaves the packed ones beside them as the
-// sign that they were. The error says that they cannot be read.
-func Decompress(wf *wfv1.Workflow) error {
-	packed := wf.Status.CompressedNodes
-	if err := packer.DecompressWorkflow(wf); err != nil {
-		return err
-	}
-	wf.Status.CompressedNodes = packed
-	return nil
 }

@@ -75,8 +75,7 @@ func TestStatusGate(t *testing.T) {
 	previous := translate.InitialSteps(&wfe.Spec)
 	count, _ := allocations(func() { translate.Steps(previous, wf) })
 	unpacking := func() {
-		unpacked := *packed
-		if err := translate.Decompress(&unpacked); err != nil {
+		if _, err := translate.Expand(packed); err != nil {
 			t.Fatal(err)
 		}
 	}

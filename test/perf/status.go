@@ -25,11 +25,11 @@ func measureStatus(_ context.Context, _ *settings) ([]Result, error) {
 	previous := translate.InitialSteps(&wfe.Spec)
 	mapping := func() { translate.Steps(previous, wf) }
 	measured := interleave(mapping, func() {
-		unpacked := *packed
-		if err := translate.Decompress(&unpacked); err != nil {
+		expanded, err := translate.Expand(packed)
+		if err != nil {
 			panic(err)
 		}
-		translate.Steps(previous, &unpacked)
+		translate.Steps(previous, expanded)
 	}, func() {
 		unpacked := *packed
 		if err := packer.DecompressWorkflow(&unpacked); err != nil {
