@@ -9,33 +9,33 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
 // double makes the events that the specs let happen in Argo.
 var (
-	double       = argodouble.Double{Now: moment.Now}
+	double       = simulator.Argo{Now: moment.Now}
 	pend         = double.Pend
 	run          = double.Run
 	succeed      = double.Succeed
 	fail         = double.Fail
-	lose         = double.Lose
+	lose         = double.LosePod
 	skip         = double.Skip
 	omit         = double.Omit
-	ask          = double.Ask
+	ask          = double.Suspend
 	finish       = double.Finish
 	obeyShutdown = double.ObeyShutdown
 	end          = double.End
-	second       = double.Second
+	second       = double.Timestamp
 	pickUp       = double.PickUp
-	put          = argodouble.Put
-	lastAttempt  = argodouble.LastAttempt
-	retryNode    = argodouble.RetryNode
-	podNameOf    = argodouble.PodName
-	isSuspended  = argodouble.IsSuspended
+	put          = simulator.Put
+	lastAttempt  = simulator.LastAttempt
+	retryNode    = simulator.RetryNode
+	podNameOf    = simulator.PodName
+	isSuspended  = simulator.IsSuspended
 )
 
-type event = argodouble.Event
+type event = simulator.Event
 
 // argo plays Argo for one Workflow: nothing happens in it that a spec does not ask for.
 type argo struct{ key types.NamespacedName }

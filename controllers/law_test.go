@@ -16,7 +16,7 @@ import (
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/controllers"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
 // history is a stage on which things happen at random: the controller looks without a reason, sees some objects as they
@@ -34,7 +34,7 @@ type history struct {
 // newHistory puts executions of all kinds on a stage.
 func newHistory(t *rapid.T, namespace string) *history {
 	h := &history{stage: newStage(namespace, nil), t: t, exact: true, creating: map[string]bool{}}
-	h.script = func(wf *wfv1.Workflow, task string) argodouble.Outcome { return h.outcome(wf, task) }
+	h.script = func(wf *wfv1.Workflow, task string) simulator.Outcome { return h.outcome(wf, task) }
 	h.wire.breakAt(func(c call) bool { return c.live || !c.isRead() }, func(c call, through func() error) error {
 		if c.String() == createWorkflow && !h.dead {
 			h.lookMeanwhile(strings.TrimSuffix(c.key.Name, wfev1.RollbackSuffix))
@@ -82,8 +82,8 @@ func (h *history) applyAnother() {
 }
 
 // outcome draws how a step ends, once it has been looked at a few times.
-func (h *history) outcome(*wfv1.Workflow, string) argodouble.Outcome {
-	return rapid.SampledFrom([]argodouble.Outcome{
+func (h *history) outcome(*wfv1.Workflow, string) simulator.Outcome {
+	return rapid.SampledFrom([]simulator.Outcome{
 		{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}, {Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}, breaks, hangs,
 		{Phase: wfv1.NodeError},
 	}).Draw(h.t, "outcome")
@@ -249,7 +249,7 @@ func keysOf[V any](m map[string]V) map[string]bool {
 // settle lets everything come to its end undisturbed.
 func (h *history) settle() {
 	h.fault = nil
-	h.script = argodouble.AllSucceed
+	h.script = simulator.AllSucceed
 	must(h.look())
 	for name, wfe := range h.truth.executions {
 		if wfe.Spec.Suspended {

@@ -121,7 +121,7 @@ func busy() bool {
 // leftovers is what the queues of those who led before still held when they were shut down.
 var leftovers float64
 
-// workload is what the controller works on, and has in its queue. Argo's double has a queue of its own, which does not count:
+// workload is what the controller works on, and has in its queue. the simulated Argo has a queue of its own, which does not count:
 // what was in it when it was shut down stays in its depth for good.
 func workload() float64 {
 	GinkgoHelper()

@@ -6,7 +6,7 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
 // scenario is a play for a stage: what is applied, how its steps end, and what users do meanwhile.
@@ -14,7 +14,7 @@ type scenario struct {
 	name  string
 	apply []*wfev1.WorkflowExecution
 	// outcomes are how steps end, by name; those of a rollback are undo/name. A step that is not in it succeeds.
-	outcomes map[string]argodouble.Outcome
+	outcomes map[string]simulator.Outcome
 	deeds    []deed
 	// atOnce lets the controller look at y while it creates the Workflow of x.
 	atOnce bool
@@ -22,8 +22,8 @@ type scenario struct {
 	ends []string
 }
 
-func (sc *scenario) script(s *stage) argodouble.Script {
-	return func(wf *wfv1.Workflow, task string) argodouble.Outcome {
+func (sc *scenario) script(s *stage) simulator.Script {
+	return func(wf *wfv1.Workflow, task string) simulator.Outcome {
 		key := task
 		if wf.Labels[wfev1.LabelRole] == wfev1.RoleRollback {
 			key = "undo/" + task
@@ -31,9 +31,9 @@ func (sc *scenario) script(s *stage) argodouble.Script {
 		outcome, scripted := sc.outcomes[key]
 		switch {
 		case !scripted:
-			return argodouble.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
+			return simulator.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
 		case outcome.Phase == wfv1.NodePending && s.wire.count(func(c call) bool { return c.String() == "delete Pod" }) > 0:
-			return argodouble.Outcome{Phase: wfv1.NodeError}
+			return simulator.Outcome{Phase: wfv1.NodeError}
 		}
 		return outcome
 	}
@@ -41,9 +41,9 @@ func (sc *scenario) script(s *stage) argodouble.Script {
 
 // The ways in which steps end.
 var (
-	breaks = argodouble.Outcome{Phase: wfv1.NodeFailed, Message: "main: Error (exit code 1)"}
-	hangs  = argodouble.Outcome{}
-	stuck  = argodouble.Outcome{Phase: wfv1.NodePending, Message: "ImagePullBackOff: no such host"}
+	breaks = simulator.Outcome{Phase: wfv1.NodeFailed, Message: "main: Error (exit code 1)"}
+	hangs  = simulator.Outcome{}
+	stuck  = simulator.Outcome{Phase: wfv1.NodePending, Message: "ImagePullBackOff: no such host"}
 )
 
 // once a step is in a phase.
@@ -99,7 +99,7 @@ func modified(wfe *wfev1.WorkflowExecution, mutate func(*wfev1.WorkflowExecution
 func scenarios() []scenario {
 	type spec = wfev1.WorkflowExecutionSpec
 	single := func(wfe *wfev1.WorkflowExecution) []*wfev1.WorkflowExecution { return []*wfev1.WorkflowExecution{wfe} }
-	fails := map[string]argodouble.Outcome{"c": breaks}
+	fails := map[string]simulator.Outcome{"c": breaks}
 	deploy := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
 	return []scenario{
 		{name: "success", apply: single(execution("x", step("a"), step("b", "a"), step("c", "a"), step("d", "b", "c"))), ends: []string{"Completed"}},
@@ -109,16 +109,16 @@ func scenarios() []scenario {
 		{name: "failure", apply: single(chain("x")), outcomes: fails, ends: []string{"Failed ActionFailed RolledBack=True"}},
 		{
 			name: "failure beside a running step", apply: single(execution("x", undone(step("a")), step("c", "a"), undone(step("slow", "a")), step("later", "slow"))),
-			outcomes: map[string]argodouble.Outcome{"c": breaks, "slow": hangs}, deeds: []deed{{when: failing, do: release("slow")}},
+			outcomes: map[string]simulator.Outcome{"c": breaks, "slow": hangs}, deeds: []deed{{when: failing, do: release("slow")}},
 			ends: []string{"Failed ActionFailed RolledBack=True"},
 		},
-		{name: "rollback fails", apply: single(chain("x")), outcomes: map[string]argodouble.Outcome{"c": breaks, "undo/b": breaks}, ends: []string{"Failed RollbackFailed RolledBack=False"}},
+		{name: "rollback fails", apply: single(chain("x")), outcomes: map[string]simulator.Outcome{"c": breaks, "undo/b": breaks}, ends: []string{"Failed RollbackFailed RolledBack=False"}},
 		{
 			name: "rollback times out", apply: single(modified(chain("x"), func(s *spec) { s.RollbackTimeoutSeconds = ptr.To[int32](60) })),
-			outcomes: map[string]argodouble.Outcome{"c": breaks, "undo/a": hangs}, ends: []string{"Failed RollbackFailed RolledBack=False"},
+			outcomes: map[string]simulator.Outcome{"c": breaks, "undo/a": hangs}, ends: []string{"Failed RollbackFailed RolledBack=False"},
 		},
 		{
-			name: "rollback terminated", apply: single(chain("x")), outcomes: map[string]argodouble.Outcome{"c": breaks, "undo/a": hangs},
+			name: "rollback terminated", apply: single(chain("x")), outcomes: map[string]simulator.Outcome{"c": breaks, "undo/a": hangs},
 			deeds: []deed{{when: undoing("a"), do: cancelBy(wfev1.CancelTerminate)}}, ends: []string{"Failed RollbackFailed RolledBack=False"},
 		},
 		{name: "approved", apply: single(waiting(0)), deeds: []deed{{when: when("x", wfev1.PhaseAwaitingApproval), do: approve(true)}}, ends: []string{"Completed"}},
@@ -128,16 +128,16 @@ func scenarios() []scenario {
 		},
 		{name: "approval expires", apply: single(waiting(60)), ends: []string{"Failed ApprovalTimeout RolledBack=True"}},
 		{
-			name: "stopped", apply: single(chain("x")), outcomes: map[string]argodouble.Outcome{"b": hangs},
+			name: "stopped", apply: single(chain("x")), outcomes: map[string]simulator.Outcome{"b": hangs},
 			deeds: []deed{{when: once("x", "b", wfev1.StepRunning), do: cancelBy(wfev1.CancelStop)}}, ends: []string{"Cancelled RolledBack=True"},
 		},
 		{
-			name: "terminated", apply: single(chain("x")), outcomes: map[string]argodouble.Outcome{"b": hangs},
+			name: "terminated", apply: single(chain("x")), outcomes: map[string]simulator.Outcome{"b": hangs},
 			deeds: []deed{{when: once("x", "b", wfev1.StepRunning), do: cancelBy(wfev1.CancelTerminate)}}, ends: []string{"Cancelled"},
 		},
 		{name: "cancelled before its start", apply: single(modified(chain("x"), func(s *spec) { s.Cancel = wfev1.CancelStop })), ends: []string{"Cancelled"}},
 		{
-			name: "suspended and resumed", apply: single(execution("x", step("a"), step("b", "a"))), outcomes: map[string]argodouble.Outcome{"a": hangs},
+			name: "suspended and resumed", apply: single(execution("x", step("a"), step("b", "a"))), outcomes: map[string]simulator.Outcome{"a": hangs},
 			deeds: []deed{
 				{when: once("x", "a", wfev1.StepRunning), do: pause(true)}, {when: suspendedInArgo, do: release("a")},
 				{when: when("x", wfev1.PhaseSuspended), do: pause(false)},
@@ -148,11 +148,11 @@ func scenarios() []scenario {
 			name: "suspended before its start", apply: single(modified(execution("x", step("a")), func(s *spec) { s.Suspended = true })),
 			deeds: []deed{{when: when("x", wfev1.PhasePending), do: pause(false)}}, ends: []string{"Completed"},
 		},
-		{name: "timeout", apply: single(within(chain("x"), 60)), outcomes: map[string]argodouble.Outcome{"b": hangs}, ends: []string{"Failed TimedOut RolledBack=True"}},
-		{name: "pod never starts", apply: single(execution("x", undone(step("a")), bounded(step("c", "a"), 30))), outcomes: map[string]argodouble.Outcome{"c": stuck}, ends: []string{"Failed ImagePullBackOff RolledBack=True"}},
+		{name: "timeout", apply: single(within(chain("x"), 60)), outcomes: map[string]simulator.Outcome{"b": hangs}, ends: []string{"Failed TimedOut RolledBack=True"}},
+		{name: "pod never starts", apply: single(execution("x", undone(step("a")), bounded(step("c", "a"), 30))), outcomes: map[string]simulator.Outcome{"c": stuck}, ends: []string{"Failed ImagePullBackOff RolledBack=True"}},
 		{name: "time to live", apply: single(modified(execution("x", step("a")), func(s *spec) { s.TTLSecondsAfterFinished = ptr.To[int32](300) })), ends: []string{"Completed, gone"}},
 		{
-			name: "deleted while it runs", apply: single(chain("x")), outcomes: map[string]argodouble.Outcome{"b": hangs},
+			name: "deleted while it runs", apply: single(chain("x")), outcomes: map[string]simulator.Outcome{"b": hangs},
 			deeds: []deed{{when: once("x", "b", wfev1.StepRunning), do: remove}}, ends: []string{"Running, gone"},
 		},
 		{name: "lock", apply: []*wfev1.WorkflowExecution{on(deploy, execution("x", step("a"))), on(deploy, execution("y", step("a")))}, ends: []string{"Completed", "Completed"}},
@@ -193,9 +193,9 @@ func undoing(step string) func(*stage) bool {
 func release(step string) func(*stage) error {
 	return func(s *stage) error {
 		was := s.script
-		s.script = func(wf *wfv1.Workflow, task string) argodouble.Outcome {
+		s.script = func(wf *wfv1.Workflow, task string) simulator.Outcome {
 			if task == step {
-				return argodouble.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
+				return simulator.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
 			}
 			return was(wf, task)
 		}

@@ -22,7 +22,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/controllers"
 	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
@@ -42,8 +42,8 @@ type stage struct {
 	clock  *shiftedClock
 	wire   *wire
 	log    *strings.Builder
-	double argodouble.Double
-	script argodouble.Script
+	double simulator.Argo
+	script simulator.Script
 	deeds  []deed
 
 	// world is everybody but the controller.
@@ -77,7 +77,7 @@ func newStage(namespace string, deeds []deed) *stage {
 		last: map[string]*wfev1.WorkflowExecution{}, starts: map[string]int{},
 	}
 	s.world, s.cache = s.recording(admin), newStageCache(s.recording(stageClient))
-	s.double = argodouble.Double{Now: s.clock.Now}
+	s.double = simulator.Argo{Now: s.clock.Now}
 	s.wire.log = s.log
 	s.lead()
 	return s
@@ -246,7 +246,7 @@ func (s *stage) argoLooks() (bool, error) {
 	for _, name := range slices.Sorted(maps.Keys(s.truth.workflows)) {
 		was := s.truth.workflows[name]
 		wf := was.DeepCopy()
-		if !s.double.Look(wf, s.script) {
+		if !s.double.Operate(wf, s.script) {
 			continue
 		}
 		if err := s.world.Patch(ctx, wf, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})); err != nil {

@@ -39,7 +39,7 @@ var (
 	// adminConfig connects admin, controllerConfig the controller.
 	adminConfig, controllerConfig *rest.Config
 	scheme                        *runtime.Scheme
-	// moment is the clock of the controller and of Argo's double.
+	// moment is the clock of the controller and of the simulated Argo.
 	moment = &shiftedClock{}
 	// calls is what the controller asks of the API server, and where a spec makes it fail.
 	calls = newWire()

@@ -15,7 +15,7 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
@@ -99,7 +99,7 @@ func rename(wf *wfv1.Workflow, from string) {
 	wf.Status.Nodes = wfv1.Nodes{}
 	for _, node := range nodes {
 		node.Name = wf.Name + strings.TrimPrefix(node.Name, from)
-		argodouble.Put(wf, node)
+		simulator.Put(wf, node)
 	}
 }
 
@@ -116,11 +116,11 @@ var _ = Describe("What a release left in the middle", func() {
 			setToNow(objects)
 			var executions []*wfev1.WorkflowExecution
 			succession(func() { executions = restore(objects) })
-			pilot := fly(func(wf *wfv1.Workflow, task string) argodouble.Outcome {
+			pilot := fly(func(wf *wfv1.Workflow, task string) simulator.Outcome {
 				if wf.Labels[wfev1.LabelName] == "failure" && task == "c" {
 					return breaks
 				}
-				return argodouble.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
+				return simulator.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
 			})
 			ends := map[string]string{}
 			for _, wfe := range executions {
@@ -134,7 +134,7 @@ var _ = Describe("What a release left in the middle", func() {
 				Eventually(func() string { return endOf(&wfev1.WorkflowExecution{Status: *statusOf(wfe)}, false) }).Should(Equal(ends[wfe.Name]), wfe.Name)
 			}
 			Expect(calls.creations()).To(BeEmpty(), "everything had its Workflow")
-			Expect(pilot.Twice()).To(BeEmpty())
+			Expect(pilot.Duplicates()).To(BeEmpty())
 		})
 	}
 })

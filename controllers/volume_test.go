@@ -18,7 +18,7 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
 // faulty lets one call in twenty fail, in all the ways in which the API server can fail. It returns the names of the executions
@@ -65,20 +65,20 @@ func wide(name string) *wfev1.WorkflowExecution {
 }
 
 // unlucky lets every seventh execution fail at its last step, and steps of every fifth that are not critical.
-func unlucky(wf *wfv1.Workflow, task string) argodouble.Outcome {
+func unlucky(wf *wfv1.Workflow, task string) simulator.Outcome {
 	var number int
 	_, err := fmt.Sscanf(wf.Name, "v%d", &number)
 	Expect(err).NotTo(HaveOccurred())
 	if wf.Labels[wfev1.LabelRole] == wfev1.RoleMain && (task == "d" && number%7 == 0 || task[0] == 'c' && number%5 == 0) {
 		return breaks
 	}
-	return argodouble.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
+	return simulator.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
 }
 
-// fly lets Argo's double take all Workflows to their end by a script, until the spec is over.
-func fly(script argodouble.Script) *argodouble.Autopilot {
+// fly lets the simulated Argo take all Workflows to their end by a script, until the spec is over.
+func fly(script simulator.Script) *simulator.Controller {
 	GinkgoHelper()
-	pilot := &argodouble.Autopilot{Double: double, Script: script}
+	pilot := &simulator.Controller{Argo: double, Script: script}
 	flying, land := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- pilot.Run(flying, adminConfig, ctrl.Options{Scheme: scheme}) }()
@@ -165,7 +165,7 @@ func manyAtOnce(executions int, rest time.Duration) {
 	calls.heal()
 	Eventually(busy).WithTimeout(time.Minute).Should(BeFalse()) // an end is counted when its record is answered
 	expectAllCounted(executions, unsure)
-	Expect(pilot.Twice()).To(BeEmpty())
+	Expect(pilot.Duplicates()).To(BeEmpty())
 
 	// The next leaders have nothing to do.
 	before := versions()

@@ -27,7 +27,7 @@ var _ = Describe("A manager that is cut off", func() {
 		w = newWorld(true)
 		m = w.manage(alone)
 		w.apply(executions, steps)
-		Eventually(w.argo.Started).Should(BeNumerically(">", executions))
+		Eventually(w.argo.StartedAttempts).Should(BeNumerically(">", executions))
 	})
 	expectConvergence := func() {
 		GinkgoHelper()

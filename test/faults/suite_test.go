@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
 	"github.com/kubernaut-io/workflowexecution/test/controlplane"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
@@ -69,7 +69,7 @@ var _ = BeforeSuite(func() {
 // world is a control plane with an Argo that is played, and managers that are real processes.
 type world struct {
 	*controlplane.ControlPlane
-	argo     *argodouble.Autopilot
+	argo     *simulator.Controller
 	managers []*manager
 }
 
@@ -79,8 +79,8 @@ func newWorld(withArgo bool) *world {
 	plane, err := controlplane.Start(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(plane.Stop)
-	w := &world{ControlPlane: plane, argo: &argodouble.Autopilot{
-		Double: argodouble.Double{Now: time.Now}, Script: argodouble.AllSucceed, Pace: 300 * time.Millisecond,
+	w := &world{ControlPlane: plane, argo: &simulator.Controller{
+		Argo: simulator.Argo{Now: time.Now}, Script: simulator.AllSucceed, Pace: 300 * time.Millisecond,
 	}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
 	Expect(client.IgnoreAlreadyExists(w.Admin.Create(ctx, account))).To(Succeed())
@@ -111,7 +111,7 @@ func (w *world) installArgo() {
 	go func() { ended <- w.argo.Run(playing, w.Config, ctrl.Options{Scheme: w.Admin.Scheme()}) }()
 	DeferCleanup(func() {
 		stop()
-		Eventually(ended).Should(Receive(BeNil()), "Argo's double")
+		Eventually(ended).Should(Receive(BeNil()), "the simulated Argo")
 	})
 }
 
@@ -157,6 +157,6 @@ func (w *world) phases() map[wfev1.Phase]int {
 func (w *world) expectAllDone(executions, steps int) {
 	GinkgoHelper()
 	Eventually(w.phases).WithTimeout(3 * wait).Should(Equal(map[wfev1.Phase]int{wfev1.PhaseCompleted: executions}))
-	Expect(w.argo.Twice()).To(BeEmpty())
-	Expect(w.argo.Started()).To(Equal(executions * steps))
+	Expect(w.argo.Duplicates()).To(BeEmpty())
+	Expect(w.argo.StartedAttempts()).To(Equal(executions * steps))
 }

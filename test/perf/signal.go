@@ -156,11 +156,11 @@ func (p *plane) finishStep(ctx context.Context, name string, step int) (began, w
 		return began, written, err
 	}
 	was := wf.DeepCopy()
-	double.Succeed(nameOfStep(step), "changed=true", "previous-replicas=3")(wf)
+	argo.Succeed(nameOfStep(step), "changed=true", "previous-replicas=3")(wf)
 	if step == last {
-		wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowSucceeded, double.Second()
+		wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowSucceeded, argo.Timestamp()
 	} else {
-		double.Run(nameOfStep(step + 1))(wf)
+		argo.Run(nameOfStep(step + 1))(wf)
 	}
 	began = time.Now()
 	err = p.Admin.Patch(ctx, wf, client.MergeFrom(was))

@@ -13,7 +13,7 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 	atRest = 5 * time.Second
 )
 
-var double = argodouble.Double{Now: time.Now}
+var argo = simulator.Argo{Now: time.Now}
 
 // measureWrites counts what the controller writes for an execution, by the API server's audit log.
 func measureWrites(ctx context.Context, s *settings) (results []Result, err error) {
@@ -129,19 +129,19 @@ func (p *plane) writesOf(ctx context.Context, name string, steps int, together b
 }
 
 // changesOf are the changes of the nodes of an execution, each of which is one write of Argo's.
-func (p *plane) changesOf(wfe *wfev1.WorkflowExecution, together bool) [][]argodouble.Event {
-	var running, ended []argodouble.Event
-	var apart [][]argodouble.Event
+func (p *plane) changesOf(wfe *wfev1.WorkflowExecution, together bool) [][]simulator.Event {
+	var running, ended []simulator.Event
+	var apart [][]simulator.Event
 	for i := range wfe.Spec.Steps {
 		name := wfe.Spec.Steps[i].Name
-		running = append(running, double.Run(name))
-		ended = append(ended, double.Succeed(name, "changed=true", "previous-replicas=3"))
-		apart = append(apart, []argodouble.Event{double.Run(name)}, []argodouble.Event{double.Succeed(name, "changed=true", "previous-replicas=3")})
+		running = append(running, argo.Run(name))
+		ended = append(ended, argo.Succeed(name, "changed=true", "previous-replicas=3"))
+		apart = append(apart, []simulator.Event{argo.Run(name)}, []simulator.Event{argo.Succeed(name, "changed=true", "previous-replicas=3")})
 	}
 	if together {
-		return [][]argodouble.Event{running, append(ended, double.Finish(wfv1.WorkflowSucceeded))}
+		return [][]simulator.Event{running, append(ended, argo.Finish(wfv1.WorkflowSucceeded))}
 	}
-	apart[len(apart)-1] = append(apart[len(apart)-1], double.Finish(wfv1.WorkflowSucceeded))
+	apart[len(apart)-1] = append(apart[len(apart)-1], argo.Finish(wfv1.WorkflowSucceeded))
 	return apart
 }
 
@@ -172,14 +172,14 @@ func isMirrored(status *wfev1.WorkflowExecutionStatus, change, steps int, togeth
 }
 
 // happen lets something happen in a Workflow, and writes it once.
-func (p *plane) happen(ctx context.Context, name string, events ...argodouble.Event) error {
+func (p *plane) happen(ctx context.Context, name string, events ...simulator.Event) error {
 	was := &wfv1.Workflow{}
 	if err := p.Admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, was); err != nil {
 		return err
 	}
 	wf := was.DeepCopy()
 	if wf.Status.Phase == "" {
-		double.PickUp(wf)
+		argo.PickUp(wf)
 	}
 	for _, event := range events {
 		event(wf)

@@ -1,5 +1,5 @@
 // Package world runs this project for the tests of other programs: an API server and etcd, the manager as it is shipped,
-// and a double in Argo's place that ends the steps as their names say.
+// and a simulated Argo that ends the steps as their names say.
 package world
 
 import (
@@ -28,8 +28,8 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/test/argodouble"
 	"github.com/kubernaut-io/workflowexecution/test/controlplane"
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
@@ -92,30 +92,30 @@ func (w *World) create(t *testing.T, object client.Object) {
 	}
 }
 
-// play runs the double of Argo.
+// play runs a simulated Argo.
 func (w *World) play(t *testing.T) {
-	argo := &argodouble.Autopilot{Double: argodouble.Double{Now: time.Now}, Script: w.outcome, Pace: 300 * time.Millisecond}
+	argo := &simulator.Controller{Argo: simulator.Argo{Now: time.Now}, Script: w.outcome, Pace: 300 * time.Millisecond}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- argo.Run(ctx, w.Config, ctrl.Options{Scheme: w.Admin.Scheme()}) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			t.Errorf("Argo's double: %v", err)
+			t.Errorf("the simulated Argo: %v", err)
 		}
 	})
 }
 
 // outcome ends steps as their names say: fail-… fails, hang-… goes on until it is released.
-func (w *World) outcome(wf *wfv1.Workflow, task string) argodouble.Outcome {
+func (w *World) outcome(wf *wfv1.Workflow, task string) simulator.Outcome {
 	isRollback := wf.Labels[wfev1.LabelRole] == wfev1.RoleRollback
 	switch {
 	case strings.HasPrefix(task, "fail-") && !isRollback:
-		return argodouble.Outcome{Phase: wfv1.NodeFailed, Message: "main: OOMKilled (exit code 137)"}
+		return simulator.Outcome{Phase: wfv1.NodeFailed, Message: "main: OOMKilled (exit code 137)"}
 	case strings.HasPrefix(task, "hang-") && !w.isReleased(wf.Name):
-		return argodouble.Outcome{}
+		return simulator.Outcome{}
 	}
-	return argodouble.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous-replicas=2", "changed=true"}}
+	return simulator.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous-replicas=2", "changed=true"}}
 }
 
 // Release lets the hanging steps of a Workflow end.
@@ -124,7 +124,7 @@ func (w *World) Release(t *testing.T, workflow string) {
 	w.lock.Lock()
 	w.released[workflow] = true
 	w.lock.Unlock()
-	// The double looks at what has changed.
+	// A change makes the simulator operate the Workflow.
 	poke := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"test/released":"true"}}}`))
 	wf := &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: workflow}}
 	if err := w.Admin.Patch(t.Context(), wf, poke); err != nil {

@@ -1,4 +1,4 @@
-package argodouble
+package simulator
 
 import (
 	"regexp"
@@ -7,10 +7,10 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 )
 
-// references finds the steps that a depends expression names.
+// references matches the steps in a depends expression.
 var references = regexp.MustCompile(`([a-z][-a-z0-9]*)\.`)
 
-// Outcome is how an attempt of a step ends. The zero Outcome never does.
+// Outcome is how an attempt of a step ends. With the zero Outcome it never ends.
 type Outcome struct {
 	// Phase is Succeeded, Failed, Error, or Pending for a pod that never starts.
 	Phase wfv1.NodePhase
@@ -20,92 +20,92 @@ type Outcome struct {
 	Outputs []string
 }
 
-// Script says how the attempts of steps end; it is asked again at each look.
+// Script decides how the attempts of steps end. Operate evaluates it each time.
 type Script func(wf *wfv1.Workflow, task string) Outcome
 
-// AllSucceed is the script in which nothing goes wrong.
+// AllSucceed is the script in which every step succeeds.
 func AllSucceed(*wfv1.Workflow, string) Outcome { return Outcome{Phase: wfv1.NodeSucceeded} }
 
-// Look is one look of Argo's controller at a Workflow: what is ready starts, what runs ends as the script says, and
-// when all has ended, so does the Workflow. It reports whether something happened.
-func (d Double) Look(wf *wfv1.Workflow, script Script) bool {
+// Operate is one reconciliation of a Workflow by Argo's controller: steps that are ready start, running steps end by the
+// script, and the Workflow ends after its last step. It reports whether the Workflow changed.
+func (a Argo) Operate(wf *wfv1.Workflow, script Script) bool {
 	switch {
 	case wf.Status.Fulfilled():
 		return false
 	case wf.Status.Phase == "":
-		d.PickUp(wf)
+		a.PickUp(wf)
 		return true
 	case wf.Spec.Shutdown != "" && !IsSuspended(wf):
-		d.ObeyShutdown(wf)
+		a.ObeyShutdown(wf)
 		return true
 	}
-	// What happens in one look is decided by what was there before it.
-	was := wf.DeepCopy()
-	happened, open := false, false
-	for _, task := range tasksOf(was) {
-		node, exists := was.Status.Nodes[was.NodeID(was.Name+"."+task.Name)]
+	// Argo decides by the state before the reconciliation.
+	before := wf.DeepCopy()
+	changed, open := false, false
+	for _, task := range tasksOf(before) {
+		node, exists := before.Status.Nodes[before.NodeID(before.Name+"."+task.Name)]
 		if exists && node.Fulfilled() {
 			continue
 		}
 		open = true
-		if event := d.next(was, &task, script); event != nil {
+		if event := a.next(before, &task, script); event != nil {
 			event(wf)
-			happened = true
+			changed = true
 		}
 	}
 	if !open && !IsSuspended(wf) {
-		d.Finish(endOf(was))(wf)
+		a.Finish(phaseAtEnd(before))(wf)
 		return true
 	}
-	return happened
+	return changed
 }
 
-// next is what happens to a step that has not ended; nil for nothing.
-func (d Double) next(wf *wfv1.Workflow, task *wfv1.DAGTask, script Script) Event {
+// next is the next event of a step that has not ended, or nil.
+func (a Argo) next(wf *wfv1.Workflow, task *wfv1.DAGTask, script Script) Event {
 	node, exists := wf.Status.Nodes[wf.NodeID(wf.Name+"."+task.Name)]
 	last := LastAttempt(wf, task.Name)
 	switch {
 	case exists && node.Type == wfv1.NodeTypeSuspend:
-		return nil // whoever decides, it is not Argo
+		return nil // an approval decides, not Argo
 	case last == nil || last.Fulfilled():
 		if IsSuspended(wf) || wf.Spec.Shutdown != "" {
 			return nil
 		}
-		return d.begin(wf, task, script)
+		return a.begin(wf, task, script)
 	}
 	outcome := script(wf, task.Name)
 	switch outcome.Phase {
 	case wfv1.NodeSucceeded:
-		return d.Succeed(task.Name, outcome.Outputs...)
+		return a.Succeed(task.Name, outcome.Outputs...)
 	case wfv1.NodeFailed:
-		return d.Fail(task.Name, outcome.Message)
+		return a.Fail(task.Name, outcome.Message)
 	case wfv1.NodeError:
-		return d.Lose(task.Name)
+		return a.LosePod(task.Name)
 	default:
 		return nil
 	}
 }
 
-func (d Double) begin(wf *wfv1.Workflow, task *wfv1.DAGTask, script Script) Event {
+func (a Argo) begin(wf *wfv1.Workflow, task *wfv1.DAGTask, script Script) Event {
 	ready, never := isReady(wf, task.Depends)
 	switch {
 	case never:
-		return d.Omit(task.Name)
+		return a.Omit(task.Name)
 	case !ready:
 		return nil
 	case task.When == "false":
-		return d.Skip(task.Name)
+		return a.Skip(task.Name)
 	case templateOf(wf, task.Name).Suspend != nil:
-		return d.Ask(task.Name)
+		return a.Suspend(task.Name)
 	}
 	if outcome := script(wf, task.Name); outcome.Phase == wfv1.NodePending {
-		return d.Pend(task.Name, outcome.Message)
+		return a.Pend(task.Name, outcome.Message)
 	}
-	return d.Run(task.Name)
+	return a.Run(task.Name)
 }
 
-// isReady evaluates the form that the translator writes: alternatives of one step in parentheses, all of which must
-// hold. The second result says that it can hold no more.
+// isReady evaluates a depends expression in the form that the translator writes: alternatives of one step in
+// parentheses, joined by &&. The second result is true if the expression can no longer become true.
 func isReady(wf *wfv1.Workflow, depends string) (ready, never bool) {
 	if depends == "" {
 		return true, false
@@ -125,9 +125,8 @@ func isReady(wf *wfv1.Workflow, depends string) (ready, never bool) {
 	return ready && !never, never
 }
 
-// endOf is the phase of a Workflow all of whose steps have ended: a leaf that failed, or that a failure kept from
-// running, fails it.
-func endOf(wf *wfv1.Workflow) wfv1.WorkflowPhase {
+// phaseAtEnd is the phase of a Workflow whose steps have all ended. A leaf that failed or was omitted fails it.
+func phaseAtEnd(wf *wfv1.Workflow) wfv1.WorkflowPhase {
 	for _, task := range tasksOf(wf) {
 		node := wf.Status.Nodes[wf.NodeID(wf.Name+"."+task.Name)]
 		if isLeaf(wf, task.Name) && (node.Phase == wfv1.NodeFailed || node.Phase == wfv1.NodeError || node.Phase == wfv1.NodeOmitted) {

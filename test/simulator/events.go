@@ -1,4 +1,4 @@
-package argodouble
+package simulator
 
 import (
 	"fmt"
@@ -11,41 +11,41 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 )
 
-// Event is something that happens in a Workflow; several of them can be seen in one write.
+// Event is one change of a Workflow. One write can contain several events.
 type Event func(*wfv1.Workflow)
 
-// Double makes events.
-type Double struct {
+// Argo makes events and operates Workflows.
+type Argo struct {
 	// Now is Argo's clock.
 	Now func() time.Time
 }
 
-// Second is Argo's time, in whole seconds as it writes it.
-func (d Double) Second() metav1.Time { return metav1.Unix(d.Now().Unix(), 0) }
+// Timestamp is the current time in whole seconds, as Argo writes it.
+func (a Argo) Timestamp() metav1.Time { return metav1.Unix(a.Now().Unix(), 0) }
 
-// PickUp is the first look of Argo at a Workflow.
-func (d Double) PickUp(wf *wfv1.Workflow) {
-	wf.Status.Phase, wf.Status.StartedAt = wfv1.WorkflowRunning, d.Second()
+// PickUp is the first change that Argo makes to a Workflow.
+func (a Argo) PickUp(wf *wfv1.Workflow) {
+	wf.Status.Phase, wf.Status.StartedAt = wfv1.WorkflowRunning, a.Timestamp()
 	wf.Status.Nodes = wfv1.Nodes{}
-	Put(wf, wfv1.NodeStatus{Name: wf.Name, Type: wfv1.NodeTypeDAG, Phase: wfv1.NodeRunning, TemplateName: wf.Spec.Entrypoint, StartedAt: d.Second()})
+	Put(wf, wfv1.NodeStatus{Name: wf.Name, Type: wfv1.NodeTypeDAG, Phase: wfv1.NodeRunning, TemplateName: wf.Spec.Entrypoint, StartedAt: a.Timestamp()})
 }
 
-// Pend makes the pod of a step's next attempt, which does not start yet.
-func (d Double) Pend(task, message string) Event {
-	return func(wf *wfv1.Workflow) { d.attempt(wf, task, wfv1.NodePending).set(message) }
+// Pend creates the pod of a step's next attempt, which stays pending.
+func (a Argo) Pend(task, message string) Event {
+	return func(wf *wfv1.Workflow) { a.attempt(wf, task, wfv1.NodePending).set(message) }
 }
 
-// Run starts a step, or lets its pending pod start.
-func (d Double) Run(task string) Event {
+// Run starts a step, or its pending pod.
+func (a Argo) Run(task string) Event {
 	return func(wf *wfv1.Workflow) {
-		started := d.attempt(wf, task, wfv1.NodeRunning)
+		started := a.attempt(wf, task, wfv1.NodeRunning)
 		started.node.HostNodeName = "host"
 		started.set("")
 	}
 }
 
-// Succeed ends a step well. Outputs are written as name=value.
-func (d Double) Succeed(task string, outputs ...string) Event {
+// Succeed ends a step successfully. Outputs are written as name=value.
+func (a Argo) Succeed(task string, outputs ...string) Event {
 	return func(wf *wfv1.Workflow) {
 		var values *wfv1.Outputs
 		for _, output := range outputs {
@@ -57,91 +57,91 @@ func (d Double) Succeed(task string, outputs ...string) Event {
 		}
 		last := LastAttempt(wf, task)
 		last.Outputs = values
-		d.End(wf, last, wfv1.NodeSucceeded, "")
+		a.End(wf, last, wfv1.NodeSucceeded, "")
 		if retry, ok := RetryNode(wf, task); ok {
 			retry.Outputs = values
-			d.End(wf, retry, wfv1.NodeSucceeded, "")
+			a.End(wf, retry, wfv1.NodeSucceeded, "")
 		}
 	}
 }
 
 // Fail ends the current attempt of a step. The step ends too when no attempt is left.
-func (d Double) Fail(task, message string) Event {
+func (a Argo) Fail(task, message string) Event {
 	return func(wf *wfv1.Workflow) {
-		d.End(wf, LastAttempt(wf, task), wfv1.NodeFailed, message)
+		a.End(wf, LastAttempt(wf, task), wfv1.NodeFailed, message)
 		retry, ok := RetryNode(wf, task)
 		if ok && len(retry.Children) > templateOf(wf, task).RetryStrategy.Limit.IntValue() {
-			d.End(wf, retry, wfv1.NodeFailed, "No more retries left")
+			a.End(wf, retry, wfv1.NodeFailed, "No more retries left")
 		}
 	}
 }
 
-// Lose ends the current attempt of a step as Argo does when it finds the pod gone.
-func (d Double) Lose(task string) Event {
-	return func(wf *wfv1.Workflow) { d.End(wf, LastAttempt(wf, task), wfv1.NodeError, "pod deleted") }
+// LosePod ends the current attempt of a step as Argo does when its pod is gone.
+func (a Argo) LosePod(task string) Event {
+	return func(wf *wfv1.Workflow) { a.End(wf, LastAttempt(wf, task), wfv1.NodeError, "pod deleted") }
 }
 
-// Skip does not run a step, since its condition does not hold.
-func (d Double) Skip(task string) Event {
-	return d.pass(task, wfv1.NodeSkipped, "when 'false' evaluated false")
+// Skip skips a step because its condition is false.
+func (a Argo) Skip(task string) Event {
+	return a.pass(task, wfv1.NodeSkipped, "when 'false' evaluated false")
 }
 
-// Omit does not run a step, since its dependencies do not allow it.
-func (d Double) Omit(task string) Event {
-	return d.pass(task, wfv1.NodeOmitted, "omitted: depends condition not met")
+// Omit omits a step because its dependencies cannot be met.
+func (a Argo) Omit(task string) Event {
+	return a.pass(task, wfv1.NodeOmitted, "omitted: depends condition not met")
 }
 
-func (d Double) pass(task string, phase wfv1.NodePhase, message string) Event {
+func (a Argo) pass(task string, phase wfv1.NodePhase, message string) Event {
 	return func(wf *wfv1.Workflow) {
 		Put(wf, wfv1.NodeStatus{
 			Name: wf.Name + "." + task, Type: wfv1.NodeTypeSkipped, Phase: phase, Message: message,
-			StartedAt: d.Second(), FinishedAt: d.Second(),
+			StartedAt: a.Timestamp(), FinishedAt: a.Timestamp(),
 		})
 	}
 }
 
-// Ask suspends the Workflow's task, as Argo does with a suspend template.
-func (d Double) Ask(task string) Event {
+// Suspend starts a task with a suspend template, which waits for an approval.
+func (a Argo) Suspend(task string) Event {
 	return func(wf *wfv1.Workflow) {
-		Put(wf, wfv1.NodeStatus{Name: wf.Name + "." + task, Type: wfv1.NodeTypeSuspend, Phase: wfv1.NodeRunning, TemplateName: "approval", StartedAt: d.Second()})
+		Put(wf, wfv1.NodeStatus{Name: wf.Name + "." + task, Type: wfv1.NodeTypeSuspend, Phase: wfv1.NodeRunning, TemplateName: "approval", StartedAt: a.Timestamp()})
 	}
 }
 
 // Finish ends the Workflow.
-func (d Double) Finish(phase wfv1.WorkflowPhase) Event {
+func (a Argo) Finish(phase wfv1.WorkflowPhase) Event {
 	return func(wf *wfv1.Workflow) {
-		wf.Status.Phase, wf.Status.FinishedAt = phase, d.Second()
+		wf.Status.Phase, wf.Status.FinishedAt = phase, a.Timestamp()
 		root := wf.Status.Nodes[wf.Name]
-		d.End(wf, &root, wfv1.NodePhase(phase), "")
+		a.End(wf, &root, wfv1.NodePhase(phase), "")
 		metav1.SetMetaDataLabel(&wf.ObjectMeta, "workflows.argoproj.io/completed", "true")
 	}
 }
 
-// ObeyShutdown does what Argo does when it sees spec.shutdown (exec_control.go:42, operator.go:1008).
-func (d Double) ObeyShutdown(wf *wfv1.Workflow) {
+// ObeyShutdown ends a Workflow whose spec.shutdown is set (exec_control.go:42, operator.go:1008).
+func (a Argo) ObeyShutdown(wf *wfv1.Workflow) {
 	if wf.Spec.Shutdown == "" || IsSuspended(wf) {
-		panic(fmt.Sprintf("Argo ends no Workflow that nobody asked to shut down, or that is suspended: shutdown %q", wf.Spec.Shutdown))
+		panic(fmt.Sprintf("Argo shuts down no Workflow that is suspended or has no spec.shutdown: shutdown %q", wf.Spec.Shutdown))
 	}
 	for _, node := range wf.Status.Nodes {
 		switch {
 		case node.Fulfilled() || node.Name == wf.Name:
 		case node.Type == wfv1.NodeTypePod:
-			d.End(wf, &node, wfv1.NodeFailed, fmt.Sprintf("workflow shutdown with strategy:  %s", wf.Spec.Shutdown))
+			a.End(wf, &node, wfv1.NodeFailed, fmt.Sprintf("workflow shutdown with strategy:  %s", wf.Spec.Shutdown))
 		default:
-			d.End(wf, &node, wfv1.NodeFailed, fmt.Sprintf("Stopped with strategy '%s'", wf.Spec.Shutdown))
+			a.End(wf, &node, wfv1.NodeFailed, fmt.Sprintf("Stopped with strategy '%s'", wf.Spec.Shutdown))
 		}
 	}
-	d.Finish(wfv1.WorkflowFailed)(wf)
+	a.Finish(wfv1.WorkflowFailed)(wf)
 	wf.Status.Message = fmt.Sprintf("Stopped with strategy '%s'", wf.Spec.Shutdown)
 }
 
 // End ends a node.
-func (d Double) End(wf *wfv1.Workflow, node *wfv1.NodeStatus, phase wfv1.NodePhase, message string) {
-	node.Phase, node.Message, node.FinishedAt = phase, message, d.Second()
+func (a Argo) End(wf *wfv1.Workflow, node *wfv1.NodeStatus, phase wfv1.NodePhase, message string) {
+	node.Phase, node.Message, node.FinishedAt = phase, message, a.Timestamp()
 	Put(wf, *node)
 }
 
-// pod is a node that does the work of one attempt.
+// pod is the node of one attempt.
 type pod struct {
 	wf   *wfv1.Workflow
 	node *wfv1.NodeStatus
@@ -152,8 +152,8 @@ func (p pod) set(message string) {
 	Put(p.wf, *p.node)
 }
 
-// attempt is the step's unfinished attempt, or else a new one, in a phase.
-func (d Double) attempt(wf *wfv1.Workflow, task string, phase wfv1.NodePhase) pod {
+// attempt is the step's unfinished attempt, or a new one, in the given phase.
+func (a Argo) attempt(wf *wfv1.Workflow, task string, phase wfv1.NodePhase) pod {
 	if last := LastAttempt(wf, task); last != nil && !last.Fulfilled() {
 		last.Phase = phase
 		return pod{wf, last}
@@ -165,17 +165,17 @@ func (d Double) attempt(wf *wfv1.Workflow, task string, phase wfv1.NodePhase) po
 	if templateOf(wf, task).RetryStrategy != nil {
 		retry, ok := RetryNode(wf, task)
 		if !ok {
-			retry = &wfv1.NodeStatus{Name: name, Type: wfv1.NodeTypeRetry, Phase: wfv1.NodeRunning, StartedAt: d.Second()}
+			retry = &wfv1.NodeStatus{Name: name, Type: wfv1.NodeTypeRetry, Phase: wfv1.NodeRunning, StartedAt: a.Timestamp()}
 		}
 		name = fmt.Sprintf("%s(%d)", name, len(retry.Children))
 		retry.Children = append(retry.Children, wf.NodeID(name))
 		retry.TemplateName = templateOf(wf, task).Name
 		Put(wf, *retry)
 	}
-	return pod{wf, &wfv1.NodeStatus{Name: name, Type: wfv1.NodeTypePod, Phase: phase, TemplateName: templateOf(wf, task).Name, StartedAt: d.Second()}}
+	return pod{wf, &wfv1.NodeStatus{Name: name, Type: wfv1.NodeTypePod, Phase: phase, TemplateName: templateOf(wf, task).Name, StartedAt: a.Timestamp()}}
 }
 
-// LastAttempt is the step's youngest pod node, or nil.
+// LastAttempt is the step's newest pod node, or nil.
 func LastAttempt(wf *wfv1.Workflow, task string) *wfv1.NodeStatus {
 	name := wf.Name + "." + task
 	if retry, ok := RetryNode(wf, task); ok {
@@ -219,7 +219,7 @@ func Put(wf *wfv1.Workflow, node wfv1.NodeStatus) {
 	wf.Status.Nodes[node.ID] = node
 }
 
-// PodName is what Argo calls the pod of a node (workflow/util/pod_name.go, format v2).
+// PodName is the name that Argo gives to the pod of a node (workflow/util/pod_name.go, format v2).
 func PodName(wf *wfv1.Workflow, node *wfv1.NodeStatus) string {
 	return wf.Name + "-" + node.TemplateName + strings.TrimPrefix(node.ID, wf.Name)
 }
