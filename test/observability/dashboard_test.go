@@ -13,9 +13,10 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/observability/internal/manifests"
 )
 
-// frameworkSeries are the series of controller-runtime and client-go that the dashboard may use; that they exist is
-// seen by the test against a cluster.
+// frameworkSeries are the series of Prometheus, controller-runtime and client-go that rules and the dashboard may use. The
+// test against a cluster checks that they exist.
 var frameworkSeries = []string{
+	"up",
 	"controller_runtime_reconcile_total", "controller_runtime_reconcile_errors_total",
 	"controller_runtime_reconcile_time_seconds_bucket", "workqueue_depth", "workqueue_queue_duration_seconds_bucket",
 	"rest_client_requests_total", "rest_client_request_duration_seconds_bucket",
@@ -104,9 +105,6 @@ func TestPanels(t *testing.T) {
 
 func TestQueries(t *testing.T) {
 	known := knownSeries(t)
-	for _, name := range frameworkSeries {
-		known[name] = true
-	}
 	dashboard := dashboard(t)
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {

@@ -3,9 +3,13 @@ package observability
 import (
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/prometheus/promql/parser"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
 	"github.com/kubernaut-io/workflowexecution/test/observability/internal/manifests"
@@ -159,10 +163,13 @@ func TestRulesUseWhatExists(t *testing.T) {
 	}
 }
 
-// knownSeries are the names of the series that the controller's own metrics have and that rules record.
+// knownSeries are the names of the series of the controller and its frameworks, and of the recorded series.
 func knownSeries(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{}
+	for _, name := range frameworkSeries {
+		known[name] = true
+	}
 	for _, metric := range metrics.Table() {
 		if metric.Type != metrics.Histogram {
 			known[metric.Name] = true
@@ -178,6 +185,89 @@ func knownSeries(t *testing.T) map[string]bool {
 		}
 	}
 	return known
+}
+
+// TestRuleFormsAgree checks that the PrometheusRule has the groups of the plain files, so that every test of rules holds for
+// both forms.
+func TestRuleFormsAgree(t *testing.T) {
+	plain, err := manifests.Groups(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var operator struct {
+		Spec struct {
+			Groups []manifests.Group `json:"groups"`
+		} `json:"spec"`
+	}
+	if err := yaml.Unmarshal([]byte(read(t, filepath.Join(config, "prometheus", "prometheusrule.yaml"))), &operator); err != nil {
+		t.Fatal(err)
+	}
+	byName := func(a, b manifests.Group) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(plain, byName)
+	slices.SortFunc(operator.Spec.Groups, byName)
+	if !reflect.DeepEqual(plain, operator.Spec.Groups) {
+		t.Error("the PrometheusRule differs from the plain rules; run make generate")
+	}
+}
+
+// TestRulesGroupByInstallation checks that no aggregation mixes the installations of several clusters or namespaces.
+func TestRulesGroupByInstallation(t *testing.T) {
+	for _, rule := range rules(t) {
+		parsed, err := manifests.Parse(rule.Expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+			aggregation, ok := node.(*parser.AggregateExpr)
+			if !ok {
+				return nil
+			}
+			for _, label := range []string{"cluster", "namespace", "job"} {
+				if slices.Contains(aggregation.Grouping, label) == aggregation.Without {
+					t.Errorf("%s drops the label %s in %s", rule.Name(), label, aggregation)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// TestJob checks that the job in the rules is the one that the ServiceMonitor assigns.
+func TestJob(t *testing.T) {
+	var monitor struct {
+		Spec struct {
+			JobLabel string `json:"jobLabel"`
+			Selector struct {
+				MatchLabels map[string]string `json:"matchLabels"`
+			} `json:"selector"`
+		} `json:"spec"`
+	}
+	content := read(t, filepath.Join(config, "prometheus", "servicemonitor.yaml"))
+	if err := yaml.Unmarshal([]byte(content), &monitor); err != nil {
+		t.Fatal(err)
+	}
+	want := monitor.Spec.Selector.MatchLabels[monitor.Spec.JobLabel]
+	selected := 0
+	for _, rule := range rules(t) {
+		parsed, err := manifests.Parse(rule.Expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, matchers := range parser.ExtractSelectors(parsed) {
+			for _, matcher := range matchers {
+				if matcher.Name != "job" {
+					continue
+				}
+				selected++
+				if want == "" || matcher.Value != want {
+					t.Errorf("%s selects the job %q; the ServiceMonitor assigns %q", rule.Name(), matcher.Value, want)
+				}
+			}
+		}
+	}
+	if selected == 0 {
+		t.Error("no rule selects a job")
+	}
 }
 
 func TestRunbooks(t *testing.T) {

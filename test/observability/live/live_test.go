@@ -105,6 +105,7 @@ func (w *world) scrapeConfig(ctx context.Context, t *testing.T) map[string]any {
 		metav1.TypeMeta   `json:",inline"`
 		metav1.ObjectMeta `json:"metadata"`
 		Spec              struct {
+			JobLabel                string               `json:"jobLabel"`
 			Selector                metav1.LabelSelector `json:"selector"`
 			ScrapeClassicHistograms bool                 `json:"scrapeClassicHistograms"`
 			Endpoints               []struct {
@@ -129,7 +130,7 @@ func (w *world) scrapeConfig(ctx context.Context, t *testing.T) map[string]any {
 
 	services := &corev1.ServiceList{}
 	w.Expect(w.List(ctx, services, client.InNamespace(testutil.SystemNamespace), client.MatchingLabels(monitor.Spec.Selector.MatchLabels))).To(Succeed())
-	w.Expect(services.Items).To(HaveExactElements(HaveField("Name", job)), "the ServiceMonitor selects the Service")
+	w.Expect(services.Items).To(HaveExactElements(HaveField("Labels", HaveKeyWithValue(monitor.Spec.JobLabel, job))), "the ServiceMonitor selects the Service")
 	w.Expect(services.Items[0].Spec.Ports).To(ContainElement(HaveField("Name", endpoint.Port)))
 
 	credentials := endpoint.Authorization.Credentials

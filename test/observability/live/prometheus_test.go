@@ -27,8 +27,8 @@ import (
 
 const (
 	scrapeEvery = time.Second
-	// job is the label that the operator gives to what a ServiceMonitor selects: the name of the Service.
-	job = "controller-metrics"
+	// job is the label that the operator assigns to the targets: the value of the Service's label that jobLabel names.
+	job = "workflowexecution"
 	// intruder scrapes without the token.
 	intruder = "without-token"
 )
