@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,24 +15,25 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/checkout"
 )
 
-// argoLines maps the versions of Argo Workflows that can be chosen to their module lines; the first is the default.
+// argoLines maps the versions of Argo Workflows that can be chosen to their module lines. The first is the default.
 var argoLines = []struct{ version, line string }{
 	{"v3.7.18", "v3"},
 	{"v4.0.5", "v4"},
 }
 
-// The modes: a local cluster, one whose node runs nothing, and kind.
+// The modes: a local cluster, one whose node runs nothing, kind, and a cluster that this program did not start.
 const (
 	modeLocal     = "local"
 	modeSimulated = "simulated"
 	modeKind      = "kind"
+	modeExisting  = "existing"
 )
 
-// settings are the values of the flags that all commands share, once they are resolved.
+// settings are the resolved values of the flags that all commands share.
 type settings struct {
 	root        string
 	mode        string
-	unasked     bool // the mode is not the one that was asked for
+	fellBack    bool // the mode is simulated because this machine cannot run pods
 	name        string
 	kubeconfig  string
 	argoVersion string
@@ -52,16 +54,16 @@ func newRootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&shared.root, "root", "", "root of the repository (default: found from the working folder upwards)")
 	flags.StringVar(&shared.mode, "mode", environment("CLUSTER", modeLocal),
-		"local, simulated or kind; also the variable CLUSTER; without root or not on Linux, local is simulated")
+		"local, simulated or kind; also the variable CLUSTER; without root or not on Linux, local means simulated")
 	flags.StringVar(&shared.name, "name", os.Getenv("CLUSTER_NAME"), "name of the cluster (default: derived from the checkout's path)")
-	flags.StringVar(&shared.kubeconfig, "kubeconfig", "", "file to write the kubeconfig to (default: .cluster/kubeconfig, or .cluster/kind-kubeconfig)")
+	flags.StringVar(&shared.kubeconfig, "kubeconfig", "", "use the existing cluster of this kubeconfig; the variable KUBECONFIG is ignored")
 	flags.StringVar(&shared.argoVersion, "argo-version", environment("ARGO_VERSION", argoLines[0].version),
 		"version of Argo Workflows: "+strings.Join(argoVersions(), " or "))
 	root.AddCommand(
-		newUpCommand(shared), newDownCommand(shared), newStatusCommand(shared), newLoadCommand(shared),
-		newBinariesCommand(shared), newEnvtestCommand(shared), newKubectlCommand(shared), newProgramCommand(shared), newImageCommand(shared),
-		newServerImagesCommand(shared), newRunControllerCommand(shared), newRequirePodsCommand(shared),
-		newNodeImageCommand(shared), newEngineUpCommand(shared), newEngineDownCommand(shared), newRuntimeCommand(),
+		newUpCommand(shared), newDownCommand(shared), newStatusCommand(shared), newLoadCommand(shared), newRunControllerCommand(shared),
+		newExecCommand(shared), newEndToEndCommand(shared), newEnvtestCommand(shared),
+		newBinariesCommand(shared), newEnvtestAssetsCommand(shared), newKubectlCommand(shared), newProgramCommand(shared), newImageCommand(shared),
+		newServerImagesCommand(shared), newNodeImageCommand(shared), newEngineUpCommand(shared), newEngineDownCommand(shared), newRuntimeCommand(),
 	)
 	return root
 }
@@ -81,7 +83,7 @@ func argoVersions() []string {
 	return versions
 }
 
-// resolve fills in what was not given, and refuses what can't work.
+// resolve fills in the values that were not given, and rejects those that cannot work.
 func (s *settings) resolve() error {
 	var err error
 	start := s.root
@@ -94,48 +96,68 @@ func (s *settings) resolve() error {
 	if s.cache, err = checkout.CacheFolder(); err != nil {
 		return err
 	}
+	requested := s.mode
+	if s.mode, err = chooseMode(requested, s.kubeconfig, runtime.GOOS, os.Geteuid()); err != nil {
+		return err
+	}
+	s.fellBack = requested == modeLocal && s.mode == modeSimulated
+	if s.kubeconfig == "" {
+		s.kubeconfig = ownKubeconfig(s.mode)
+	}
+	s.kubeconfig = s.path(s.kubeconfig)
 	if s.name == "" {
-		s.name = checkout.ClusterName(s.root)
+		s.name = checkout.ClusterName(namePrefix(s.mode), s.root)
 	}
 	if err := checkout.ValidateName(s.name); err != nil {
 		return err
 	}
-	if s.kubeconfig == "" {
-		s.kubeconfig = defaultKubeconfig(s.mode)
-	}
-	s.kubeconfig = s.path(s.kubeconfig)
-	asked := s.mode
-	if s.mode, err = chooseMode(asked, runtime.GOOS, os.Geteuid()); err != nil {
-		return err
-	}
-	s.unasked = s.mode != asked
 	if !slices.Contains(argoVersions(), s.argoVersion) {
 		return fmt.Errorf("version %q of Argo Workflows is not pinned: use %s", s.argoVersion, strings.Join(argoVersions(), " or "))
 	}
 	return nil
 }
 
-// chooseMode lets a local cluster be simulated where no pods can run.
-func chooseMode(asked, system string, user int) (string, error) {
-	switch asked {
-	case modeLocal:
-		if system != "linux" || user != 0 {
-			return modeSimulated, nil
-		}
-		return modeLocal, nil
-	case modeSimulated, modeKind:
-		return asked, nil
+// chooseMode replaces a local cluster by a simulated one where no pods can run. A given kubeconfig selects the cluster by itself.
+func chooseMode(requested, kubeconfig, system string, user int) (string, error) {
+	switch requested {
+	case modeLocal, modeSimulated, modeKind:
+	default:
+		return "", fmt.Errorf("cluster mode %q is unknown: use local, simulated or kind", requested)
 	}
-	return "", fmt.Errorf("cluster mode %q: use local, simulated or kind", asked)
+	switch {
+	case kubeconfig != "" && requested == modeLocal:
+		return modeExisting, nil
+	case kubeconfig != "":
+		return "", fmt.Errorf("the mode %s and the cluster of %s exclude each other: use one of them", requested, kubeconfig)
+	case requested == modeLocal && (system != "linux" || user != 0):
+		return modeSimulated, nil
+	}
+	return requested, nil
 }
 
-// defaultKubeconfig keeps kind apart, because a checkout may have a cluster of kind and a local one at once.
-func defaultKubeconfig(mode string) string {
+// ownKubeconfig is a file for each mode, because a checkout may have a cluster of each at the same time.
+func ownKubeconfig(mode string) string {
 	file := "kubeconfig"
-	if mode == modeKind {
-		file = "kind-kubeconfig"
+	if mode != modeLocal {
+		file = mode + "-kubeconfig"
 	}
 	return filepath.Join(".cluster", file)
+}
+
+// namePrefix keeps the folder of a simulated cluster apart from that of a local one. kind has no folder.
+func namePrefix(mode string) string {
+	if mode == modeSimulated {
+		return "sim"
+	}
+	return "wfe"
+}
+
+// requireOwn is an error for clusters that this program did not start.
+func (s *settings) requireOwn() error {
+	if s.mode == modeExisting {
+		return errors.New("this command works on clusters that test/cluster started, and --kubeconfig selects another cluster: leave it out")
+	}
+	return nil
 }
 
 // path resolves a relative path against the repository's root, because "go run -C" changes the working folder.
@@ -155,10 +177,10 @@ func (s *settings) argoPrograms() []binaries.Program {
 	return binaries.Argo(s.argoLine())
 }
 
-// argoController runs as a process where pods do nothing, and needs no executor there.
+// argoController is the only program of Argo that a simulated cluster needs: nothing runs its executor there.
 func (s *settings) argoController() binaries.Program { return s.argoPrograms()[0] }
 
-// argoLine is the module line of the version that was chosen, which is one of those.
+// argoLine is the module line of the chosen version.
 func (s *settings) argoLine() string {
 	for _, known := range argoLines {
 		if known.version == s.argoVersion {

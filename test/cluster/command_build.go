@@ -15,7 +15,7 @@ import (
 func newBinariesCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "binaries",
-		Short: "Build what the cluster needs and does not have in its cache, and print where it is",
+		Short: "Build the programs of the cluster that the cache lacks, and print their paths",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			programs := append(binaries.ControlPlane(), shared.argoPrograms()...)
@@ -37,10 +37,10 @@ func newBinariesCommand(shared *settings) *cobra.Command {
 	}
 }
 
-func newEnvtestCommand(shared *settings) *cobra.Command {
+func newEnvtestAssetsCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "envtest-assets",
-		Short: "Build the programs that envtest starts, and print their folder for KUBEBUILDER_ASSETS",
+		Short: "Build the programs that envtest starts, and print their folder, for KUBEBUILDER_ASSETS",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			folder, err := shared.binaryCache().EnvtestFolder(command.Context())

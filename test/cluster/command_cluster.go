@@ -15,25 +15,24 @@ import (
 
 func newUpCommand(shared *settings) *cobra.Command {
 	var options local.Options
-	var simulated bool
 	command := &cobra.Command{
 		Use:   "up",
-		Short: "Start the cluster with Argo Workflows, or do nothing if it runs already",
+		Short: "Start the cluster with Argo Workflows, unless it is running",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := shared.chooseSimulated(simulated); err != nil {
-				return err
+			if shared.mode == modeExisting {
+				fmt.Fprintf(os.Stderr, "using the existing cluster of %s\n", shared.kubeconfig)
+				return nil
 			}
 			if err := shared.up(command.Context(), options); err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "use it with: export KUBECONFIG=%s\n", shared.kubeconfig)
+			fmt.Fprintf(os.Stderr, "to use the cluster: export KUBECONFIG=%s\n", shared.kubeconfig)
 			return nil
 		},
 	}
-	command.Flags().BoolVar(&options.Fsync, "fsync", false, "let etcd wait for the disk (for measurements of writes)")
-	command.Flags().StringVar(&options.AuditPolicy, "audit-policy", "", "audit policy file; the API server then writes an audit log")
-	command.Flags().BoolVar(&simulated, "simulated", false, "let pods do nothing, which needs no rights; the same as --mode=simulated")
+	command.Flags().BoolVar(&options.Fsync, "fsync", false, "make etcd wait for the disk, as measurements of writes need")
+	command.Flags().StringVar(&options.AuditPolicy, "audit-policy", "", "file with an audit policy, with which the API server writes an audit log")
 	return command
 }
 
@@ -65,7 +64,7 @@ func (s *settings) up(ctx context.Context, options local.Options) error {
 	return s.upLocal(ctx, options, built)
 }
 
-// upLocal starts a cluster of processes of this machine, with Argo.
+// upLocal starts a cluster whose components are processes of this machine, and installs Argo on it.
 func (s *settings) upLocal(ctx context.Context, options local.Options, built binaries.Set) error {
 	installation, err := s.argoInstallation(ctx)
 	if err != nil {
@@ -85,9 +84,12 @@ func (s *settings) upLocal(ctx context.Context, options local.Options, built bin
 func newDownCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
-		Short: "Remove the cluster and all that belongs to it",
+		Short: "Remove the cluster and everything that was created for it",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if err := shared.requireOwn(); err != nil {
+				return err
+			}
 			if shared.mode == modeKind {
 				return shared.downKind(command.Context())
 			}
@@ -101,9 +103,12 @@ func newDownCommand(shared *settings) *cobra.Command {
 func newStatusCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Show the cluster's components, and fail if one of them is not healthy",
+		Short: "Show the components of the cluster, and fail unless all of them are healthy",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if err := shared.requireOwn(); err != nil {
+				return err
+			}
 			table, err := shared.status(command.Context())
 			if err != nil {
 				return err
@@ -115,31 +120,27 @@ func newStatusCommand(shared *settings) *cobra.Command {
 
 func printStatus(shared *settings, table []local.Component) error {
 	if len(table) == 0 {
-		return fmt.Errorf("cluster %s does not run", shared.name)
+		return fmt.Errorf("cluster %s (%s) is not running", shared.name, shared.mode)
 	}
-	mode := shared.mode
-	if simulated, err := shared.isSimulated(); err == nil && simulated {
-		mode = modeSimulated
-	}
-	fmt.Fprintf(os.Stdout, "cluster %s (%s), kubeconfig %s\n", shared.name, mode, shared.kubeconfig)
+	fmt.Fprintf(os.Stdout, "cluster %s (%s), kubeconfig %s\n", shared.name, shared.mode, shared.kubeconfig)
 	writer := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(writer, "COMPONENT\tPID\tVERSION\tHEALTHY\tDETAIL")
-	ill := 0
+	unhealthy := 0
 	for _, component := range table {
 		pid := "-"
 		if component.PID != 0 {
 			pid = fmt.Sprint(component.PID)
 		}
 		if !component.Healthy {
-			ill++
+			unhealthy++
 		}
 		fmt.Fprintf(writer, "%s\t%s\t%s\t%t\t%s\n", component.Name, pid, component.Version, component.Healthy, component.Detail)
 	}
 	if err := writer.Flush(); err != nil {
 		return err
 	}
-	if ill > 0 {
-		return fmt.Errorf("%d of %d components are not healthy", ill, len(table))
+	if unhealthy > 0 {
+		return fmt.Errorf("%d of %d components are not healthy", unhealthy, len(table))
 	}
 	return nil
 }
@@ -147,13 +148,20 @@ func printStatus(shared *settings, table []local.Component) error {
 func newLoadCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "load FILE.tar…",
-		Short: "Load archives of images into the running cluster",
+		Short: "Load image archives into the running cluster",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, files []string) error {
 			for i := range files {
 				files[i] = shared.path(files[i])
 			}
-			if shared.mode == modeKind {
+			switch shared.mode {
+			case modeExisting:
+				fmt.Fprintln(os.Stderr, "no images are loaded: an existing cluster pulls them from its registry")
+				return nil
+			case modeSimulated:
+				fmt.Fprintln(os.Stderr, "no images are loaded: pods do nothing on a simulated cluster")
+				return nil
+			case modeKind:
 				cluster, _, err := shared.kindCluster(command.Context())
 				if err != nil {
 					return err
@@ -163,9 +171,6 @@ func newLoadCommand(shared *settings) *cobra.Command {
 			names, err := local.Load(command.Context(), shared.clusters(), shared.name, files)
 			for _, name := range names {
 				fmt.Fprintf(os.Stderr, "loaded %s\n", name)
-			}
-			if simulated, _ := shared.isSimulated(); err == nil && simulated {
-				fmt.Fprintln(os.Stderr, "there is nothing to load: pods do nothing on this cluster")
 			}
 			return err
 		},

@@ -1,4 +1,4 @@
-// Package apt installs packages of Debian and its relatives, without starting the services that they bring. What it installs stays.
+// Package apt installs packages of Debian and its derivatives, without starting their services. The packages stay installed.
 package apt
 
 import (
@@ -12,20 +12,20 @@ import (
 	"strings"
 )
 
-// policy is the program that packages ask whether they may start services. Its answer 101 is no.
+// policy is the program by which packages decide whether to start services. The exit code 101 means no.
 const (
 	policy       = "/usr/sbin/policy-rc.d"
 	refuseStarts = "#!/bin/sh\nexit 101\n"
 )
 
-// IsAvailable is true on Debian and its relatives.
+// IsAvailable reports whether this machine runs Debian or a derivative.
 func IsAvailable() bool {
 	_, debian := os.Stat("/etc/debian_version")
 	_, apt := exec.LookPath("apt-get")
 	return debian == nil && apt == nil
 }
 
-// Install installs packages, and refreshes the list of what there is only if it has to.
+// Install installs packages. It updates the lists of packages only if the first attempt fails.
 func Install(ctx context.Context, progress io.Writer, packages ...string) (err error) {
 	restore, err := forbidStarts(policy)
 	if err != nil {
@@ -43,18 +43,18 @@ func Install(ctx context.Context, progress io.Writer, packages ...string) (err e
 	return run(ctx, arguments...)
 }
 
-// forbidStarts leaves a policy alone that somebody else has made, and otherwise removes its own again.
+// forbidStarts creates a policy that starts no services, and returns a function that removes it. An existing policy stays unchanged.
 func forbidStarts(file string) (restore func() error, err error) {
 	handle, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		return func() error { return nil }, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keep packages from starting services: %w", err)
+		return nil, fmt.Errorf("prevent packages from starting services: %w", err)
 	}
 	_, err = handle.WriteString(refuseStarts)
 	if err := errors.Join(err, handle.Close()); err != nil {
-		return nil, errors.Join(fmt.Errorf("keep packages from starting services: %w", err), os.Remove(file))
+		return nil, errors.Join(fmt.Errorf("prevent packages from starting services: %w", err), os.Remove(file))
 	}
 	return func() error { return os.Remove(file) }, nil
 }

@@ -1,6 +1,5 @@
-// Package argo installs Argo Workflows on any cluster, from the manifests of Argo's own module and a few patches: the controller
-// without the server, with the full CRDs. It does not grant anything to workflows: whoever runs them gives their service account the
-// right to create and patch workflowtaskresults in their namespace.
+// Package argo installs Argo Workflows on any cluster, from the manifests in Argo's module and a few patches: the controller with the full
+// CRDs, and no server. It grants no rights to workflows: their service accounts need the right to create and patch workflowtaskresults.
 package argo
 
 import (
@@ -15,7 +14,7 @@ import (
 	"time"
 )
 
-// Namespace is where the controller runs.
+// Namespace is the namespace of the controller.
 const Namespace = "argo"
 
 const readyTimeout = 3 * time.Minute
@@ -23,21 +22,21 @@ const readyTimeout = 3 * time.Minute
 //go:embed overlay
 var overlay embed.FS
 
-// Installation says what to install and with what.
+// Installation contains the inputs of an installation.
 type Installation struct {
 	// Version is the version of Argo Workflows, which is also the tag of its images.
 	Version string
-	// Source is the folder of Argo's module.
+	// Source is the folder of the module of Argo.
 	Source string
-	// Kubectl is the executable.
+	// Kubectl is the path of the executable.
 	Kubectl string
-	// AsProcess leaves out what could not run beside another one on the same machine: the controller's metrics.
+	// AsProcess disables the metrics of the controller, whose port is free for only one process of a machine.
 	AsProcess bool
-	// Scratch is a folder for temporary files; the system's if empty.
+	// Scratch is a folder for temporary files. The default is that of the system.
 	Scratch string
 }
 
-// ControllerImage and ExecutorImage are the stock names of the images.
+// ControllerImage is the image of the controller.
 func ControllerImage(version string) string { return "quay.io/argoproj/workflow-controller:" + version }
 
 // ExecutorImage is the image of the init and wait containers of every step.
@@ -46,7 +45,7 @@ func ExecutorImage(version string) string { return "quay.io/argoproj/argoexec:" 
 // ServerImage is the image of the Argo server, which Install leaves out.
 func ServerImage(version string) string { return "quay.io/argoproj/argocli:" + version }
 
-// Install applies the manifests and waits until the controller runs. It may be repeated.
+// Install applies the manifests and waits until the controller is ready. It may be repeated.
 func (i Installation) Install(ctx context.Context, kubeconfig string) error {
 	folder, err := os.MkdirTemp(i.Scratch, "argo-install-")
 	if err != nil {
@@ -57,13 +56,13 @@ func (i Installation) Install(ctx context.Context, kubeconfig string) error {
 		return fmt.Errorf("install Argo Workflows: write the kustomization: %w", err)
 	}
 	apply := func(kustomization string) error {
-		// The full CRDs are too large for the annotation that client-side apply keeps.
+		// The full CRDs are too large for the annotation of client-side apply.
 		return i.kubectl(ctx, kubeconfig, "apply", "--server-side", "--force-conflicts", "-k", kustomization)
 	}
 	if err := apply(filepath.Join(folder, "manifests", "base", "crds", "full")); err != nil {
 		return fmt.Errorf("install Argo Workflows: its CRDs: %w", err)
 	}
-	// The controller ends if its resources are not served when it starts, and then waits longer and longer.
+	// The controller ends if its resources are not served when it starts, and the kubelet restarts it with increasing delays.
 	if err := waitForResources(ctx, kubeconfig); err != nil {
 		return fmt.Errorf("install Argo Workflows: wait for its resources: %w", err)
 	}
@@ -77,7 +76,7 @@ func (i Installation) Install(ctx context.Context, kubeconfig string) error {
 	return nil
 }
 
-// writeKustomization copies Argo's manifests, because a kustomization may not refer to folders outside of its own by absolute paths.
+// writeKustomization copies the manifests of Argo, because a kustomization cannot refer to other folders by absolute paths.
 func (i Installation) writeKustomization(folder string) error {
 	if err := os.CopyFS(filepath.Join(folder, "manifests"), os.DirFS(filepath.Join(i.Source, "manifests"))); err != nil {
 		return err

@@ -16,10 +16,10 @@ import (
 
 const callTimeout = 5 * time.Second
 
-// resources are what must be served before anyone can use the installation.
+// resources are the resources that the controller of Argo needs.
 var resources = sets.New("workflows", "workflowtemplates", "clusterworkflowtemplates", "workflowtasksets", "workflowtaskresults")
 
-// waitForResources waits until the API server serves Argo's resources, which takes a moment after their definitions are accepted.
+// waitForResources waits until the API server serves the resources, which takes a moment after it has accepted their definitions.
 func waitForResources(ctx context.Context, kubeconfig string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
@@ -31,11 +31,11 @@ func waitForResources(ctx context.Context, kubeconfig string) error {
 	}
 	var last error
 	err = wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, readyTimeout, true, func(context.Context) (bool, error) {
-		// A failure here is what is being waited out: the group does not exist at first.
+		// At first the group does not exist.
 		served, err := client.ServerResourcesForGroupVersion("argoproj.io/v1alpha1")
 		if err != nil {
 			last = err
-			return false, nil //nolint:nilerr // waited out, and told at the end
+			return false, nil //nolint:nilerr // the error is reported after the timeout
 		}
 		missing := resources.Clone()
 		for _, resource := range served.APIResources {
@@ -50,7 +50,7 @@ func waitForResources(ctx context.Context, kubeconfig string) error {
 	return nil
 }
 
-// CheckController returns the version of the installed controller, and an error unless it runs.
+// CheckController returns the version of the installed controller, and an error unless it is ready.
 func CheckController(ctx context.Context, kubeconfig string) (version string, err error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {

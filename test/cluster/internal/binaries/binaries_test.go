@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// allPrograms are all that can be built.
+// allPrograms are all programs of the catalog.
 func allPrograms() []Program {
 	programs := append(append(ControlPlane(), KindNode()...), Kind, Kwok)
 	for _, line := range []string{"v3", "v4"} {
@@ -17,7 +17,7 @@ func allPrograms() []Program {
 	return programs
 }
 
-func TestPinsRequireWhatIsBuilt(t *testing.T) {
+func TestPinsRequireEveryProgram(t *testing.T) {
 	pins := filepath.Join("..", "..", "pins")
 	for _, program := range allPrograms() {
 		version, err := pinnedVersion(pins, program.Module)
@@ -35,7 +35,7 @@ func TestPinsRequireWhatIsBuilt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Only tools survive "go mod tidy" together with all that they need.
+		// "go mod tidy" keeps the dependencies of tools only.
 		if !slices.Contains(strings.Fields(string(content)), program.Package) {
 			t.Errorf("the pin %s does not name the tool %s", program.Module.Pin, program.Package)
 		}
@@ -124,7 +124,7 @@ func TestLinkAll(t *testing.T) {
 		"kubectl": {Program: Kubectl, Path: "/cache/kubectl"},
 		"kubelet": {Program: Kubelet, Path: "/cache/kubelet"},
 	}
-	// Twice, because the folder may exist, and then with another target, because a link may be stale.
+	// The second call finds an existing folder, the third one a stale link.
 	for _, target := range []string{"/cache/etcd", "/cache/etcd", "/cache/etcd-2"} {
 		set["etcd"] = Built{Program: Etcd, Path: target}
 		if err := LinkAll(folder, set, []Program{Etcd, Kubectl}); err != nil {
@@ -135,10 +135,10 @@ func TestLinkAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(entries) != 2 || entries[0].Name() != "etcd" || entries[1].Name() != "kubectl" {
-			t.Errorf("the folder holds %v, want exactly what was asked for", entries)
+			t.Errorf("the folder contains %v, want exactly the requested programs", entries)
 		}
 		if got, err := os.Readlink(filepath.Join(folder, "etcd")); err != nil || got != target {
-			t.Errorf("etcd leads to %q, %v, want %q", got, err, target)
+			t.Errorf("the link of etcd has the target %q, %v, want %q", got, err, target)
 		}
 	}
 }

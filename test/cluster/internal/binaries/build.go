@@ -15,12 +15,11 @@ import (
 const (
 	watchInterval = 300 * time.Millisecond
 	stillBuilding = 30 * time.Second
-	// unfinished starts the names of folders that a build writes to before its results are moved to their places.
+	// unfinished is the prefix of folders that a build writes to before it moves the results to their final paths.
 	unfinished = ".building-"
 )
 
-// build builds the missing programs module by module: one go command builds all programs of a module, because they share most of
-// their packages.
+// build builds the missing programs. One go command builds all programs of a module, because they share most of their packages.
 func (c *Cache) build(ctx context.Context, missing []Built) error {
 	if err := c.removeUnfinished(); err != nil {
 		return err
@@ -34,7 +33,7 @@ func (c *Cache) build(ctx context.Context, missing []Built) error {
 	return nil
 }
 
-// progress counts programs over all modules of one build.
+// progress counts the programs of all modules of a build.
 type progress struct{ done, total int }
 
 func byModule(all []Built) [][]Built {
@@ -52,11 +51,11 @@ func byModule(all []Built) [][]Built {
 	return groups
 }
 
-// removeUnfinished removes what killed builds left. The caller holds the cache's lock.
+// removeUnfinished removes the folders of builds that were killed. The caller holds the lock of the cache.
 func (c *Cache) removeUnfinished() error {
 	leftovers, err := filepath.Glob(filepath.Join(c.Folder, "bin", unfinished+"*"))
 	if err != nil {
-		return fmt.Errorf("look for unfinished builds: %w", err)
+		return fmt.Errorf("find unfinished builds: %w", err)
 	}
 	for _, leftover := range leftovers {
 		if err := os.RemoveAll(leftover); err != nil {
@@ -76,11 +75,11 @@ func (c *Cache) buildModule(ctx context.Context, group []Built, counter *progres
 
 	bin := filepath.Join(c.Folder, "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return fmt.Errorf("make the cache of binaries: %w", err)
+		return fmt.Errorf("create the cache of binaries: %w", err)
 	}
 	output, err := os.MkdirTemp(bin, unfinished+module.Pin+"-")
 	if err != nil {
-		return fmt.Errorf("make a folder for the build of %s: %w", module.Pin, err)
+		return fmt.Errorf("create a folder for the build of %s: %w", module.Pin, err)
 	}
 	defer func() { _ = os.RemoveAll(output) }()
 
@@ -94,7 +93,7 @@ func (c *Cache) buildModule(ctx context.Context, group []Built, counter *progres
 	if err != nil {
 		return fmt.Errorf("build %s: %w\n%s", strings.Join(names, ", "), err, messages)
 	}
-	return moveToPlaces(output, group)
+	return store(output, group)
 }
 
 func (c *Cache) buildArguments(ctx context.Context, group []Built, output string) ([]string, error) {
@@ -118,12 +117,12 @@ func (c *Cache) buildArguments(ctx context.Context, group []Built, output string
 	return arguments, nil
 }
 
-// watch prints a line for every executable that appears, and one now and then while none does. The returned function prints what is
-// left and stops.
+// watch prints a line for every executable that appears, and one at intervals while none does. The returned function prints the remaining
+// lines and stops.
 func (c *Cache) watch(output string, group []Built, counter *progress) (stop func()) {
 	started := time.Now()
 	seen := map[string]bool{}
-	look := func() (found bool) {
+	printNew := func() (found bool) {
 		for _, built := range group {
 			if _, err := os.Stat(filepath.Join(output, built.Program.output())); err != nil || seen[built.Program.Name] {
 				continue
@@ -145,10 +144,10 @@ func (c *Cache) watch(output string, group []Built, counter *progress) (stop fun
 		for {
 			select {
 			case <-quit:
-				look()
+				printNew()
 				return
 			case now := <-ticker.C:
-				if look() {
+				if printNew() {
 					lastLine = now
 				}
 				if now.Sub(lastLine) >= stillBuilding {
@@ -164,8 +163,8 @@ func (c *Cache) watch(output string, group []Built, counter *progress) (stop fun
 	}
 }
 
-// runGo runs the go command in a folder and returns what it printed. It has a process group of its own, so that a cancelled build
-// ends with its compilers.
+// runGo runs the go command in a folder and returns its output. The command has its own process group, so that cancelling a build also ends
+// the compilers.
 func runGo(ctx context.Context, folder string, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, "go", arguments...)
 	command.Dir = folder
@@ -184,13 +183,13 @@ func runGo(ctx context.Context, folder string, arguments ...string) (string, err
 	return messages.String(), nil
 }
 
-// buildEnvironment switches off what would make the outcome depend on the user's settings.
+// buildEnvironment overrides settings of the user that change the result.
 func buildEnvironment() []string {
 	return append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
 }
 
-// moveToPlaces makes the results visible, each in one step.
-func moveToPlaces(output string, group []Built) error {
+// store moves each result to its final path in one step.
+func store(output string, group []Built) error {
 	for _, built := range group {
 		if err := os.MkdirAll(filepath.Dir(built.Path), 0o755); err != nil {
 			return fmt.Errorf("store %s: %w", built.Program.Name, err)

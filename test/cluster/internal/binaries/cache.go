@@ -14,13 +14,13 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
 )
 
-// Cache builds programs that it does not have yet.
+// Cache contains programs, and builds those that it lacks.
 type Cache struct {
-	// Folder is the cache's folder.
+	// Folder is the folder of the cache.
 	Folder string
 	// Pins is the folder of pins.
 	Pins string
-	// Progress receives plain lines that say what is being built.
+	// Progress receives lines of text about the progress.
 	Progress io.Writer
 }
 
@@ -29,19 +29,19 @@ type Built struct {
 	Program Program
 	// Version is the version of its upstream module.
 	Version string
-	// Path is the executable's file.
+	// Path is the path of the executable.
 	Path string
 }
 
-// Set is what a call of Ensure yields, by the programs' names.
+// Set maps the names of programs to the programs in the cache.
 type Set map[string]Built
 
-// Path returns the executable of a program, which must have been asked for.
+// Path returns the path of a program, which must be in the set.
 func (s Set) Path(program Program) string {
 	return s[program.Name].Path
 }
 
-// Ensure returns the given programs, after building those that are missing. Builders in other processes wait for each other.
+// Ensure returns the given programs, after it has built those that are missing. Builds of several processes wait for each other.
 func (c *Cache) Ensure(ctx context.Context, programs []Program) (Set, error) {
 	wanted, err := c.locate(ctx, programs)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Cache) Ensure(ctx context.Context, programs []Program) (Set, error) {
 		return asSet(wanted), err
 	}
 	unlock, err := filelock.Acquire(ctx, filepath.Join(c.Folder, "build.lock"), func() {
-		fmt.Fprintln(c.Progress, "waiting for another build of the same cache …")
+		fmt.Fprintln(c.Progress, "waiting for another build in the same cache …")
 	})
 	if err != nil {
 		return nil, fmt.Errorf("lock the cache of binaries: %w", err)
@@ -67,13 +67,13 @@ func (c *Cache) Ensure(ctx context.Context, programs []Program) (Set, error) {
 	return asSet(wanted), nil
 }
 
-// Locate returns the given programs without building them: their files may be missing.
+// Locate returns the given programs without building them, so their files may be missing.
 func (c *Cache) Locate(ctx context.Context, programs []Program) (Set, error) {
 	located, err := c.locate(ctx, programs)
 	return asSet(located), err
 }
 
-// locate says where each program is, or would be once it is built.
+// locate computes the path of each program, whether it is built or not.
 func (c *Cache) locate(ctx context.Context, programs []Program) ([]Built, error) {
 	toolchain, err := findToolchain(ctx, c.Pins)
 	if err != nil {
@@ -98,18 +98,18 @@ func (c *Cache) locate(ctx context.Context, programs []Program) ([]Built, error)
 	return located, nil
 }
 
-// findToolchain asks in the folder of pins, because a go.mod may select another toolchain.
+// findToolchain runs in a folder of the pins, because a go.mod may select another toolchain.
 func findToolchain(ctx context.Context, pins string) (Toolchain, error) {
 	command := exec.CommandContext(ctx, "go", "env", "-json", "GOVERSION", "GOARCH", "GOOS")
 	command.Dir = filepath.Join(pins, pause.Pin)
 	command.Env = buildEnvironment()
 	output, err := command.Output()
 	if err != nil {
-		return Toolchain{}, fmt.Errorf("ask the go command for its version: %w", err)
+		return Toolchain{}, fmt.Errorf("get the version of the go command: %w", err)
 	}
 	var answer struct{ GOVERSION, GOARCH, GOOS string }
 	if err := json.Unmarshal(output, &answer); err != nil {
-		return Toolchain{}, fmt.Errorf("ask the go command for its version: %w", err)
+		return Toolchain{}, fmt.Errorf("get the version of the go command: %w", err)
 	}
 	return Toolchain{Version: answer.GOVERSION, OS: answer.GOOS, Arch: answer.GOARCH}, nil
 }
@@ -122,7 +122,7 @@ func notBuilt(wanted []Built) ([]Built, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			missing = append(missing, built)
 		case err != nil:
-			return nil, fmt.Errorf("look for %s in the cache: %w", built.Program.Name, err)
+			return nil, fmt.Errorf("find %s in the cache: %w", built.Program.Name, err)
 		}
 	}
 	return missing, nil

@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// Module is a source of programs: one folder of pins, whose go.mod fixes the version of one upstream module.
+// Module is a source of programs: a folder of pins, whose go.mod defines the version of an upstream module.
 type Module struct {
-	// Pin is the folder's name below pins.
+	// Pin is the name of the folder in pins.
 	Pin string
-	// Path is the upstream module's path, empty when the pin holds the source itself.
+	// Path is the path of the upstream module. It is empty if the pin contains the source itself.
 	Path string
 	// Tags are the build tags.
 	Tags []string
-	// Variables name the string variables that the linker sets to the module's version.
+	// Variables are the string variables that the linker sets to the version of the module.
 	Variables []string
-	// Constants are further variables for the linker, with their values.
+	// Constants are other string variables that the linker sets, with their values.
 	Constants map[string]string
-	// Links maps symbolic links that module archives leave out to the file in the same folder that they point to.
+	// Links maps symbolic links, which module archives omit, to their targets in the same folder.
 	Links map[string]string
-	// Files are files that a program embeds and that module archives leave out, with their contents.
+	// Files are files that a program embeds and the module archive omits, with their contents.
 	Files map[string]string
 }
 
@@ -31,7 +31,7 @@ type Program struct {
 	Name string
 	// Package is the import path of its main package.
 	Package string
-	// Module is where it comes from.
+	// Module is the source of the program.
 	Module *Module
 }
 
@@ -80,7 +80,7 @@ var (
 	Kubectl               = kubernetesProgram("kubectl")
 )
 
-// Programs that a Kubernetes cluster needs besides its own.
+// Programs that a Kubernetes cluster needs in addition to its own.
 var (
 	Etcd           = Program{Name: "etcd", Package: "go.etcd.io/etcd/server/v3", Module: etcd}
 	Containerd     = Program{Name: "containerd", Package: containerdModule + "/cmd/containerd", Module: containerd}
@@ -95,9 +95,9 @@ var (
 	Pause        = Program{
 		Name: "pause", Package: "github.com/kubernaut-io/workflowexecution/test/cluster/pins/pause", Module: pause,
 	}
-	// Kind is used where a container engine runs.
+	// Kind needs a container engine.
 	Kind = Program{Name: "kind", Package: "sigs.k8s.io/kind", Module: kind}
-	// Kwok plays nodes, for load and where no pods can run.
+	// Kwok simulates nodes, for load tests and on machines that cannot run pods.
 	Kwok = Program{Name: "kwok", Package: "sigs.k8s.io/kwok/cmd/kwok", Module: kwok}
 )
 
@@ -105,7 +105,7 @@ func kubernetesProgram(name string) Program {
 	return Program{Name: name, Package: "k8s.io/kubernetes/cmd/" + name, Module: kubernetes}
 }
 
-// ControlPlane lists what runs outside of pods, and the tools that set it up.
+// ControlPlane lists the programs of a local cluster that run outside of pods, and the tools that set it up.
 func ControlPlane() []Program {
 	return []Program{
 		KubeAPIServer, KubeControllerManager, KubeScheduler, Kubelet, Kubeadm, Kubectl,
@@ -113,12 +113,12 @@ func ControlPlane() []Program {
 	}
 }
 
-// SimulatedPlane lists what runs where pods do nothing, and the tools that set it up.
+// SimulatedPlane lists the programs of a simulated cluster, and the tools that set it up.
 func SimulatedPlane() []Program {
 	return []Program{KubeAPIServer, KubeControllerManager, KubeScheduler, Kubeadm, Kubectl, Etcd, Kwok}
 }
 
-// KindNode lists what the image of kind's nodes is made of, besides kind itself.
+// KindNode lists the programs in the node image of kind.
 func KindNode() []Program {
 	return []Program{
 		KubeAPIServer, KubeControllerManager, KubeScheduler, KubeProxy, Kubelet, Kubeadm, Kubectl,
@@ -126,7 +126,7 @@ func KindNode() []Program {
 	}
 }
 
-// EnvtestAssets lists what controller-runtime's envtest starts.
+// EnvtestAssets lists the programs that envtest of controller-runtime starts.
 func EnvtestAssets() []Program {
 	return []Program{KubeAPIServer, Etcd, Kubectl}
 }
@@ -140,8 +140,8 @@ func Argo(line string) []Program {
 	}
 }
 
-// ArgoServer is the command of a major line of Argo Workflows whose subcommand "server" is the Argo server. It has no user interface:
-// that is made by other tools than the go command, and module archives leave it out.
+// ArgoServer is the program of a major line of Argo Workflows whose subcommand "server" is the Argo server. It lacks the user interface,
+// which is built by other tools than the go command and is not in the module archive.
 func ArgoServer(line string) Program {
 	module := argoModule(line)
 	return Program{Name: "argo", Package: module.Path + "/cmd/argo", Module: module}
@@ -158,7 +158,7 @@ func argoModule(line string) *Module {
 	}
 }
 
-// output is the name that the go command gives to the executable of a package.
+// output is the name that the go command gives to the executable.
 func (p Program) output() string {
 	folder, last := path.Split(p.Package)
 	if majorVersion.MatchString(last) {
@@ -169,7 +169,7 @@ func (p Program) output() string {
 
 var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
 
-// linkerFlags strips debug tables, because nobody debugs these programs and they halve in size, and sets the version variables.
+// linkerFlags sets the version variables, and removes the debug tables, which are half of the size of a program.
 func (m *Module) linkerFlags(version string) string {
 	flags := []string{"-s", "-w"}
 	for _, variable := range m.Variables {

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// EnvtestFolder returns a folder that holds exactly what controller-runtime's envtest starts, for KUBEBUILDER_ASSETS.
+// EnvtestFolder returns a folder with exactly the programs that envtest of controller-runtime starts, for KUBEBUILDER_ASSETS.
 func (c *Cache) EnvtestFolder(ctx context.Context) (string, error) {
 	programs := EnvtestAssets()
 	set, err := c.Ensure(ctx, programs)
@@ -27,7 +27,7 @@ func (c *Cache) EnvtestFolder(ctx context.Context) (string, error) {
 	return folder, nil
 }
 
-// LinkAll makes a folder with a symbolic link to each of the programs. It may be repeated, and run twice at once.
+// LinkAll creates a folder with a symbolic link to each of the programs. It may be repeated, and called by several processes at the same time.
 func LinkAll(folder string, set Set, programs []Program) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("link binaries: %w", err)

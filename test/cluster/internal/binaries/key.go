@@ -15,15 +15,15 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// ownSourceVersion is the version of programs whose source is the pin itself: the key tells their states apart.
+// ownSourceVersion is the version of programs whose source is the pin itself. The key distinguishes their states.
 const ownSourceVersion = "v1"
 
-// Toolchain is what the go command says of itself and of the platform it builds for.
+// Toolchain is the version of the go command and the platform that it builds for.
 type Toolchain struct {
 	Version, OS, Arch string
 }
 
-// pinnedVersion reads the version of a module's upstream from the go.mod of its pin.
+// pinnedVersion reads the version of an upstream module from the go.mod of its pin.
 func pinnedVersion(pins string, module *Module) (string, error) {
 	if module.Path == "" {
 		return ownSourceVersion, nil
@@ -45,7 +45,7 @@ func pinnedVersion(pins string, module *Module) (string, error) {
 	return "", fmt.Errorf("read the pinned version of %s: %s does not require it", module.Path, file)
 }
 
-// cacheKey hashes everything that decides what a build yields: the pin's files, the flags and the toolchain.
+// cacheKey hashes everything that determines the result of a build: the files of the pin, the flags and the toolchain.
 func cacheKey(pins string, program Program, version string, toolchain Toolchain) (string, error) {
 	module := program.Module
 	hash := sha256.New()
@@ -67,7 +67,7 @@ func cacheKey(pins string, program Program, version string, toolchain Toolchain)
 	return hex.EncodeToString(hash.Sum(nil))[:12], nil
 }
 
-// hashFiles adds the names and contents of a folder's files in the order of their names.
+// hashFiles adds the names and contents of the files of a folder, in the order of their names.
 func hashFiles(hash io.Writer, folder string) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// restoreMissing makes a copy of a module's source in which what its archive left out is there again, and returns a go.mod that uses
-// the copy. The copy is needed because the module cache is read-only, and overlays are refused for it.
+// restoreMissing copies the source of a module, adds the files that its archive omits, and returns a go.mod that uses the copy. A copy is
+// needed because the module cache is read-only, and the go command accepts no overlay for it.
 func (c *Cache) restoreMissing(ctx context.Context, module *Module, version string) (string, error) {
 	work := filepath.Join(c.Folder, "src", module.Pin+"-"+version)
 	source := filepath.Join(work, "module")
@@ -23,10 +23,10 @@ func (c *Cache) restoreMissing(ctx context.Context, module *Module, version stri
 			return "", fmt.Errorf("copy the source of %s: %w", module.Path, err)
 		}
 	} else if err != nil {
-		return "", fmt.Errorf("look for the source of %s: %w", module.Path, err)
+		return "", fmt.Errorf("find the source of %s: %w", module.Path, err)
 	}
 	if err := module.restore(source); err != nil {
-		return "", fmt.Errorf("restore what the archive of %s lacks: %w", module.Path, err)
+		return "", fmt.Errorf("add the files that the archive of %s omits: %w", module.Path, err)
 	}
 	if err := writeReplacing(filepath.Join(c.Pins, module.Pin), work, module.Path, source); err != nil {
 		return "", fmt.Errorf("write a go.mod for %s: %w", module.Path, err)
@@ -49,7 +49,7 @@ func (c *Cache) copySource(ctx context.Context, module *Module, destination stri
 	return os.Rename(unfinishedCopy, destination)
 }
 
-// restore adds what is missing to a copy of the module's source. The copy may be older than what is known to be missing.
+// restore adds the files to a copy of the source of the module. The copy may be older than the list of files.
 func (m *Module) restore(source string) error {
 	for link, target := range m.Links {
 		if err := os.Symlink(target, filepath.Join(source, link)); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -68,7 +68,7 @@ func (m *Module) restore(source string) error {
 	return nil
 }
 
-// writeReplacing copies go.mod and go.sum of a pin, with a replacement of one module by a folder.
+// writeReplacing copies go.mod and go.sum of a pin, and replaces one module by a folder.
 func writeReplacing(pin, destination, module, folder string) error {
 	content, err := os.ReadFile(filepath.Join(pin, "go.mod"))
 	if err != nil {
@@ -95,18 +95,18 @@ func writeReplacing(pin, destination, module, folder string) error {
 	return os.WriteFile(filepath.Join(destination, "go.sum"), sums, 0o600)
 }
 
-// ModuleFolder returns the folder of a module's source in the go command's cache, after fetching it if need be.
+// ModuleFolder returns the folder of a module in the module cache, and downloads the module if it is missing.
 func ModuleFolder(ctx context.Context, pins string, module *Module) (string, error) {
 	command := exec.CommandContext(ctx, "go", "mod", "download", "-json", module.Path)
 	command.Dir = filepath.Join(pins, module.Pin)
 	command.Env = buildEnvironment()
 	output, err := command.Output()
 	if err != nil {
-		return "", fmt.Errorf("fetch %s: %w\n%s", module.Path, err, output)
+		return "", fmt.Errorf("download %s: %w\n%s", module.Path, err, output)
 	}
 	var answer struct{ Dir string }
 	if err := json.Unmarshal(output, &answer); err != nil {
-		return "", fmt.Errorf("fetch %s: %w", module.Path, err)
+		return "", fmt.Errorf("download %s: %w", module.Path, err)
 	}
 	return answer.Dir, nil
 }

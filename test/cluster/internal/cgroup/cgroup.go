@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package cgroup makes and removes cgroups in every hierarchy of the machine.
+// Package cgroup creates and removes cgroups in every hierarchy of the machine.
 package cgroup
 
 import (
@@ -16,21 +16,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hierarchies returns where the machine's cgroup hierarchies are mounted. On machines with version 1 there are many of them, and
-// often the one of version 2 besides, which the container runtime uses as well.
+// Hierarchies returns the folders where the cgroup hierarchies of the machine are mounted. Machines with version 1 have several, and often
+// the one of version 2 in addition, which the container runtime uses as well.
 func Hierarchies() ([]string, error) {
 	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
 	if err != nil {
 		return nil, fmt.Errorf("find the cgroup hierarchies: %w", err)
 	}
-	var places []string
+	var folders []string
 	for _, mount := range mounts {
-		places = append(places, mount.Mountpoint)
+		folders = append(folders, mount.Mountpoint)
 	}
-	return places, nil
+	return folders, nil
 }
 
-// Make makes a cgroup in every hierarchy.
+// Make creates a cgroup in every hierarchy.
 func Make(name string) error {
 	hierarchies, err := Hierarchies()
 	if err != nil {
@@ -38,26 +38,26 @@ func Make(name string) error {
 	}
 	for _, hierarchy := range hierarchies {
 		if err := os.MkdirAll(filepath.Join(hierarchy, name), 0o755); err != nil {
-			return fmt.Errorf("make cgroup %s: %w", name, err)
+			return fmt.Errorf("create cgroup %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// A process that was killed is in its cgroup until the kernel is done with it, which takes a while on a busy machine.
+// A killed process stays in its cgroup until the kernel has removed it, which takes a while on a busy machine.
 const (
-	patience = 30 * time.Second
-	pause    = 50 * time.Millisecond
+	removeTimeout  = 30 * time.Second
+	removeInterval = 50 * time.Millisecond
 )
 
-// Remove removes a cgroup and those in it, innermost first. Their processes must have been killed; it waits until they are
-// gone, for half a minute at most.
+// Remove removes a cgroup and those in it, innermost first. The caller has killed their processes; Remove waits until the kernel has
+// removed them, for half a minute at most.
 func Remove(name string) error {
 	hierarchies, err := Hierarchies()
 	if err != nil {
 		return err
 	}
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(removeTimeout)
 	for _, hierarchy := range hierarchies {
 		top := filepath.Join(hierarchy, name)
 		var folders []string
@@ -91,6 +91,6 @@ func removeOne(folder string, deadline time.Time) error {
 		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
 			return err
 		}
-		<-time.After(pause) // version 1 tells nobody when a cgroup is empty
+		<-time.After(removeInterval) // version 1 has no event for an empty cgroup
 	}
 }

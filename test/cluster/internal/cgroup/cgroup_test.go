@@ -14,7 +14,7 @@ import (
 // TestRemoveWaits removes a cgroup while a process in it is about to end.
 func TestRemoveWaits(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("cgroups are made by root")
+		t.Skip("cgroups need root")
 	}
 	name := fmt.Sprintf("remove-waits-%d/inner", os.Getpid())
 	if err := Make(name); err != nil {
@@ -32,22 +32,22 @@ func TestRemoveWaits(t *testing.T) {
 	joined := 0
 	for _, hierarchy := range hierarchies {
 		if os.WriteFile(filepath.Join(hierarchy, name, "cgroup.procs"), fmt.Append(nil, dying.Process.Pid), 0o600) == nil {
-			joined++ // a hierarchy may want more before it takes a process
+			joined++ // some hierarchies need settings before they accept a process
 		}
 	}
 	if joined == 0 {
-		t.Fatal("no hierarchy took the process")
+		t.Fatal("no hierarchy accepted the process")
 	}
 	started := time.Now()
 	if err := Remove(filepath.Dir(name)); err != nil {
 		t.Fatal(err)
 	}
 	if time.Since(started) < 100*time.Millisecond {
-		t.Error("it was gone at once: the process was not in it")
+		t.Error("Remove() did not wait: the process was not in the cgroup")
 	}
 	for _, hierarchy := range hierarchies {
 		if _, err := os.Stat(filepath.Join(hierarchy, filepath.Dir(name))); !os.IsNotExist(err) {
-			t.Errorf("%s is still there", hierarchy)
+			t.Errorf("%s still exists", hierarchy)
 		}
 	}
 }

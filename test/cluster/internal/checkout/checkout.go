@@ -1,5 +1,5 @@
-// Package checkout answers where things are: the repository's root, the cache folder outside of it, and the name that keeps the
-// clusters of two checkouts apart. It reads folders and the environment and changes nothing.
+// Package checkout finds the repository's root and the cache folder outside of it, and derives the name that keeps the clusters of two
+// checkouts apart. It reads folders and the environment, and changes nothing.
 package checkout
 
 import (
@@ -17,7 +17,7 @@ import (
 // MainModule is the path of the module whose go.mod marks the repository's root.
 const MainModule = "github.com/kubernaut-io/workflowexecution"
 
-// nestedModule marks the root too, because test/cluster must also work before the main module's go.mod is written.
+// nestedModule marks the root as well, so that test/cluster works without the main module's go.mod.
 const nestedModule = MainModule + "/test/cluster"
 
 // FindRoot walks up from the folder start to the root of the repository.
@@ -42,7 +42,7 @@ func FindRoot(start string) (string, error) {
 		}
 		parent := filepath.Dir(folder)
 		if parent == folder {
-			return "", fmt.Errorf("no go.mod of module %s in %s or above it: run this inside a checkout, or name one with --root", MainModule, start)
+			return "", fmt.Errorf("no go.mod of module %s in %s or above it: run the command in a checkout, or name one with --root", MainModule, start)
 		}
 		folder = parent
 	}
@@ -67,14 +67,14 @@ func modulePath(folder string) (string, error) {
 	return "", lines.Err()
 }
 
-// ClusterName derives the name of a checkout's cluster from its path. It is short, because names of network links and cgroups
-// come from it.
-func ClusterName(root string) string {
+// ClusterName derives the name of a checkout's cluster from its path. The name is short because it becomes part of the names of network
+// links and cgroups.
+func ClusterName(prefix, root string) string {
 	sum := sha256.Sum256([]byte(root))
-	return "wfe-" + hex.EncodeToString(sum[:])[:6]
+	return prefix + "-" + hex.EncodeToString(sum[:])[:6]
 }
 
-// ValidateName refuses names that could not be part of a folder, a network link and a cgroup at once.
+// ValidateName rejects names that cannot be part of the names of a folder, a network link and a cgroup.
 func ValidateName(name string) error {
 	if name == "" || len(name) > 12 {
 		return fmt.Errorf("cluster name %q: use 1 to 12 characters", name)
@@ -90,7 +90,7 @@ func ValidateName(name string) error {
 	return nil
 }
 
-// CacheFolder returns the folder outside of every checkout that holds binaries, images and the state of clusters.
+// CacheFolder returns the folder outside of all checkouts that contains binaries, images and the state of clusters.
 func CacheFolder() (string, error) {
 	base := os.Getenv("XDG_CACHE_HOME")
 	if base == "" {
@@ -106,7 +106,7 @@ func CacheFolder() (string, error) {
 	return filepath.Join(base, "workflowexecution"), nil
 }
 
-// Pins returns the folder with the modules that fix the versions of everything that is built.
+// Pins returns the folder of the modules that pin the version of every program.
 func Pins(root string) string {
 	return filepath.Join(root, "test", "cluster", "pins")
 }

@@ -37,12 +37,12 @@ func TestFindRoot(t *testing.T) {
 }
 
 func TestClusterName(t *testing.T) {
-	first, second := ClusterName("/a/checkout"), ClusterName("/another/checkout")
+	first, second := ClusterName("wfe", "/a/checkout"), ClusterName("wfe", "/another/checkout")
 	if first == second {
 		t.Errorf("two checkouts share the name %s", first)
 	}
 	if err := ValidateName(first); err != nil {
-		t.Errorf("a derived name is refused: %v", err)
+		t.Errorf("a derived name is rejected: %v", err)
 	}
 }
 

@@ -21,9 +21,9 @@ const (
 	killTimeout = 20 * time.Second
 )
 
-// Down stops the private engine with all its containers, and removes its state. It succeeds where there is nothing to remove.
+// Down stops the private engine with all its containers, and removes its state. It succeeds if nothing remains to be removed.
 func (e Engine) Down(ctx context.Context) error {
-	release, err := filelock.Acquire(ctx, e.lock(), func() { fmt.Fprintln(e.Progress, "waiting for another command that works on the engine …") })
+	release, err := filelock.Acquire(ctx, e.lock(), func() { fmt.Fprintln(e.Progress, "waiting for another command on the engine …") })
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (e Engine) Down(ctx context.Context) error {
 	return os.Remove(e.lock())
 }
 
-// remove works from what it finds, so it does not matter how far the engine got.
+// remove examines the machine instead of a record, so that it can remove an engine that started only in part.
 func (e Engine) remove(ctx context.Context) error {
 	ended, err := e.signalAndWait(ctx, unix.SIGTERM, stopTimeout)
 	if err == nil && !ended {
@@ -44,7 +44,7 @@ func (e Engine) remove(ctx context.Context) error {
 		return err
 	}
 	if !ended {
-		return errors.New("its process does not end")
+		return errors.New("the engine does not end")
 	}
 	if err := restoreTunables(kernelSettings, e.tunables()); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (e Engine) remove(ctx context.Context) error {
 	if err := os.RemoveAll(e.Folder); err != nil {
 		return err
 	}
-	// Made by the engine's start, and empty unless they are somebody else's.
+	// The start of the engine created these folders. They are not empty if another engine uses them.
 	for _, folder := range volatile {
 		if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
 			return err
@@ -70,7 +70,7 @@ func (e Engine) remove(ctx context.Context) error {
 	return nil
 }
 
-// removeLink removes the link of kind's network: those of containers end with them.
+// removeLink removes the link of the network of kind. The links of containers are removed with the containers.
 func removeLink() error {
 	found, err := netlink.LinkByName(link)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
@@ -85,7 +85,8 @@ func removeLink() error {
 	return nil
 }
 
-// refuseMounts makes sure that removing the folder reaches nothing else: all mounts are in the engine's namespace, which is gone.
+// refuseMounts fails if the folder contains a mount, because removing the folder would remove the files of the mount. All mounts of the
+// engine were in its namespace, which no longer exists.
 func (e Engine) refuseMounts() error {
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(e.Folder))
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package engine starts a private container engine where none runs: Debian's docker.io, with all its state in one folder, in process and
-// mount namespaces of its own, without a default network and without changing the machine's firewall. When its first process ends, its
-// containers and mounts are gone. It is for kind's nodes: containers reach each other and the machine, and nothing else.
+// Package engine starts a private container engine for kind, on machines where none is running. The engine is docker.io of Debian. It has
+// its own process and mount namespaces and no default network, keeps all its state in one folder, and does not change the firewall of the
+// machine. When its first process ends, the kernel removes its containers and mounts. Containers reach each other and the machine only.
 package engine
 
 import (
@@ -13,18 +13,18 @@ import (
 	"strings"
 )
 
-// Engine is a private engine; there is one for a cache folder.
+// Engine is a private engine. There is one for each cache folder.
 type Engine struct {
-	// Folder holds all its state.
+	// Folder contains all state of the engine.
 	Folder string
-	// Progress receives plain lines that say what happens.
+	// Progress receives lines of text about the progress.
 	Progress io.Writer
 }
 
-// RuntimeCommand is the command of this program that stands in for runc where the machine lacks capabilities.
+// RuntimeCommand is the subcommand of this program that replaces runc on machines that lack capabilities.
 const RuntimeCommand = "oci-runtime"
 
-// link is the network link of kind's network, which kind would otherwise name by chance, and cgroup the parent of all containers.
+// link is the network link of the network of kind, and cgroups the parent of the cgroups of all containers.
 const (
 	link    = "wfe-kind"
 	cgroups = "wfe-engine"
@@ -42,7 +42,7 @@ func (e Engine) tunables() string { return e.path("tunables.json") }
 // Host is the value of DOCKER_HOST for the private engine.
 func (e Engine) Host() string { return "unix://" + e.socket() }
 
-// Environment is what clients need to reach an engine: the user's own settings if they lead to one, else the private one.
+// Environment returns the variables with which clients reach an engine: the one of the user if it answers, else the private one.
 func (e Engine) Environment(ctx context.Context) (environment []string, private bool, err error) {
 	if Answers(ctx, os.Environ()) == nil {
 		return os.Environ(), false, nil
@@ -51,15 +51,15 @@ func (e Engine) Environment(ctx context.Context) (environment []string, private 
 	if Answers(ctx, environment) == nil {
 		return environment, true, nil
 	}
-	return nil, false, fmt.Errorf("no container engine answers: start Docker, or on Debian as root run make kind-engine-up")
+	return nil, false, fmt.Errorf("no container engine answers: start Docker, or as root on Debian run: go run -C test/cluster . kind-engine-up")
 }
 
-// Answers asks an engine for its version.
+// Answers is an error if no engine answers.
 func Answers(ctx context.Context, environment []string) error {
 	return docker(ctx, environment, "version", "--format", "{{.Server.Version}}")
 }
 
-// LoadImage makes sure that the engine has an image, from an archive.
+// LoadImage loads an image from an archive, unless the engine has it.
 func LoadImage(ctx context.Context, environment []string, name, archive string) error {
 	if docker(ctx, environment, "image", "inspect", name) == nil {
 		return nil

@@ -7,13 +7,13 @@ import (
 	"errors"
 )
 
-var errUnsupported = errors.New("a private container engine needs root on Debian: start Docker here instead")
+var errUnsupported = errors.New("a private container engine needs root on Debian: start Docker instead")
 
-// Up says that this is not Linux.
+// Up fails outside of Linux.
 func (e Engine) Up(context.Context) error { return errUnsupported }
 
-// Down says that this is not Linux.
+// Down has nothing to remove outside of Linux.
 func (e Engine) Down(context.Context) error { return nil }
 
-// RunRuntime says that this is not Linux.
+// RunRuntime fails outside of Linux.
 func RunRuntime([]string) error { return errUnsupported }

@@ -14,7 +14,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
-// record names the engine's first process beyond doubt.
+// record identifies the first process of the engine.
 type record struct {
 	PID     int
 	Started uint64
@@ -28,7 +28,7 @@ func (e Engine) writeRecord(pid int) error {
 	}
 	started, alive := process.Read(pid)
 	if !alive {
-		return errors.New("it ended at once")
+		return errors.New("it ended immediately")
 	}
 	content, err := json.Marshal(record{PID: pid, Started: started.Started, Boot: boot})
 	if err != nil {
@@ -37,18 +37,18 @@ func (e Engine) writeRecord(pid int) error {
 	return os.WriteFile(e.path("record.json"), content, 0o600)
 }
 
-// running returns the engine's first process if it runs.
+// running returns the first process of the engine if it is running.
 func (e Engine) running() (process.Process, bool, error) {
 	content, err := os.ReadFile(e.path("record.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return process.Process{}, false, nil
 	}
 	if err != nil {
-		return process.Process{}, false, fmt.Errorf("read the engine's record: %w", err)
+		return process.Process{}, false, fmt.Errorf("read the record of the engine: %w", err)
 	}
 	var known record
 	if err := json.Unmarshal(content, &known); err != nil {
-		return process.Process{}, false, fmt.Errorf("read the engine's record: %w", err)
+		return process.Process{}, false, fmt.Errorf("read the record of the engine: %w", err)
 	}
 	boot, err := process.BootIdentifier()
 	if err != nil {
@@ -58,9 +58,9 @@ func (e Engine) running() (process.Process, bool, error) {
 	return current, alive && boot == known.Boot && current.Started == known.Started, nil
 }
 
-// signalAndWait ends the engine's first process. The kernel ends everything else in its namespace with it.
-func (e Engine) signalAndWait(ctx context.Context, signal unix.Signal, patience time.Duration) (ended bool, err error) {
-	for deadline := time.Now().Add(patience); ; {
+// signalAndWait ends the first process of the engine. The kernel then ends all other processes of its namespace.
+func (e Engine) signalAndWait(ctx context.Context, signal unix.Signal, timeout time.Duration) (ended bool, err error) {
+	for deadline := time.Now().Add(timeout); ; {
 		target, alive, err := e.running()
 		if err != nil || !alive {
 			return !alive, err

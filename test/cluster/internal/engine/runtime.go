@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// rewriteForRuntime changes the file that a call of runc starts a process from, so that it asks for nothing that this machine can't give.
-// Calls that start no process have no such file.
+// rewriteForRuntime changes the specification from which a call of runc starts a process, so that the process requests only capabilities
+// that this machine has. Calls that start no process have no specification.
 func rewriteForRuntime(arguments, allowed []string) error {
 	if bundle, given := option(arguments, "--bundle", "-b"); given {
 		return rewriteFile(filepath.Join(bundle, "config.json"), func(spec map[string]any) {
@@ -25,7 +25,7 @@ func rewriteForRuntime(arguments, allowed []string) error {
 	return nil
 }
 
-// option finds the value of an option, in either of its spellings.
+// option finds the value of an option under any of its names.
 func option(arguments []string, names ...string) (value string, given bool) {
 	for i, argument := range arguments {
 		name, value, joined := strings.Cut(argument, "=")
@@ -43,26 +43,26 @@ func option(arguments []string, names ...string) (value string, given bool) {
 func rewriteFile(file string, change func(map[string]any)) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("read what to run: %w", err)
+		return fmt.Errorf("read the specification of a process: %w", err)
 	}
 	decoder := json.NewDecoder(strings.NewReader(string(content)))
-	// Limits may exceed what a floating-point number holds.
+	// Limits may exceed the range of a floating-point number.
 	decoder.UseNumber()
 	var spec map[string]any
 	if err := decoder.Decode(&spec); err != nil {
-		return fmt.Errorf("read what to run from %s: %w", file, err)
+		return fmt.Errorf("read the specification of a process from %s: %w", file, err)
 	}
 	change(spec)
 	if content, err = json.Marshal(spec); err != nil {
-		return fmt.Errorf("write what to run: %w", err)
+		return fmt.Errorf("write the specification of a process: %w", err)
 	}
 	if err := os.WriteFile(file, content, 0o600); err != nil {
-		return fmt.Errorf("write what to run: %w", err)
+		return fmt.Errorf("write the specification of a process: %w", err)
 	}
 	return nil
 }
 
-// restrict drops capabilities that are not allowed, and a negative out-of-memory score, which takes one of them.
+// restrict removes capabilities that are not allowed, and a negative out-of-memory score, which needs CAP_SYS_RESOURCE.
 func restrict(process map[string]any, allowed []string) {
 	if sets, ok := process["capabilities"].(map[string]any); ok {
 		for name, set := range sets {

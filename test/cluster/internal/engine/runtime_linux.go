@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RunRuntime takes the place of runc: it lets a process ask for no more than this machine can give, and becomes runc.
+// RunRuntime replaces runc: it restricts the specification of a process to the capabilities of this machine, and becomes runc.
 func RunRuntime(arguments []string) error {
 	allowed, err := boundingSet()
 	if err != nil {
@@ -25,16 +25,16 @@ func RunRuntime(arguments []string) error {
 	return unix.Exec(runc, append([]string{runc}, arguments...), os.Environ())
 }
 
-// boundingSet lists the capabilities that processes here may have at most.
+// boundingSet lists the capabilities that a process of this machine can have.
 func boundingSet() ([]string, error) {
 	status, err := os.Open("/proc/self/status")
 	if err != nil {
-		return nil, fmt.Errorf("read this process's capabilities: %w", err)
+		return nil, fmt.Errorf("read the capabilities of this process: %w", err)
 	}
 	defer func() { _ = status.Close() }()
 	sets, err := cap.ParseProcPIDStatus(status)
 	if err != nil {
-		return nil, fmt.Errorf("read this process's capabilities: %w", err)
+		return nil, fmt.Errorf("read the capabilities of this process: %w", err)
 	}
 	names, _ := cap.FromBitmap(sets[cap.Bounding])
 	return names, nil

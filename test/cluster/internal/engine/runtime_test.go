@@ -86,8 +86,8 @@ func normalize(t *testing.T, document string) string {
 	return string(content)
 }
 
-func TestRewriteForRuntimeRefusesWhatItCannotRead(t *testing.T) {
+func TestRewriteForRuntimeRejectsABundleWithoutConfiguration(t *testing.T) {
 	if err := rewriteForRuntime([]string{"create", "--bundle", t.TempDir(), "id"}, nil); err == nil {
-		t.Error("a bundle without a configuration is accepted")
+		t.Error("rewriteForRuntime() accepts a bundle without a configuration")
 	}
 }

@@ -9,17 +9,17 @@ import (
 	"path/filepath"
 )
 
-// kernelSettings is where the kernel shows the machine's settings.
+// kernelSettings is the folder of the settings of the kernel.
 const kernelSettings = "/proc/sys"
 
-// tunables are the settings of the whole machine that a node changes: the first ones its systemd, the others its kubelet.
+// tunables are the settings of the whole machine that a node changes. systemd changes those of the first two lines, the kubelet the others.
 var tunables = []string{
 	"fs/file-max", "fs/nr_open", "fs/protected_fifos", "fs/protected_hardlinks", "fs/protected_regular", "fs/protected_symlinks",
 	"kernel/core_uses_pid", "kernel/pid_max", "kernel/sysrq",
 	"kernel/keys/root_maxbytes", "kernel/keys/root_maxkeys", "kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "vm/panic_on_oom",
 }
 
-// saveTunables writes down how the settings are. What a kernel does not have is left out.
+// saveTunables writes the current settings to a file. It leaves out settings that the kernel does not have.
 func saveTunables(settings, file string) error {
 	values := map[string]string{}
 	for _, name := range tunables {
@@ -39,7 +39,7 @@ func saveTunables(settings, file string) error {
 	return os.WriteFile(file, content, 0o600)
 }
 
-// restoreTunables undoes what nodes have changed since, and does nothing where nothing was written down.
+// restoreTunables restores the settings of the file. It does nothing if the file does not exist.
 func restoreTunables(settings, file string) error {
 	content, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTunablesComeBack(t *testing.T) {
+func TestTunablesAreRestored(t *testing.T) {
 	settings, file := t.TempDir(), filepath.Join(t.TempDir(), "tunables.json")
 	panicking := filepath.Join(settings, "kernel", "panic")
 	if err := os.MkdirAll(filepath.Dir(panicking), 0o755); err != nil {
@@ -33,6 +33,6 @@ func TestTunablesComeBack(t *testing.T) {
 		t.Errorf("the setting is %q, %v", got, err)
 	}
 	if _, err := os.Stat(filepath.Join(settings, "fs")); err == nil {
-		t.Error("a setting that the kernel does not have was made")
+		t.Error("restoreTunables() created a setting that the kernel does not have")
 	}
 }

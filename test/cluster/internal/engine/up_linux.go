@@ -22,30 +22,30 @@ const (
 	pollInterval = 100 * time.Millisecond
 )
 
-// The engine and its container runtime write to these folders, or use a runtime that they find there, whatever they are told. The first
-// ones are Debian's own.
+// The engine and its container runtime write to these folders, or use a runtime from them, in spite of their configuration. The permanent
+// folders belong to Debian.
 var (
 	permanent = []string{"/etc/docker", "/opt"}
 	volatile  = []string{"/run/containerd", "/run/docker"}
 )
 
-// enter prepares the engine's namespaces and becomes the engine, which is the first process of them. Copies of other clusters' network
-// namespaces are dropped, because they would not end with those clusters.
+// enter prepares the namespaces of the engine and becomes the engine, which is the first process in them. It unmounts the copies of the
+// network namespaces of other clusters, which would otherwise exist for longer than those clusters.
 var enter = `mount -t proc proc /proc
 findmnt --noheadings --list --types nsfs --output TARGET | while read -r target; do umount --lazy "$target"; done
 for folder in ` + strings.Join(append(permanent, volatile...), " ") + `; do if [ -d "$folder" ]; then mount -t tmpfs tmpfs "$folder"; fi; done
 exec "$@"`
 
-// Up starts the private engine, unless an engine answers.
+// Up starts the private engine, unless an engine already answers.
 func (e Engine) Up(ctx context.Context) error {
 	if _, _, err := e.Environment(ctx); err == nil {
-		fmt.Fprintln(e.Progress, "a container engine runs already")
+		fmt.Fprintln(e.Progress, "a container engine is already running")
 		return nil
 	}
 	if os.Geteuid() != 0 || !apt.IsAvailable() {
-		return errors.New("a private container engine needs root on Debian: start Docker here instead")
+		return errors.New("a private container engine needs root on Debian: start Docker instead")
 	}
-	release, err := filelock.Acquire(ctx, e.lock(), func() { fmt.Fprintln(e.Progress, "waiting for another command that works on the engine …") })
+	release, err := filelock.Acquire(ctx, e.lock(), func() { fmt.Fprintln(e.Progress, "waiting for another command on the engine …") })
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (e Engine) Up(ctx context.Context) error {
 	if err := e.start(ctx); err != nil {
 		return errors.Join(fmt.Errorf("start a private container engine: %w", err), e.remove(context.WithoutCancel(ctx)))
 	}
-	fmt.Fprintf(e.Progress, "the private engine runs; use it with: export DOCKER_HOST=%s\n", e.Host())
+	fmt.Fprintf(e.Progress, "the private engine is running; to use it: export DOCKER_HOST=%s\n", e.Host())
 	return nil
 }
 
@@ -86,18 +86,18 @@ func (e Engine) start(ctx context.Context) error {
 	if err := e.waitUntilReady(ctx, ended); err != nil {
 		content, _ := os.ReadFile(e.log())
 		const tail = 2000
-		return fmt.Errorf("%w; its log ends with:\n%s", err, content[max(0, len(content)-tail):])
+		return fmt.Errorf("%w; the end of its log:\n%s", err, content[max(0, len(content)-tail):])
 	}
-	// Made here, because kind would leave the link's name to the engine, and then nobody could tell whose it is.
+	// If kind created the network, the engine would choose a random name for the link, and Down could not find it.
 	return docker(ctx, e.environment(), "network", "create", "--driver", "bridge", "--opt", "com.docker.network.bridge.name="+link, "kind")
 }
 
-// environment reaches the private engine only.
+// environment contains the variables with which clients reach the private engine.
 func (e Engine) environment() []string {
 	return append(os.Environ(), "DOCKER_HOST="+e.Host())
 }
 
-// configure writes the engine's configuration. Published ports are served by its own proxy, so nothing needs the firewall.
+// configure writes the configuration of the engine. A proxy of the engine serves published ports, which therefore need no firewall rules.
 func (e Engine) configure() error {
 	settings := map[string]any{
 		"data-root": e.path("data"), "exec-root": e.path("run"), "pidfile": e.path("pid"), "hosts": []string{e.Host()},
@@ -122,7 +122,7 @@ func (e Engine) configure() error {
 	return os.WriteFile(e.path("daemon.json"), content, 0o600)
 }
 
-// copySelf keeps this program, which "go run" would remove when it ends.
+// copySelf copies this program, because "go run" may remove it when it ends.
 func copySelf(file string) error {
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -137,7 +137,7 @@ func copySelf(file string) error {
 	return errors.Join(err, destination.Close())
 }
 
-// launch starts the engine in a session of its own, so that it outlives this program.
+// launch starts the engine in its own session, so that it continues when this program ends.
 func (e Engine) launch() (ended <-chan struct{}, err error) {
 	log, err := os.OpenFile(e.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -155,7 +155,7 @@ func (e Engine) launch() (ended <-chan struct{}, err error) {
 	}
 	over := make(chan struct{})
 	go func() {
-		// How it ended is in its log; that it ended is all that matters here.
+		// The log of the engine says why it ended.
 		_ = command.Wait()
 		close(over)
 	}()
@@ -173,9 +173,9 @@ func (e Engine) waitUntilReady(ctx context.Context, ended <-chan struct{}) error
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-ended:
-			return errors.New("it ended")
+			return errors.New("the engine ended")
 		case <-timeout:
-			return fmt.Errorf("it does not answer: %w", err)
+			return fmt.Errorf("the engine does not answer: %w", err)
 		case <-time.After(pollInterval):
 		}
 	}

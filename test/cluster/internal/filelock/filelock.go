@@ -1,5 +1,5 @@
-// Package filelock lets processes wait for each other by an advisory lock on a file. The kernel drops the lock when its holder ends,
-// however it ends, so a lock is never stale; the file itself stays.
+// Package filelock synchronizes processes by an advisory lock on a file. The kernel releases the lock when its holder ends for any reason,
+// so a lock is never stale. The file itself stays.
 package filelock
 
 import (
@@ -16,7 +16,7 @@ import (
 
 const pollInterval = 200 * time.Millisecond
 
-// Acquire takes the lock, and waits for it until the context ends. It calls onWait once if it has to wait. The holder may remove the file.
+// Acquire waits for the lock until the context ends. It calls onWait once if it has to wait. The holder may remove the file.
 func Acquire(ctx context.Context, path string, onWait func()) (release func(), err error) {
 	for waited := false; ; waited = true {
 		file, err := try(path)
@@ -37,7 +37,7 @@ func Acquire(ctx context.Context, path string, onWait func()) (release func(), e
 	}
 }
 
-// try returns no file if somebody else holds the lock.
+// try returns no file if another process holds the lock.
 func try(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func try(path string) (*os.File, error) {
 	case err != nil:
 		return nil, errors.Join(err, file.Close())
 	}
-	// The former holder may have removed the file before it let go: a lock on a file that nobody else can find is none.
+	// The previous holder may have removed the file before it released the lock. A lock on a removed file excludes no other process.
 	if current, err := isCurrent(file, path); err != nil || !current {
 		return nil, errors.Join(err, file.Close())
 	}

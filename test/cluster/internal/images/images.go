@@ -1,5 +1,5 @@
-// Package images writes images as archives, without a container engine. It packs a static executable as an image of one layer, which
-// holds it and an empty /tmp and nothing else: no shell, no certificates, no user database. The same input yields the same bytes.
+// Package images writes images without a container engine. The image of a static executable has one layer, which contains the executable
+// and an empty /tmp: no shell, no certificates, no user database. The same input results in the same bytes.
 package images
 
 import (
@@ -28,23 +28,23 @@ import (
 
 // Request describes an image.
 type Request struct {
-	// Binary is the static executable's file.
+	// Binary is the file of the static executable.
 	Binary string
-	// Name is the image's name with its tag.
+	// Name is the name of the image with its tag.
 	Name string
-	// Entrypoint is the executable's path or name in the image; the base name of Binary if empty.
+	// Entrypoint is the path or name of the executable in the image. The default is the base name of Binary.
 	Entrypoint string
-	// User is the numeric user that the image runs as.
+	// User is the number of the user that the image runs as.
 	User string
 }
 
-// FormatVersion changes whenever the same request would yield another image than before.
+// FormatVersion is increased whenever the same request results in another image than before.
 const FormatVersion = "1"
 
-// epoch is the time of everything in an image, so that building it again yields the same bytes.
+// epoch is the time of all files in an image, so that two builds have the same bytes.
 var epoch = time.Unix(0, 0).UTC()
 
-// WriteArchive writes an image as an archive that "docker load", containerd and kind read.
+// WriteArchive writes an image as an archive for "docker load", containerd and kind.
 func WriteArchive(request Request, file string) error {
 	image, err := build(request, plainLayer)
 	if err != nil {
@@ -53,7 +53,7 @@ func WriteArchive(request Request, file string) error {
 	return Write(request.Name, image, file)
 }
 
-// Write writes an image as such an archive. The file appears only once it is complete.
+// Write writes an image as such an archive. The file appears when it is complete.
 func Write(imageName string, image v1.Image, file string) error {
 	if err := writeArchive(imageName, image, file); err != nil {
 		return fmt.Errorf("write image %s: %w", imageName, err)
@@ -87,10 +87,10 @@ func writeArchive(imageName string, image v1.Image, file string) (err error) {
 	return os.Rename(temporary.Name(), file)
 }
 
-// build packs the binary in a layer that pack makes of an archive.
+// build packs the binary in a layer, which pack creates from a tar archive.
 func build(request Request, pack func(archive []byte) (v1.Layer, error)) (v1.Image, error) {
 	if user, err := strconv.Atoi(request.User); err != nil || user < 0 {
-		return nil, fmt.Errorf("user %q: it must be a number, because runAsNonRoot can't judge a name", request.User)
+		return nil, fmt.Errorf("user %q: it must be a number, because runAsNonRoot does not accept a name", request.User)
 	}
 	if err := requireStatic(request.Binary); err != nil {
 		return nil, err
@@ -112,12 +112,12 @@ func build(request Request, pack func(archive []byte) (v1.Layer, error)) (v1.Ima
 		User:       request.User,
 		Entrypoint: []string{target},
 		WorkingDir: "/",
-		// Manifests may name the command without a folder.
+		// Manifests may contain the command without its folder.
 		Env: []string{"PATH=" + strings.Join([]string{path.Dir(target), "/usr/local/bin", "/usr/bin", "/bin"}, ":")},
 	})
 }
 
-// FromLayer makes an image of one layer, for this machine's architecture. The same layer and configuration yield the same bytes.
+// FromLayer creates an image of one layer for the architecture of this machine. The same layer and configuration result in the same bytes.
 func FromLayer(layer v1.Layer, config v1.Config) (v1.Image, error) {
 	image, err := mutate.AppendLayers(empty.Image, layer)
 	if err != nil {
@@ -127,7 +127,7 @@ func FromLayer(layer v1.Layer, config v1.Config) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	file = file.DeepCopy() // it has the layer's identity
+	file = file.DeepCopy() // it contains the identifier of the layer
 	file.Created = v1.Time{Time: epoch}
 	file.OS, file.Architecture = "linux", runtime.GOARCH
 	file.Config = config
@@ -137,22 +137,22 @@ func FromLayer(layer v1.Layer, config v1.Config) (v1.Image, error) {
 	return mutate.ConfigFile(image, file)
 }
 
-// requireStatic refuses what could not start in an image that holds no libraries.
+// requireStatic rejects programs that need libraries, because the image contains none.
 func requireStatic(binary string) error {
 	file, err := elf.Open(binary)
 	if err != nil {
-		return fmt.Errorf("it is not a Linux executable: %w", err)
+		return fmt.Errorf("not a Linux executable: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	for _, program := range file.Progs {
 		if program.Type == elf.PT_INTERP {
-			return errors.New("it is linked dynamically: build it with CGO_ENABLED=0")
+			return errors.New("linked dynamically: build it with CGO_ENABLED=0")
 		}
 	}
 	return nil
 }
 
-// plainLayer leaves the layer uncompressed, because it is only ever copied within one machine.
+// plainLayer does not compress the layer, because archives are only copied within a machine.
 func plainLayer(archive []byte) (v1.Layer, error) {
 	return static.NewLayer(archive, types.DockerUncompressedLayer), nil
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// fileLayer is an uncompressed layer that stays in its file: the library's own would be compressed, which takes longer than all copies.
+// fileLayer is an uncompressed layer in a file. The layers of the library are compressed, which takes longer than copying.
 type fileLayer struct {
 	file   string
 	digest v1.Hash
 	size   int64
 }
 
-// LayerFromFile makes a layer of a tar archive, which must stay where it is while the layer is used.
+// LayerFromFile creates a layer from a tar archive, which must exist while the layer is used.
 func LayerFromFile(file string) (v1.Layer, error) {
 	content, err := os.Open(file)
 	if err != nil {

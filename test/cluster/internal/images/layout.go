@@ -15,11 +15,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// refName is the annotation that names an image within a layout.
+// refName is the annotation with the name of an image in a layout.
 const refName = "org.opencontainers.image.ref.name"
 
-// WriteLayout writes an image in the layout of the Open Container Initiative, to a folder that holds nothing else, and returns its
-// digest: what a registry will know it by. Tools that push images read such folders.
+// WriteLayout writes an image as an OCI image layout, in a folder that contains nothing else, and returns the digest that the image has in
+// a registry. Tools that push images read such folders.
 func WriteLayout(request Request, folder string) (v1.Hash, error) {
 	digest, err := writeLayout(request, folder)
 	if err != nil {
@@ -59,7 +59,7 @@ func writeLayout(request Request, folder string) (v1.Hash, error) {
 	return digest, os.Rename(temporary, folder)
 }
 
-// compressedLayer is for registries. The same archive yields the same bytes with the same version of Go.
+// compressedLayer is for registries. The same archive and the same version of Go result in the same bytes.
 func compressedLayer(archive []byte) (v1.Layer, error) {
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive)), nil }
 	return tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)

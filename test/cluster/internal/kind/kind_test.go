@@ -16,8 +16,8 @@ func TestConfig(t *testing.T) {
 		patches int
 		reason  string
 	}{
-		"kind's own node": {false, 2, "it brings a network and a service proxy as images"},
-		"a node of ours":  {true, 3, "it has them, and nothing to pull others with"},
+		"kind's own node": {false, 2, "it installs a network and a service proxy from images"},
+		"a node of ours":  {true, 3, "it contains them, and cannot pull others"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			content, err := config(test.ownNode)
@@ -47,7 +47,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// fakeKind stands in for kind: it says something and fails.
+// fakeKind is a script in place of kind.
 func fakeKind(t *testing.T, script string) Cluster {
 	t.Helper()
 	folder := t.TempDir()
@@ -60,7 +60,7 @@ func fakeKind(t *testing.T, script string) Cluster {
 	}
 }
 
-func TestCreateTellsWhatToDoWithoutARegistry(t *testing.T) {
+func TestCreateNamesTheRemedyWithoutARegistry(t *testing.T) {
 	cluster := fakeKind(t, `[ "$1" = get ] || { echo 'ERROR: failed to create cluster: failed to pull image "kindest/node"' >&2; exit 1; }`)
 	if err := cluster.Create(t.Context()); !errors.Is(err, ErrNoImage) {
 		t.Errorf("Create() = %v, want ErrNoImage", err)
@@ -91,6 +91,6 @@ func TestDeleteRemovesTheKubeconfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the kubeconfig's folder is still there: %v", err)
+		t.Errorf("the folder of the kubeconfig still exists: %v", err)
 	}
 }

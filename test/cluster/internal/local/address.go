@@ -6,19 +6,19 @@ import (
 	"net/netip"
 )
 
-// The networks inside the cluster's namespace are the same for all clusters, because nothing outside can see them.
+// The networks in the network namespace are the same for all clusters, because they are not visible outside.
 const (
 	podSubnet         = "10.244.0.0/16"
 	serviceSubnet     = "10.96.0.0/16"
 	kubernetesService = "10.96.0.1"
 )
 
-// linkNetworks is the number of /24 networks in 198.18.0.0/15, which is set aside for tests of network devices and so is hardly ever
-// in use. One of them joins the host and the cluster.
+// linkNetworks is the number of /24 networks in 198.18.0.0/15, which is reserved for tests of network devices and therefore rarely used. One
+// of them connects the host and the cluster.
 const linkNetworks = 512
 
-// chooseSubnet picks the network that joins the host and the cluster: the one that the name stands for, or the next that does not
-// overlap with what the host uses.
+// chooseSubnet selects the network that connects the host and the cluster. The name determines the first candidate; a network that overlaps
+// with those of the host is skipped.
 func chooseSubnet(name string, used []netip.Prefix) (netip.Prefix, error) {
 	hash := fnv.New32a()
 	hash.Write([]byte(name))
@@ -30,7 +30,7 @@ func chooseSubnet(name string, used []netip.Prefix) (netip.Prefix, error) {
 			return candidate, nil
 		}
 	}
-	return netip.Prefix{}, fmt.Errorf("no network of 198.18.0.0/15 is free on this machine: all of them overlap with its routes")
+	return netip.Prefix{}, fmt.Errorf("no network of 198.18.0.0/15 is free: all of them overlap with routes of this machine")
 }
 
 func overlapsAny(candidate netip.Prefix, used []netip.Prefix) bool {

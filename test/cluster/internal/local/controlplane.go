@@ -5,30 +5,30 @@ import (
 	"strings"
 )
 
-// startServer starts etcd and the API server in the cluster's network, with what kubeadm would give them.
+// startServer starts etcd and the API server in the network of the cluster, with the arguments that kubeadm sets.
 func startServer(starter *starter, options Options) error {
 	cluster := starter.cluster
-	return starter.machines.inNetwork(cluster, func() error {
-		if err := starter.start("etcd", etcdArguments(cluster, starter.place, options.Fsync)...); err != nil {
+	return starter.infrastructure.inNetwork(cluster, func() error {
+		if err := starter.start("etcd", etcdArguments(cluster, starter.endpoints, options.Fsync)...); err != nil {
 			return err
 		}
-		return starter.start("kube-apiserver", apiServerArguments(cluster, starter.place, options.AuditPolicy)...)
+		return starter.start("kube-apiserver", apiServerArguments(cluster, starter.endpoints, options.AuditPolicy)...)
 	})
 }
 
-// startControllers starts the controller manager and the scheduler. The API server must be ready: having been refused, they would
-// wait longer and longer before they try again.
+// startControllers starts the controller manager and the scheduler. The API server must be ready, because they retry with increasing
+// delays after a refused connection.
 func startControllers(starter *starter) error {
 	cluster := starter.cluster
-	return starter.machines.inNetwork(cluster, func() error {
-		if err := starter.start("kube-controller-manager", controllerManagerArguments(cluster, starter.place)...); err != nil {
+	return starter.infrastructure.inNetwork(cluster, func() error {
+		if err := starter.start("kube-controller-manager", controllerManagerArguments(cluster, starter.endpoints)...); err != nil {
 			return err
 		}
-		return starter.start("kube-scheduler", schedulerArguments(cluster, starter.place)...)
+		return starter.start("kube-scheduler", schedulerArguments(cluster, starter.endpoints)...)
 	})
 }
 
-func etcdArguments(cluster layout, at place, fsync bool) []string {
+func etcdArguments(cluster layout, at endpoints, fsync bool) []string {
 	arguments := []string{
 		"--name=" + cluster.name,
 		"--data-dir=" + cluster.path("etcd"),
@@ -53,7 +53,7 @@ func etcdArguments(cluster layout, at place, fsync bool) []string {
 	return arguments
 }
 
-func apiServerArguments(cluster layout, at place, auditPolicy string) []string {
+func apiServerArguments(cluster layout, at endpoints, auditPolicy string) []string {
 	arguments := []string{
 		"--advertise-address=" + at.advertised.String(),
 		fmt.Sprintf("--secure-port=%d", at.port),
@@ -61,7 +61,7 @@ func apiServerArguments(cluster layout, at place, auditPolicy string) []string {
 		"--authorization-mode=Node,RBAC",
 		"--client-ca-file=" + cluster.pki("ca.crt"),
 		"--enable-admission-plugins=NodeRestriction",
-		// There is no service proxy, so webhooks and aggregated servers are called at the addresses of their pods.
+		// The cluster has no service proxy, so webhooks and aggregated servers are called at the addresses of their pods.
 		"--enable-aggregator-routing=true",
 		"--enable-bootstrap-token-auth=true",
 		"--etcd-servers=" + at.etcdURL(),
@@ -94,9 +94,9 @@ func apiServerArguments(cluster layout, at place, auditPolicy string) []string {
 	return arguments
 }
 
-func controllerManagerArguments(cluster layout, at place) []string {
+func controllerManagerArguments(cluster layout, at endpoints) []string {
 	credentials := cluster.credentials("controller-manager")
-	return append(at.unserved(), []string{
+	return append(at.withoutServing(), []string{
 		"--allocate-node-cidrs=true",
 		"--authentication-kubeconfig=" + credentials,
 		"--authorization-kubeconfig=" + credentials,
@@ -107,13 +107,13 @@ func controllerManagerArguments(cluster layout, at place) []string {
 		"--cluster-signing-cert-file=" + cluster.pki("ca.crt"),
 		"--cluster-signing-key-file=" + cluster.pki("ca.key"),
 		"--controllers=" + strings.Join([]string{"*", "bootstrapsigner", "tokencleaner"}, ","),
-		// Its default is a folder of the machine, which would be made.
+		// The default is a folder outside of the cluster, which the controller manager creates.
 		"--flex-volume-plugin-dir=" + cluster.path("volume-plugins"),
-		// The defaults would make it wait for its own limiter for seconds while it starts.
+		// With the defaults, its rate limiter delays the start by seconds.
 		"--kube-api-burst=400",
 		"--kube-api-qps=200",
 		"--kubeconfig=" + credentials,
-		// Nobody else could lead, and waiting for the lease of a killed predecessor would take 15 seconds.
+		// The only replica needs no lease, and would wait 15 seconds for that of a killed predecessor.
 		"--leader-elect=false",
 		"--requestheader-client-ca-file=" + cluster.pki("front-proxy-ca.crt"),
 		"--root-ca-file=" + cluster.pki("ca.crt"),
@@ -123,9 +123,9 @@ func controllerManagerArguments(cluster layout, at place) []string {
 	}...)
 }
 
-func schedulerArguments(cluster layout, at place) []string {
+func schedulerArguments(cluster layout, at endpoints) []string {
 	credentials := cluster.credentials("scheduler")
-	return append(at.unserved(), []string{
+	return append(at.withoutServing(), []string{
 		"--authentication-kubeconfig=" + credentials,
 		"--authorization-kubeconfig=" + credentials,
 		"--bind-address=127.0.0.1",

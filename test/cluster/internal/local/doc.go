@@ -1,12 +1,12 @@
-// Package local runs a Kubernetes cluster on this machine, as processes in a network namespace of their own. It starts
-// executables that it is given, reaches nothing outside of the machine, and removes what it made, also after a predecessor was killed.
+// Package local runs a Kubernetes cluster on this machine, as processes in their own network namespace. It starts the executables that it
+// is given, reaches nothing outside of the machine, and removes everything that it created, also after an earlier command was killed.
 //
-// Where no pods can run, the cluster is simulated: the control plane listens on loopback addresses, KWOK plays a node, and what
-// Deployments would run may be processes. Whoever looks at it is told that pods do nothing.
+// On machines that cannot run pods, the cluster is simulated: the control plane listens on loopback addresses, KWOK simulates a node, and
+// selected Deployments run as processes. Messages, the status and an annotation of the node say that pods do nothing.
 //
-// Everything of a cluster lies in one folder. The container runtime and the kubelet run in a mount namespace of their own, in which
-// /run, /var/lib and /var/log are parts of that folder: so they keep their usual paths without touching those of the machine, their
-// mounts vanish with the last of their processes, and socket paths stay short wherever the folder is.
+// All files of a cluster are in one folder. The container runtime and the kubelet of a node have their own mount namespace, in which /run,
+// /var/lib and /var/log are parts of that folder. Therefore they use their usual paths without changing those of the machine, their mounts
+// end with the last of their processes, and socket paths are short.
 //
-// It knows nothing of what runs on the cluster, and it does not build anything.
+// The package does not know what the cluster is used for, and builds nothing.
 package local

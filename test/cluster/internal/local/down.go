@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Down removes the cluster and its kubeconfig. It succeeds where there is nothing to remove.
+// Down removes the cluster and its kubeconfig. It succeeds if the cluster does not exist.
 func Down(ctx context.Context, options Options) error {
 	cluster := newLayout(options.Folder, options.Name)
 	release, err := cluster.acquire(ctx, options.Progress)
@@ -21,7 +21,7 @@ func Down(ctx context.Context, options Options) error {
 	if err := errors.Join(remove(cluster), os.RemoveAll(cluster.failedLogs())); err != nil {
 		return fmt.Errorf("remove cluster %s: %w", options.Name, err)
 	}
-	if err := sweepAbandoned(ctx, options.Folder, options.Progress); err != nil {
+	if err := removeAbandoned(ctx, options.Folder, options.Progress); err != nil {
 		return err
 	}
 	return os.Remove(cluster.lock())

@@ -28,12 +28,12 @@ func newClient(kubeconfig string) (kubernetes.Interface, error) {
 	config.Timeout = callTimeout
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("make a client: %w", err)
+		return nil, fmt.Errorf("create a client: %w", err)
 	}
 	return client, nil
 }
 
-// waitUntil repeats a check until it succeeds. It gives up when a component ends, because nothing starts it again.
+// waitUntil repeats a check until it succeeds. It fails when a component ends, because nothing restarts components.
 func (s *starter) waitUntil(ctx context.Context, what string, check func(context.Context) error) error {
 	for deadline := time.Now().Add(readyTimeout); ; {
 		err := check(ctx)
@@ -52,7 +52,7 @@ func (s *starter) waitUntil(ctx context.Context, what string, check func(context
 	}
 }
 
-// checkServer asks the API server whether it is ready.
+// checkServer checks whether the API server is ready.
 func checkServer(client kubernetes.Interface) func(context.Context) error {
 	return func(ctx context.Context) error {
 		answer, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Raw()
@@ -66,7 +66,7 @@ func checkServer(client kubernetes.Interface) func(context.Context) error {
 	}
 }
 
-// failedChecks picks the names of the checks that failed from the API server's answer, which lists all of them.
+// failedChecks returns the names of failed checks in an answer of the API server, which lists all checks.
 func failedChecks(answer string) []string {
 	var failed []string
 	for line := range strings.Lines(answer) {
@@ -78,7 +78,7 @@ func failedChecks(answer string) []string {
 	return failed
 }
 
-// checkNodes asks whether the nodes are ready for pods, and whether pods may be made in the first namespace.
+// checkNodes checks whether the nodes are ready for pods, and whether the namespace "default" has its service account.
 func checkNodes(client kubernetes.Interface, nodes []string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		for _, name := range nodes {
@@ -100,8 +100,8 @@ func checkNodes(client kubernetes.Interface, nodes []string) func(context.Contex
 	}
 }
 
-// bindings are the rights that "kubeadm init" would grant in a later phase: those of the administrators whose credentials it makes,
-// and those of the API server when it calls the kubelet for logs and the like.
+// bindings are the rights that "kubeadm init" grants in a later phase: those of the administrators whose credentials it creates, and those
+// of the API server for calls to the kubelet, such as for logs.
 var bindings = []rbacv1.ClusterRoleBinding{
 	{
 		ObjectMeta: metav1.ObjectMeta{Name: "kubeadm:cluster-admins"},
@@ -115,7 +115,7 @@ var bindings = []rbacv1.ClusterRoleBinding{
 	},
 }
 
-// grantRights makes the bindings, with credentials that bypass them.
+// grantRights creates the bindings, with credentials that do not need them.
 func grantRights(super kubernetes.Interface) func(context.Context) error {
 	return func(ctx context.Context) error {
 		for _, binding := range bindings {
@@ -128,7 +128,7 @@ func grantRights(super kubernetes.Interface) func(context.Context) error {
 	}
 }
 
-// pause waits, or returns why the context ended.
+// pause waits for a duration. It returns the cause if the context ends.
 func pause(ctx context.Context, duration time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// publishKubeconfig writes the administrator's credentials where users and tests look for them.
+// publishKubeconfig writes the credentials of the administrator to the file of users and tests.
 func publishKubeconfig(cluster layout, file string) error {
 	content, err := os.ReadFile(cluster.credentials("admin"))
 	if err != nil {
@@ -20,7 +20,7 @@ func publishKubeconfig(cluster layout, file string) error {
 	return writeFile(file, content)
 }
 
-// unpublishKubeconfig removes the kubeconfig only if it is this cluster's.
+// unpublishKubeconfig removes the kubeconfig, unless it belongs to another cluster.
 func unpublishKubeconfig(cluster layout, file string) error {
 	content, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -35,7 +35,7 @@ func unpublishKubeconfig(cluster layout, file string) error {
 	if err := os.Remove(file); err != nil {
 		return fmt.Errorf("remove the kubeconfig: %w", err)
 	}
-	// The folder goes with its last file; it is no failure if it holds others.
+	// This fails if the folder contains other files, as it should.
 	_ = os.Remove(filepath.Dir(file))
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/filelock"
 )
 
-// layout knows where the files of one cluster are.
+// layout contains the paths of the files of a cluster.
 type layout struct {
 	name   string
 	folder string
@@ -25,10 +25,10 @@ func (l layout) path(parts ...string) string {
 	return filepath.Join(append([]string{l.folder}, parts...)...)
 }
 
-// acquire waits until no other command works on the cluster, and says so if it has to.
+// acquire waits until no other command works on the cluster, and reports the wait.
 func (l layout) acquire(ctx context.Context, progress io.Writer) (release func(), err error) {
 	return filelock.Acquire(ctx, l.lock(), func() {
-		fmt.Fprintf(progress, "waiting for another command that works on cluster %s …\n", l.name)
+		fmt.Fprintf(progress, "waiting for another command on cluster %s …\n", l.name)
 	})
 }
 
@@ -42,26 +42,26 @@ func (l layout) credentials(of string) string  { return l.path("credentials", of
 func (l layout) config(name string) string     { return l.path("config", name) }
 func (l layout) networkNamespace() string      { return l.path("netns") }
 
-// hostLink and probeLink are names of network links, which may have 15 characters.
+// hostLink is the name of a network link, which can have up to 15 characters.
 func (l layout) hostLink() string { return l.name + "-h" }
 
-// makeFolders makes all folders that the components expect.
+// makeFolders creates the folders that the components need.
 func (l layout) makeFolders() error {
 	for _, folder := range []string{
 		"bin", "logs", "pki", "credentials", "config", "etcd", "scratch",
 	} {
 		if err := os.MkdirAll(l.path(folder), 0o700); err != nil {
-			return fmt.Errorf("make the cluster's folders: %w", err)
+			return fmt.Errorf("create the folders of the cluster: %w", err)
 		}
 	}
 	return nil
 }
 
-// refuseMasked refuses folders that the node could not see.
-func (l layout) refuseMasked() error {
+// rejectMasked rejects a folder that is not visible in the mount namespaces of the nodes.
+func (l layout) rejectMasked() error {
 	for mask := range masks {
 		if l.folder == mask || strings.HasPrefix(l.folder, mask+"/") {
-			return fmt.Errorf("the cache folder %s is below %s, which the cluster's node replaces by its own: set XDG_CACHE_HOME to a folder elsewhere",
+			return fmt.Errorf("the cache folder %s is in %s, which is another folder on the nodes of the cluster: set XDG_CACHE_HOME to a folder elsewhere",
 				l.folder, mask)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
-func TestBelongs(t *testing.T) {
+func TestIsOwned(t *testing.T) {
 	cluster := newLayout("/cache/clusters", "wfe-1")
 	recorded := record{Boot: "this", Processes: []recordedProcess{{Name: "etcd", PID: 10, Started: 100}}}
 	for name, test := range map[string]struct {
@@ -20,37 +20,37 @@ func TestBelongs(t *testing.T) {
 		want      bool
 		reason    string
 	}{
-		"recorded":               {process.Process{PID: 10, Started: 100}, "this", true, "identifier and start time are those of the record"},
-		"identifier used again":  {process.Process{PID: 10, Started: 101}, "this", false, "another process has the identifier now"},
-		"recorded before a boot": {process.Process{PID: 10, Started: 100}, "another", false, "start times begin anew with each boot"},
-		"our executable": {
-			process.Process{PID: 11, Executable: "/cache/clusters/wfe-1/bin/containerd-shim-runc-v2"}, "this", true, "nobody else runs these files",
+		"recorded":               {process.Process{PID: 10, Started: 100}, "this", true, "identifier and start time match the record"},
+		"identifier used again":  {process.Process{PID: 10, Started: 101}, "this", false, "another process has the identifier"},
+		"recorded before a boot": {process.Process{PID: 10, Started: 100}, "another", false, "start times are relative to the boot"},
+		"the cluster's executable": {
+			process.Process{PID: 11, Executable: "/cache/clusters/wfe-1/bin/containerd-shim-runc-v2"}, "this", true, "only the cluster runs these files",
 		},
-		"our executable by its name": {
-			process.Process{PID: 11, Argument0: "/cache/clusters/wfe-1/bin/etcd"}, "this", true, "the file itself may be gone",
+		"the cluster's executable by its name": {
+			process.Process{PID: 11, Argument0: "/cache/clusters/wfe-1/bin/etcd"}, "this", true, "the file itself may have been removed",
 		},
 		"a pod's process": {
-			process.Process{PID: 12, Executable: "/program", Cgroups: []string{"/", "/wfe-1/kubepods/pod1/x"}}, "this", true, "it runs in our cgroup",
+			process.Process{PID: 12, Executable: "/program", Cgroups: []string{"/", "/wfe-1/kubepods/pod1/x"}}, "this", true, "it runs in the cgroup of the cluster",
 		},
 		"a pod's process on the second node": {
-			process.Process{PID: 12, Executable: "/program", Cgroups: []string{"/wfe-1.local-2/kubepods/pod1/x"}}, "this", true, "it runs in that node's cgroup",
+			process.Process{PID: 12, Executable: "/program", Cgroups: []string{"/wfe-1.local-2/kubepods/pod1/x"}}, "this", true, "it runs in the cgroup of that node",
 		},
 		"the cache's executable": {
 			process.Process{PID: 13, Executable: "/cache/bin/etcd/v3/etcd"}, "this", false, "an envtest may run it",
 		},
 		"another cluster's executable": {
-			process.Process{PID: 14, Executable: "/cache/clusters/wfe-10/bin/etcd"}, "this", false, "its name merely starts with ours",
+			process.Process{PID: 14, Executable: "/cache/clusters/wfe-10/bin/etcd"}, "this", false, "only the beginning of the name is the same",
 		},
 		"another cluster's pod": {
-			process.Process{PID: 15, Cgroups: []string{"/wfe-10/kubepods/pod1/x"}}, "this", false, "its name merely starts with ours",
+			process.Process{PID: 15, Cgroups: []string{"/wfe-10/kubepods/pod1/x"}}, "this", false, "only the beginning of the name is the same",
 		},
 		"a pager that shows a log": {
-			process.Process{PID: 16, Executable: "/usr/bin/less", Argument0: "less"}, "this", false, "it only mentions the folder",
+			process.Process{PID: 16, Executable: "/usr/bin/less", Argument0: "less"}, "this", false, "only its arguments contain the folder",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := belongs(test.candidate, cluster, recorded, test.boot); got != test.want {
-				t.Errorf("belongs(%+v) = %t, want %t: %s", test.candidate, got, test.want, test.reason)
+			if got := isOwned(test.candidate, cluster, recorded, test.boot); got != test.want {
+				t.Errorf("isOwned(%+v) = %t, want %t: %s", test.candidate, got, test.want, test.reason)
 			}
 		})
 	}
@@ -63,10 +63,10 @@ func TestIsAbandoned(t *testing.T) {
 		want     bool
 		reason   string
 	}{
-		"the checkout is there":  {"/here", false, "its owner may want the cluster"},
-		"the checkout is gone":   {"/gone", true, "nobody can want the cluster"},
-		"an unreadable record":   {"", false, "it can't tell"},
-		"a record of a relation": {"gone", false, "it depends on the working folder"},
+		"the checkout exists":      {"/here", false, "the cluster may be in use"},
+		"the checkout was removed": {"/gone", true, "no command can reach the cluster"},
+		"an unreadable record":     {"", false, "the checkout is unknown"},
+		"a relative path":          {"gone", false, "the path depends on the working folder"},
 	} {
 		if got := isAbandoned(record{Checkout: test.checkout}, exists); got != test.want {
 			t.Errorf("%s: isAbandoned() = %t, want %t: %s", name, got, test.want, test.reason)
@@ -74,7 +74,7 @@ func TestIsAbandoned(t *testing.T) {
 	}
 }
 
-func TestRecordSurvivesACut(t *testing.T) {
+func TestReadIncompleteRecord(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "record.json")
 	want := record{Checkout: "/here", Boot: "this", Ready: true, Processes: []recordedProcess{{Name: "etcd", PID: 1, Started: 2, Version: "v1"}}}
 	if err := want.write(file); err != nil {
@@ -87,7 +87,7 @@ func TestRecordSurvivesACut(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := readRecord(file); err != nil || !cmp.Equal(record{}, got) {
-		t.Errorf("readRecord() of a record that was cut off = %+v, %v, want an empty one", got, err)
+		t.Errorf("readRecord() of an incomplete record = %+v, %v, want an empty one", got, err)
 	}
 	if got, err := readRecord(file + "-missing"); err != nil || !cmp.Equal(record{}, got) {
 		t.Errorf("readRecord() of no record = %+v, %v, want an empty one", got, err)
@@ -105,10 +105,10 @@ func TestChooseSubnet(t *testing.T) {
 	}
 	next, err := chooseSubnet("wfe-1", []netip.Prefix{netip.PrefixFrom(serverAddress(first), 32)})
 	if err != nil || next == first || next.Overlaps(first) {
-		t.Errorf("chooseSubnet() = %s, %v although the host uses an address of it", next, err)
+		t.Errorf("chooseSubnet() = %s, %v although the host uses an address of that network", next, err)
 	}
 	if got, err := chooseSubnet("wfe-1", []netip.Prefix{netip.MustParsePrefix("198.16.0.0/13")}); err == nil {
-		t.Errorf("chooseSubnet() = %s although all is in use, want an error", got)
+		t.Errorf("chooseSubnet() = %s although all networks are in use, want an error", got)
 	}
 	ends := map[netip.Addr]string{hostAddress(first): "host"}
 	for _, n := range nodes {
@@ -129,15 +129,15 @@ func TestFailedChecks(t *testing.T) {
 	}
 }
 
-func TestRefuseMasked(t *testing.T) {
+func TestRejectMasked(t *testing.T) {
 	for parent, want := range map[string]bool{
 		"/home/someone/.cache/clusters": false,
 		"/var/lib/agent/.cache":         true,
 		"/run":                          true,
 		"/running":                      false,
 	} {
-		if got := newLayout(parent, "wfe-1").refuseMasked() != nil; got != want {
-			t.Errorf("refuseMasked() below %s refuses: %t, want %t", parent, got, want)
+		if got := newLayout(parent, "wfe-1").rejectMasked() != nil; got != want {
+			t.Errorf("rejectMasked() below %s rejects: %t, want %t", parent, got, want)
 		}
 	}
 }

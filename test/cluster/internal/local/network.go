@@ -16,18 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onOwnThread runs a function on a thread that ends with it, so that the function may enter namespaces for good.
+// onOwnThread calls a function on a thread that ends with it, so that the function may enter namespaces.
 func onOwnThread(run func() error) error {
 	result := make(chan error, 1)
 	go func() {
-		// Never unlocked: the runtime ends the thread together with this goroutine.
+		// The thread stays locked, so that the runtime ends it together with this goroutine.
 		runtime.LockOSThread()
 		result <- run()
 	}()
 	return <-result
 }
 
-// setUpNetwork makes the cluster's network namespace and the link to the host, and returns the network of that link.
+// setUpNetwork creates the network namespace of the cluster and the link to the host, and returns the network of that link.
 func setUpNetwork(cluster layout) (netip.Prefix, error) {
 	used, err := networksInUse()
 	if err != nil {
@@ -38,18 +38,18 @@ func setUpNetwork(cluster layout) (netip.Prefix, error) {
 		return netip.Prefix{}, err
 	}
 	if err := makeNetworkNamespace(cluster.networkNamespace()); err != nil {
-		return netip.Prefix{}, fmt.Errorf("make a network namespace: %w", err)
+		return netip.Prefix{}, fmt.Errorf("create a network namespace: %w", err)
 	}
 	if err := linkToHost(cluster, subnet); err != nil {
-		return netip.Prefix{}, fmt.Errorf("link the cluster's network with the host's: %w", err)
+		return netip.Prefix{}, fmt.Errorf("link the network of the cluster with the host: %w", err)
 	}
 	if err := onOwnThread(func() error { return setUpInside(cluster, subnet) }); err != nil {
-		return netip.Prefix{}, fmt.Errorf("set up the cluster's network: %w", err)
+		return netip.Prefix{}, fmt.Errorf("set up the network of the cluster: %w", err)
 	}
 	return subnet, nil
 }
 
-// networksInUse lists what the host has addresses of and routes to.
+// networksInUse lists the networks to which the host has routes.
 func networksInUse() ([]netip.Prefix, error) {
 	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	if err != nil {
@@ -62,7 +62,7 @@ func networksInUse() ([]netip.Prefix, error) {
 		}
 		address, ok := netip.AddrFromSlice(route.Dst.IP)
 		bits, _ := route.Dst.Mask.Size()
-		// The default route covers everything and reserves nothing.
+		// The default route overlaps with every network.
 		if ok && bits > 0 {
 			used = append(used, netip.PrefixFrom(address.Unmap(), bits))
 		}
@@ -70,7 +70,7 @@ func networksInUse() ([]netip.Prefix, error) {
 	return used, nil
 }
 
-// makeNetworkNamespace keeps a new namespace alive by a mount on a file, as "ip netns" does in /run/netns.
+// makeNetworkNamespace mounts a new namespace on a file, so that it exists without processes, as "ip netns" does in /run/netns.
 func makeNetworkNamespace(file string) error {
 	handle, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o400)
 	if err != nil {
@@ -100,12 +100,12 @@ func linkToHost(cluster layout, subnet netip.Prefix) error {
 	attributes.Name = cluster.hostLink()
 	link := &netlink.Veth{LinkAttrs: attributes, PeerName: "eth0", PeerNamespace: netlink.NsFd(namespace)}
 	if err := netlink.LinkAdd(link); err != nil {
-		return fmt.Errorf("make a veth pair (kernel module veth): %w", err)
+		return fmt.Errorf("create a veth pair (kernel module veth): %w", err)
 	}
 	return bringUp(cluster.hostLink(), netip.PrefixFrom(hostAddress(subnet), subnet.Bits()))
 }
 
-// setUpInside runs on a thread of its own, which it moves into the cluster's namespace.
+// setUpInside moves the calling thread into the network namespace of the cluster.
 func setUpInside(cluster layout, subnet netip.Prefix) error {
 	if err := enterNetwork(cluster); err != nil {
 		return err
@@ -115,21 +115,21 @@ func setUpInside(cluster layout, subnet netip.Prefix) error {
 			return err
 		}
 	}
-	// There is no service proxy. The one service that every pod needs has its address right where the API server listens.
+	// The cluster has no service proxy. The address of the kubernetes service is therefore an address of the API server.
 	if err := bringUp("lo", netip.PrefixFrom(netip.MustParseAddr(kubernetesService), 32)); err != nil {
 		return err
 	}
-	if err := refuseAtOnce(); err != nil {
+	if err := disableRefusalLimit(); err != nil {
 		return err
 	}
 	return probeBridge()
 }
 
-// refuseAtOnce lifts the limit on telling senders that nobody listens. No name service runs, and with the limit some of the pods'
-// questions would be refused at once and others only time out. The setting is the network namespace's own.
-func refuseAtOnce() error {
+// disableRefusalLimit disables the rate limit of ICMP errors, which is a setting of the network namespace. The cluster has no name service;
+// with the limit, some of the queries of pods are refused immediately and others time out.
+func disableRefusalLimit() error {
 	if err := os.WriteFile("/proc/sys/net/ipv4/icmp_ratelimit", []byte("0"), 0o600); err != nil {
-		return fmt.Errorf("lift the limit on refusals: %w", err)
+		return fmt.Errorf("disable the rate limit of ICMP errors: %w", err)
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func bringUp(name string, address netip.Prefix) error {
 	}
 	network := &net.IPNet{IP: address.Addr().AsSlice(), Mask: net.CIDRMask(address.Bits(), address.Addr().BitLen())}
 	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: network}); err != nil {
-		return fmt.Errorf("give %s to link %s: %w", address, name, err)
+		return fmt.Errorf("add address %s to link %s: %w", address, name, err)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("bring link %s up: %w", name, err)
@@ -161,18 +161,18 @@ func bringUp(name string, address netip.Prefix) error {
 	return nil
 }
 
-// probeBridge finds out before any pod does that the kernel has no bridges.
+// probeBridge verifies that the kernel supports bridges, which pods need.
 func probeBridge() error {
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name = "probe"
 	bridge := &netlink.Bridge{LinkAttrs: attributes}
 	if err := netlink.LinkAdd(bridge); err != nil {
-		return fmt.Errorf("make a bridge (kernel module bridge): %w", err)
+		return fmt.Errorf("create a bridge (kernel module bridge): %w", err)
 	}
 	return netlink.LinkDel(bridge)
 }
 
-// removeLink removes the host's end of the link, and with it the other one.
+// removeLink removes the end of the link on the host, which removes the other end.
 func removeLink(cluster layout) error {
 	link, err := netlink.LinkByName(cluster.hostLink())
 	var missing netlink.LinkNotFoundError

@@ -6,56 +6,56 @@ import (
 	"io"
 )
 
-// ErrUnsupported says that this machine can't run real pods.
-var ErrUnsupported = errors.New("real pods can't run here")
+// ErrUnsupported means that this machine cannot run pods.
+var ErrUnsupported = errors.New("this machine cannot run pods")
 
-// Options describe a cluster that is to run.
+// Options describe a cluster.
 type Options struct {
-	// Name is the cluster's name; names of network links and cgroups come from it.
+	// Name is the name of the cluster, from which names of network links and cgroups are derived.
 	Name string
-	// Folder is the parent folder of the clusters' folders.
+	// Folder contains the folders of all clusters.
 	Folder string
-	// Checkout is the root of the repository that the cluster belongs to: the cluster is swept when that is gone.
+	// Checkout is the root of the repository. A cluster whose checkout no longer exists is removed.
 	Checkout string
-	// Kubeconfig is the file that users' credentials are written to.
+	// Kubeconfig is the file for the credentials of users.
 	Kubeconfig string
 	// Executables maps the names of programs to their files and versions.
 	Executables map[string]Executable
 	// KubernetesVersion is the version of the control plane.
 	KubernetesVersion string
-	// Fingerprint tells clusters of other versions and settings apart: a running cluster of another one is replaced.
+	// Fingerprint identifies versions and settings. A running cluster with another fingerprint is replaced.
 	Fingerprint string
-	// PauseImage is the name of the image of pod sandboxes; it must be among Images.
+	// PauseImage is the name of the image of pod sandboxes, which Images must contain.
 	PauseImage string
-	// Images are archives of images that the cluster starts with.
+	// Images are the image archives that the cluster starts with.
 	Images []string
-	// Fsync makes etcd wait for the disk. Off by default: nobody needs a test cluster after a power failure.
+	// Fsync makes etcd wait for the disk. It is off by default, because a test cluster need not survive a power failure.
 	Fsync bool
-	// AuditPolicy is a policy file; with it the API server writes its audit log next to the other logs.
+	// AuditPolicy is a file with an audit policy, with which the API server writes an audit log next to the other logs.
 	AuditPolicy string
-	// Simulated asks for a node that runs nothing, which needs no rights.
+	// Simulated selects a node that runs nothing, which needs no rights.
 	Simulated bool
-	// Programs are started at last, where no pod would run them.
+	// Programs are Deployments that run as processes of a simulated cluster.
 	Programs []Program
-	// Progress receives plain lines that say what happens.
+	// Progress receives lines of text about the progress.
 	Progress io.Writer
 }
 
 // Executable is a program that the cluster starts.
 type Executable struct{ File, Version string }
 
-// Access is what an installation on the cluster may use. Its files belong to the cluster, so that they vanish with it even if the
-// installation is killed.
+// Access contains the files that an installation on the cluster may use. They are in the folder of the cluster, so that they are removed with
+// it even if the installation is killed.
 type Access struct {
-	// Kubeconfig holds the administrator's credentials.
+	// Kubeconfig contains the credentials of the administrator.
 	Kubeconfig string
-	// Kubectl is the executable.
+	// Kubectl is the path of the executable.
 	Kubectl string
 	// Scratch is a folder for temporary files.
 	Scratch string
 }
 
-// Install installs something on a cluster that has just started. It must be repeatable.
+// Install installs software on a new cluster.
 type Install func(ctx context.Context, access Access) error
 
 // Component is a line of the status table.

@@ -10,38 +10,38 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
-// record is what a cluster's folder says about it: enough to find its processes again, and to know whether it is still wanted.
+// record describes a running cluster. It identifies the processes of the cluster, and the checkout that uses it.
 type record struct {
 	Checkout    string
 	Fingerprint string
 	Subnet      string
 	Nodes       []string
-	// Simulated is set if pods do nothing.
+	// Simulated is set for a simulated cluster.
 	Simulated bool `json:",omitempty"`
 	Boot      string
-	// Ready is set once everything has been seen to work.
+	// Ready is set when the start is complete.
 	Ready     bool
 	Processes []recordedProcess
 }
 
-// recordedProcess names a process beyond doubt: its identifier may be used again, but not with the same start time in the same boot.
+// recordedProcess identifies a process: the kernel may use its identifier again, but not with the same start time in the same boot.
 type recordedProcess struct {
 	Name    string
 	PID     int
 	Started uint64
 	Version string `json:",omitempty"`
-	// Added is set for what was started on the running cluster: without it, the cluster is still the one that was asked for.
+	// Added is set for processes that were started on the running cluster. The cluster is complete without them.
 	Added bool `json:",omitempty"`
 }
 
-// readRecord returns an empty record where there is none, or one that was cut off: the sweep does not depend on it alone.
+// readRecord returns an empty record if the file is missing or incomplete. Removal does not depend on the record alone.
 func readRecord(file string) (record, error) {
 	content, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record{}, nil
 	}
 	if err != nil {
-		return record{}, fmt.Errorf("read the cluster's record: %w", err)
+		return record{}, fmt.Errorf("read the record of the cluster: %w", err)
 	}
 	var read record
 	if err := json.Unmarshal(content, &read); err != nil {
@@ -57,7 +57,7 @@ func (r record) find(component string) (recordedProcess, error) {
 			return known, nil
 		}
 	}
-	return recordedProcess{}, fmt.Errorf("%s is not running: start the cluster first", component)
+	return recordedProcess{}, fmt.Errorf("%s is not running: start the cluster with up", component)
 }
 
 func (r record) isRunning(known recordedProcess) bool {
@@ -69,12 +69,12 @@ func (r record) isRunning(known recordedProcess) bool {
 func (r record) write(file string) error {
 	content, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return fmt.Errorf("write the cluster's record: %w", err)
+		return fmt.Errorf("write the record of the cluster: %w", err)
 	}
 	return writeFile(file, content)
 }
 
-// writeFile replaces a file, which is for its owner alone, in one step.
+// writeFile replaces a file in one step. Only its owner can read it.
 func writeFile(file string, content []byte) error {
 	const mode = 0o600
 	temporary := file + ".new"

@@ -15,8 +15,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/cgroup"
 )
 
-// EnsureRequirements checks what the cluster needs from the machine, and installs runc where the distribution is Debian's or Ubuntu's
-// and nothing else is missing.
+// EnsureRequirements checks the requirements of the cluster. It installs runc on Debian and Ubuntu if nothing else is missing.
 func EnsureRequirements(ctx context.Context, progress io.Writer) error {
 	missing, err := missingFromKernel()
 	if err != nil {
@@ -33,18 +32,18 @@ func EnsureRequirements(ctx context.Context, progress io.Writer) error {
 		missing = append(missing, runc.Error())
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%w: this machine lacks %s; alternatives are simulated nodes (CLUSTER=simulated), whose pods do nothing, "+
-			"and CLUSTER=kind with a container engine", ErrUnsupported, strings.Join(missing, "; "))
+		return fmt.Errorf("%w, because it lacks %s: use simulated nodes, whose pods do nothing (CLUSTER=simulated), "+
+			"or kind with a container engine (CLUSTER=kind)", ErrUnsupported, strings.Join(missing, "; "))
 	}
 	return nil
 }
 
-// missingFromKernel leaves out network links: they are tried when the network is made, because no file tells about them.
+// missingFromKernel does not check network links, because no file lists the supported ones. The creation of the network fails without them.
 func missingFromKernel() ([]string, error) {
 	var missing []string
 	filesystems, err := os.ReadFile("/proc/filesystems")
 	if err != nil {
-		return nil, fmt.Errorf("read the kernel's file systems: %w", err)
+		return nil, fmt.Errorf("read the file systems of the kernel: %w", err)
 	}
 	if !strings.Contains(string(filesystems), "\toverlay\n") && exec.Command("modprobe", "overlay").Run() != nil {
 		missing = append(missing, "the overlay file system (kernel module overlay)")
@@ -57,9 +56,9 @@ func missingFromKernel() ([]string, error) {
 		missing = append(missing, "cgroups (nothing is mounted below /sys/fs/cgroup)")
 	}
 	for _, hierarchy := range hierarchies {
-		// Only owners of the whole hierarchy may make cgroups: containers often may not.
+		// The kernel supports cgroups, but a container often has no right to create one.
 		if err := probeFolder(hierarchy); err != nil {
-			return append(missing, fmt.Sprintf("cgroups that can be changed (%v)", err)), nil
+			return append(missing, fmt.Sprintf("the right to create cgroups (%v)", err)), nil
 		}
 	}
 	return missing, nil
@@ -79,7 +78,7 @@ func missingRunc(ctx context.Context) error {
 		return errors.New("runc (package runc)")
 	}
 	if !strings.Contains(string(output), "libseccomp") {
-		return errors.New("a runc that was built with seccomp")
+		return errors.New("a runc with seccomp")
 	}
 	return nil
 }

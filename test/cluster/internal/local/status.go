@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Status describes the components of a cluster. Nothing is returned if it does not run.
+// Status describes the components of a cluster. It returns none if the cluster is not running.
 func Status(ctx context.Context, parent, name string) ([]Component, error) {
 	cluster := newLayout(parent, name)
 	recorded, err := readRecord(cluster.record())
@@ -22,7 +22,7 @@ func Status(ctx context.Context, parent, name string) ([]Component, error) {
 		table = append(table, component)
 	}
 	if !recorded.Ready {
-		table = append(table, describe("start", "", errors.New("it was not completed: up starts the cluster anew")))
+		table = append(table, describe("start", "", errors.New("the start did not complete: up replaces the cluster")))
 	}
 	client, err := newClient(cluster.credentials("admin"))
 	if err != nil {
@@ -30,12 +30,12 @@ func Status(ctx context.Context, parent, name string) ([]Component, error) {
 	}
 	return append(table,
 		describe("API", "ready, network "+recorded.Subnet, checkServer(client)(ctx)),
-		describe("nodes", recorded.praise(), checkNodes(client, recorded.Nodes)(ctx)),
+		describe("nodes", recorded.nodeDetail(), checkNodes(client, recorded.Nodes)(ctx)),
 	), nil
 }
 
-// praise is what can be said of nodes that are ready.
-func (r record) praise() string {
+// nodeDetail describes nodes that are ready.
+func (r record) nodeDetail() string {
 	if r.Simulated {
 		return Simulated
 	}
@@ -49,13 +49,7 @@ func describe(name, good string, err error) Component {
 	return Component{Name: name, Healthy: true, Detail: good}
 }
 
-// IsSimulated is false for clusters whose pods run, and where there is none.
-func IsSimulated(parent, name string) (bool, error) {
-	recorded, err := readRecord(newLayout(parent, name).record())
-	return recorded.Simulated, err
-}
-
-// Credentials returns the administrator's kubeconfig of a cluster, which exists while it runs.
+// Credentials returns the path of the kubeconfig of the administrator, which exists while the cluster runs.
 func Credentials(parent, name string) string {
 	return newLayout(parent, name).credentials("admin")
 }

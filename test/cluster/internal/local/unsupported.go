@@ -10,23 +10,23 @@ import (
 )
 
 func unsupported() error {
-	return fmt.Errorf("%w: that needs Linux and root, and this is %s: use simulated nodes, or CLUSTER=kind with a container engine",
+	return fmt.Errorf("%w, because pods need Linux and this is %s: use simulated nodes (CLUSTER=simulated), or kind with a container engine (CLUSTER=kind)",
 		ErrUnsupported, runtime.GOOS)
 }
 
-// EnsureRequirements says that this is not Linux.
+// EnsureRequirements fails outside of Linux.
 func EnsureRequirements(context.Context, io.Writer) error { return unsupported() }
 
-func newMachines(_ layout, options Options) (machines, error) {
+func newInfrastructure(_ layout, options Options) (infrastructure, error) {
 	if options.Simulated {
-		return simulatedMachines{}, nil
+		return simulatedNodes{}, nil
 	}
 	return nil, unsupported()
 }
 
 func importEverywhere(context.Context, record, []string) ([]string, error) { return nil, unsupported() }
 
-// ownsKernel is false where a cluster is nothing but files and processes.
+// ownsKernel is false because clusters of other systems have only files and processes.
 func ownsKernel() bool { return false }
 
 func removeFromKernel(layout) error { return nil }

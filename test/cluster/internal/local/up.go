@@ -12,11 +12,11 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
-// Up makes sure that the cluster runs and that install has succeeded on it. It leaves a running, healthy cluster of the same fingerprint
-// alone; anything else of the same name it removes first. After a failure nothing is left but the logs, after an interruption nothing.
+// Up starts the cluster and calls install on it, unless a healthy cluster with the same name and fingerprint is running. It first removes
+// any other cluster with the same name. After a failure it removes everything except the logs, after an interruption everything.
 func Up(ctx context.Context, options Options, install Install) error {
 	cluster := newLayout(options.Folder, options.Name)
-	machines, err := newMachines(cluster, options)
+	platform, err := newInfrastructure(cluster, options)
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func Up(ctx context.Context, options Options, install Install) error {
 		return err
 	}
 	defer release()
-	if err := sweepOthers(ctx, cluster, options); err != nil {
+	if err := removeOthers(ctx, cluster, options); err != nil {
 		return err
 	}
 	running, err := isRunning(ctx, cluster, options)
@@ -37,12 +37,12 @@ func Up(ctx context.Context, options Options, install Install) error {
 		return publishKubeconfig(cluster, options.Kubeconfig)
 	}
 	if err := remove(cluster); err != nil {
-		return fmt.Errorf("remove what is left of cluster %s: %w", options.Name, err)
+		return fmt.Errorf("remove the previous cluster %s: %w", options.Name, err)
 	}
 	starter := &starter{
-		cluster: cluster, machines: machines, versions: options.Executables,
+		cluster: cluster, infrastructure: platform, versions: options.Executables,
 		record: &record{
-			Checkout: options.Checkout, Fingerprint: options.Fingerprint, Simulated: options.Simulated, Nodes: names(machines.nodes()),
+			Checkout: options.Checkout, Fingerprint: options.Fingerprint, Simulated: options.Simulated, Nodes: names(platform.nodes()),
 		},
 	}
 	if err := starter.bringUp(ctx, options, install); err != nil {
@@ -51,9 +51,9 @@ func Up(ctx context.Context, options Options, install Install) error {
 	return nil
 }
 
-// sweepOthers does not hold up a cluster that can't be swept: its own sweep will say what is wrong.
-func sweepOthers(ctx context.Context, cluster layout, options Options) error {
-	if err := sweepAbandoned(ctx, options.Folder, options.Progress); err != nil {
+// removeOthers only warns about an abandoned cluster that cannot be removed.
+func removeOthers(ctx context.Context, cluster layout, options Options) error {
+	if err := removeAbandoned(ctx, options.Folder, options.Progress); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
@@ -62,49 +62,49 @@ func sweepOthers(ctx context.Context, cluster layout, options Options) error {
 	return os.RemoveAll(cluster.failedLogs())
 }
 
-// isRunning is true if all that Up would do has been done and works.
+// isRunning reports whether a complete and healthy cluster with the same fingerprint is running.
 func isRunning(ctx context.Context, cluster layout, options Options) (bool, error) {
 	recorded, err := readRecord(cluster.record())
 	if err != nil {
 		return false, err
 	}
-	say := func(why string) {
-		fmt.Fprintf(options.Progress, "cluster %s %s: starting it anew\n", options.Name, why)
+	report := func(reason string) {
+		fmt.Fprintf(options.Progress, "cluster %s %s: replacing it\n", options.Name, reason)
 	}
 	switch {
 	case len(recorded.Processes) == 0:
 		return false, nil
 	case !recorded.Ready:
-		say("was never completed")
+		report("did not start completely")
 		return false, nil
 	case recorded.Fingerprint != options.Fingerprint:
-		say("runs other versions or settings")
+		report("has other versions or settings")
 		return false, nil
 	}
 	for _, known := range recorded.Processes {
 		if !known.Added && !recorded.isRunning(known) {
-			say("has lost " + known.Name)
+			report("lacks " + known.Name + ", which ended")
 			return false, nil
 		}
 	}
-	if err := checkSettled(ctx, cluster, recorded.Nodes); err != nil {
+	if err := checkHealth(ctx, cluster, recorded.Nodes); err != nil {
 		if ctx.Err() != nil {
 			return false, err
 		}
-		say("is not healthy (" + err.Error() + ")")
+		report("is not healthy (" + err.Error() + ")")
 		return false, nil
 	}
 	return true, nil
 }
 
-// checkSettled gives a busy machine some time before it takes a cluster for ill.
-func checkSettled(ctx context.Context, cluster layout, nodes []string) error {
+// checkHealth repeats failed checks for some time, because a busy machine may be slow.
+func checkHealth(ctx context.Context, cluster layout, nodes []string) error {
 	client, err := newClient(cluster.credentials("admin"))
 	if err != nil {
 		return err
 	}
-	const patience = 15 * time.Second
-	for deadline := time.Now().Add(patience); ; {
+	const timeout = 15 * time.Second
+	for deadline := time.Now().Add(timeout); ; {
 		err := errors.Join(checkServer(client)(ctx), checkNodes(client, nodes)(ctx))
 		if err == nil || time.Now().After(deadline) {
 			return err
@@ -115,33 +115,33 @@ func checkSettled(ctx context.Context, cluster layout, nodes []string) error {
 	}
 }
 
-// bringUp starts the cluster from nothing.
+// bringUp starts a new cluster.
 func (s *starter) bringUp(ctx context.Context, options Options, install Install) error {
 	started := time.Now()
-	say := func(format string, arguments ...any) {
+	report := func(format string, arguments ...any) {
 		fmt.Fprintf(options.Progress, "%5.1fs  %s\n", time.Since(started).Seconds(), fmt.Sprintf(format, arguments...))
 	}
 	if err := s.prepare(options); err != nil {
 		return err
 	}
-	if err := s.machines.setUp(s); err != nil {
+	if err := s.infrastructure.setUp(s); err != nil {
 		return err
 	}
-	say("network %s", s.record.Subnet)
-	if err := makeCredentials(ctx, s.cluster, options.KubernetesVersion, s.place, s.machines.nodes()); err != nil {
+	report("network %s", s.record.Subnet)
+	if err := makeCredentials(ctx, s.cluster, options.KubernetesVersion, s.endpoints, s.infrastructure.nodes()); err != nil {
 		return err
 	}
-	say("certificates")
-	if err := s.machines.startRuntimes(s, options); err != nil {
+	report("certificates")
+	if err := s.infrastructure.startRuntimes(s, options); err != nil {
 		return err
 	}
 	if err := startServer(s, options); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, options, say); err != nil {
+	if err := s.startRemaining(ctx, options, report); err != nil {
 		return err
 	}
-	if err := s.finish(ctx, install, say); err != nil {
+	if err := s.install(ctx, install, report); err != nil {
 		return err
 	}
 	for _, program := range options.Programs {
@@ -153,7 +153,7 @@ func (s *starter) bringUp(ctx context.Context, options Options, install Install)
 	if err := s.record.write(s.cluster.record()); err != nil {
 		return err
 	}
-	say("ready")
+	report("ready")
 	return publishKubeconfig(s.cluster, options.Kubeconfig)
 }
 
@@ -166,16 +166,16 @@ func (s *starter) prepare(options Options) error {
 		return err
 	}
 	s.record.Boot = boot
-	// Recorded before anything is made, so that the sweep knows whose cluster this is.
+	// The record is written before anything else, so that an incomplete cluster of a removed checkout is recognized.
 	if err := s.record.write(s.cluster.record()); err != nil {
 		return err
 	}
-	return s.cluster.placeExecutables(options.Executables)
+	return s.cluster.installExecutables(options.Executables)
 }
 
-// settle imports images while the API server starts, then starts the rest.
-func (s *starter) settle(ctx context.Context, options Options, say func(string, ...any)) error {
-	if err := s.machines.importImages(ctx, s, options.Images, say); err != nil {
+// startRemaining imports images while the API server starts, and then starts the other components.
+func (s *starter) startRemaining(ctx context.Context, options Options, report func(string, ...any)) error {
+	if err := s.infrastructure.importImages(ctx, s, options.Images, report); err != nil {
 		return err
 	}
 	super, err := newClient(s.cluster.credentials("super-admin"))
@@ -185,18 +185,18 @@ func (s *starter) settle(ctx context.Context, options Options, say func(string, 
 	if err := s.waitUntil(ctx, "the API server is ready", checkServer(super)); err != nil {
 		return err
 	}
-	if err := s.waitUntil(ctx, "rights are granted", grantRights(super)); err != nil {
+	if err := s.waitUntil(ctx, "the rights of the components are granted", grantRights(super)); err != nil {
 		return err
 	}
-	say("API server ready")
+	report("API server ready")
 	if err := startControllers(s); err != nil {
 		return err
 	}
-	return s.machines.startNodes(ctx, s)
+	return s.infrastructure.startNodes(ctx, s)
 }
 
-// finish installs while the nodes get ready. Whichever fails ends the other.
-func (s *starter) finish(ctx context.Context, install Install, say func(string, ...any)) error {
+// install calls install while the nodes become ready. A failure of either cancels the other.
+func (s *starter) install(ctx context.Context, install Install, report func(string, ...any)) error {
 	admin, err := newClient(s.cluster.credentials("admin"))
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (s *starter) finish(ctx context.Context, install Install, say func(string, 
 		if err := s.waitUntil(ctx, "the nodes are ready", checkNodes(admin, s.record.Nodes)); err != nil {
 			return err
 		}
-		say("nodes ready")
+		report("nodes ready")
 		return nil
 	})
 	group.Go(func() error {
@@ -217,24 +217,24 @@ func (s *starter) finish(ctx context.Context, install Install, say func(string, 
 	return group.Wait()
 }
 
-// explain adds the log of the component that ended, because that is where the reason is.
+// explain adds the log of a component that ended, which contains the reason.
 func (s *starter) explain(err error) error {
 	var ended *endedError
 	if errors.As(err, &ended) {
-		return fmt.Errorf("%w; its log ends with:\n%s", err, s.cluster.logTail(ended.component))
+		return fmt.Errorf("%w; the end of its log:\n%s", err, s.cluster.logTail(ended.component))
 	}
 	return err
 }
 
-// cleanUpFailed keeps the logs of a failed start, unless it was interrupted, and removes the rest.
+// cleanUpFailed removes a cluster that failed to start. It keeps the logs, unless the start was interrupted.
 func cleanUpFailed(ctx context.Context, cluster layout, options Options) error {
 	if ctx.Err() == nil {
 		if err := os.Rename(cluster.path("logs"), cluster.failedLogs()); err == nil {
-			fmt.Fprintf(options.Progress, "the start failed; its logs are in %s until the next command\n", cluster.failedLogs())
+			fmt.Fprintf(options.Progress, "the start failed; until the next start its logs are in %s\n", cluster.failedLogs())
 		}
 	}
 	if err := remove(cluster); err != nil {
-		return fmt.Errorf("clean up: %w", err)
+		return fmt.Errorf("remove the failed cluster: %w", err)
 	}
 	return nil
 }

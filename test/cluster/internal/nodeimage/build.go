@@ -21,16 +21,16 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/images"
 )
 
-// archive is an image that the node starts with.
+// archive is the archive of an image that the node image contains.
 type archive struct{ name, file string }
 
-// controlPlane is what kubeadm runs as pods, and the image of their sandboxes. kube-proxy is a service of the node instead, because it
-// needs the node's nft.
+// controlPlane lists the programs that kubeadm runs as pods, and the program of their sandboxes. kube-proxy is a service of the node
+// instead, because it needs nft of the node.
 var controlPlane = []binaries.Program{
 	binaries.KubeAPIServer, binaries.KubeControllerManager, binaries.KubeScheduler, binaries.Etcd, binaries.Pause,
 }
 
-// Build makes the image from built programs and the folder of kind's module, or does nothing if it is there.
+// Build builds the image from the programs and from the folder of the module of kind, unless the archive exists.
 func (r Recipe) Build(ctx context.Context, kindModule string, progress io.Writer) error {
 	if err := Requirements(); err != nil {
 		return err
@@ -50,14 +50,14 @@ func (r Recipe) Build(ctx context.Context, kindModule string, progress io.Writer
 		return fmt.Errorf("remove an unfinished node image: %w", err)
 	}
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
-		return fmt.Errorf("make the node image: %w", err)
+		return fmt.Errorf("build the node image: %w", err)
 	}
 	return errors.Join(r.build(ctx, kindModule, scratch, progress), os.RemoveAll(scratch))
 }
 
 func (r Recipe) build(ctx context.Context, kindModule, scratch string, progress io.Writer) error {
 	if err := r.makeBase(ctx, scratch, progress); err != nil {
-		return fmt.Errorf("make the node image's base: %w", err)
+		return fmt.Errorf("build the base of the node image: %w", err)
 	}
 	fmt.Fprintln(progress, "packing the node image …")
 	archives, err := r.packImages(ctx, scratch)
@@ -66,11 +66,11 @@ func (r Recipe) build(ctx context.Context, kindModule, scratch string, progress 
 	}
 	nodes, err := contents(ctx, kindFilesFolder(kindModule), r.Programs, archives)
 	if err != nil {
-		return fmt.Errorf("collect the node image's files: %w", err)
+		return fmt.Errorf("collect the files of the node image: %w", err)
 	}
 	top := filepath.Join(scratch, "node.tar")
 	if err := writeLayer(top, nodes); err != nil {
-		return fmt.Errorf("write the node image's files: %w", err)
+		return fmt.Errorf("write the files of the node image: %w", err)
 	}
 	image, err := assemble(r.baseArchive(), top)
 	if err != nil {
@@ -96,7 +96,7 @@ func writeLayer(file string, nodes []node) (err error) {
 	return writeTree(handle, nodes)
 }
 
-// assemble lays the layers on each other and says how an engine starts the node, as kind's own image does.
+// assemble creates an image of the layers, with the same start command as the image of kind.
 func assemble(layers ...string) (v1.Image, error) {
 	image := empty.Image
 	for _, file := range layers {
@@ -122,12 +122,12 @@ func assemble(layers ...string) (v1.Image, error) {
 	return mutate.ConfigFile(image, config)
 }
 
-// packImages packs the control plane under the names that kubeadm will look for.
+// packImages packs the control plane under the image names that kubeadm uses.
 func (r Recipe) packImages(ctx context.Context, folder string) ([]archive, error) {
 	output, err := exec.CommandContext(ctx, r.Programs.Path(binaries.Kubeadm),
 		"config", "images", "list", "--kubernetes-version", r.kubernetesVersion()).Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask kubeadm for its images: %w", err)
+		return nil, fmt.Errorf("list the images of kubeadm: %w", err)
 	}
 	requests, err := imageRequests(strings.Fields(string(output)), r.Programs)
 	if err != nil {
@@ -144,7 +144,7 @@ func (r Recipe) packImages(ctx context.Context, folder string) ([]archive, error
 	return archives, nil
 }
 
-// imageRequests finds the names of the control plane's images in what kubeadm lists. It runs them as root, because the keys are root's.
+// imageRequests selects the images of the control plane from the list of kubeadm. They run as root, because root owns the keys.
 func imageRequests(names []string, programs binaries.Set) ([]images.Request, error) {
 	var requests []images.Request
 	for _, program := range controlPlane {
@@ -155,7 +155,7 @@ func imageRequests(names []string, programs binaries.Set) ([]images.Request, err
 			}
 		}
 		if found == "" {
-			return nil, fmt.Errorf("kubeadm lists no image of %s among %s", program.Name, strings.Join(names, ", "))
+			return nil, fmt.Errorf("kubeadm lists no image for %s: %s", program.Name, strings.Join(names, ", "))
 		}
 		requests = append(requests, images.Request{
 			Binary: programs.Path(program), Name: found, Entrypoint: "usr/local/bin/" + program.Name, User: "0",
@@ -164,7 +164,7 @@ func imageRequests(names []string, programs binaries.Set) ([]images.Request, err
 	return requests, nil
 }
 
-// repositoryOf cuts off the tag of an image's name.
+// repositoryOf is the name of an image without its tag.
 func repositoryOf(name string) string {
 	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
 		return name[:colon]

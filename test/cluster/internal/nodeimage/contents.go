@@ -21,34 +21,34 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/binaries"
 )
 
-// places are where kind's units and the container runtime look for programs.
-var places = map[string][]binaries.Program{
+// folders are the folders in which the units of kind and the container runtime expect programs.
+var folders = map[string][]binaries.Program{
 	"usr/bin":       {binaries.Kubeadm, binaries.Kubelet, binaries.Kubectl, binaries.KubeProxy},
 	"usr/local/bin": {binaries.Containerd, binaries.ContainerdShim, binaries.Ctr},
 	"opt/cni/bin":   {binaries.PointToPoint, binaries.Loopback, binaries.HostLocal},
 }
 
-// units are what starts with the node, and what must not.
+// units are links that enable or disable units of systemd.
 var units = map[string]string{
 	"etc/systemd/system/multi-user.target.wants/containerd.service":       "/etc/systemd/system/containerd.service",
 	"etc/systemd/system/multi-user.target.wants/kubelet.service":          "/etc/systemd/system/kubelet.service",
 	"etc/systemd/system/multi-user.target.wants/undo-mount-hacks.service": "/etc/systemd/system/undo-mount-hacks.service",
-	// It would register formats for the whole machine.
+	// This unit registers binary formats for the whole machine.
 	"etc/systemd/system/systemd-binfmt.service": "/dev/null",
 }
 
 const containerdConfig = "etc/containerd/config.toml"
 
-// contents lists what is laid over Debian's files: those of kind's base image, which are in a folder of its module, ours, the programs,
-// and the archives of the images that kubeadm needs.
+// contents lists the files of the upper layer: those of kind's base image, which are in a folder of its module, those of this package, the
+// programs, and the archives of the images that kubeadm needs.
 func contents(ctx context.Context, kindFiles fs.FS, programs binaries.Set, archives []archive) ([]node, error) {
 	nodes, err := copyFiles(kindFiles, ".")
 	if err != nil {
-		return nil, fmt.Errorf("read kind's files: %w", err)
+		return nil, fmt.Errorf("read the files of kind: %w", err)
 	}
 	own, err := copyFiles(ownFiles, "files")
 	if err != nil {
-		return nil, fmt.Errorf("read the node's files: %w", err)
+		return nil, fmt.Errorf("read the files of the node: %w", err)
 	}
 	if err := adapt(nodes, archives); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func contents(ctx context.Context, kindFiles fs.FS, programs binaries.Set, archi
 	for target, link := range units {
 		nodes = append(nodes, node{path: target, link: link})
 	}
-	for folder, inside := range places {
+	for folder, inside := range folders {
 		for _, program := range inside {
 			nodes = append(nodes, node{path: path.Join(folder, program.Name), source: programs.Path(program), executable: true})
 		}
@@ -78,7 +78,7 @@ func contents(ctx context.Context, kindFiles fs.FS, programs binaries.Set, archi
 	return nodes, nil
 }
 
-// copyFiles takes a tree as it is. Module archives keep no modes, so the folder tells what is executable.
+// copyFiles reads all files of a tree. Module archives have no modes, so files in a folder "bin" become executable.
 func copyFiles(tree fs.FS, top string) ([]node, error) {
 	var nodes []node
 	err := fs.WalkDir(tree, top, func(name string, entry fs.DirEntry, err error) error {
@@ -99,12 +99,12 @@ func copyFiles(tree fs.FS, top string) ([]node, error) {
 	return nodes, err
 }
 
-// adapt changes the container runtime's configuration: its pause image is the one that kubeadm names, and it does without a capability
-// that containers of some machines lack.
+// adapt changes the configuration of the container runtime: it uses the pause image of kubeadm, and does not need a capability that
+// containers of some machines lack.
 func adapt(nodes []node, archives []archive) error {
 	index := slices.IndexFunc(nodes, func(each node) bool { return each.path == containerdConfig })
 	if index < 0 {
-		return fmt.Errorf("kind's base image has no %s", containerdConfig)
+		return fmt.Errorf("the base image of kind has no %s", containerdConfig)
 	}
 	lines := strings.Split(string(nodes[index].content), "\n")
 	pause := slices.IndexFunc(archives, func(each archive) bool { return path.Base(repositoryOf(each.name)) == binaries.Pause.Name })
@@ -116,7 +116,7 @@ func adapt(nodes []node, archives []archive) error {
 	} {
 		line := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), key+" =") })
 		if line < 0 {
-			return fmt.Errorf("kind's %s does not set %s", containerdConfig, key)
+			return fmt.Errorf("%s of kind does not set %s", containerdConfig, key)
 		}
 		lines[line] = "  " + key + " = " + value
 	}
@@ -124,24 +124,24 @@ func adapt(nodes []node, archives []archive) error {
 	return nil
 }
 
-// baseSpec is what kind's base image asks containerd for while it is built: the default, with the hook that hides the machine's
-// identity, and without limits.
+// baseSpec is the container specification that kind's base image gets from containerd during its build: the default, without limits and
+// with the hook that hides the identity of the machine.
 func baseSpec(ctx context.Context) ([]byte, error) {
 	ctx = namespaces.WithNamespace(ctx, "default")
 	spec, err := oci.GenerateSpecWithPlatform(ctx, nil, "linux/"+runtime.GOARCH, &containers.Container{})
 	if err != nil {
-		return nil, fmt.Errorf("generate the base of containers: %w", err)
+		return nil, fmt.Errorf("generate the base specification of containers: %w", err)
 	}
 	spec.Process.Rlimits = nil
 	spec.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: "/kind/bin/mount-product-files.sh"}}}
 	var content bytes.Buffer
 	if err := json.NewEncoder(&content).Encode(spec); err != nil {
-		return nil, fmt.Errorf("generate the base of containers: %w", err)
+		return nil, fmt.Errorf("generate the base specification of containers: %w", err)
 	}
 	return content.Bytes(), nil
 }
 
-// kindFilesFolder is where kind's module keeps the files of its base image.
+// kindFilesFolder is the folder of the files of the base image in the module of kind.
 func kindFilesFolder(module string) fs.FS {
 	return os.DirFS(filepath.Join(module, "images", "base", "files"))
 }

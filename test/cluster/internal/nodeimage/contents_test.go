@@ -18,7 +18,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/binaries"
 )
 
-// kindFiles are as those of kind's module, which keeps no modes.
+// kindFiles resemble the files in the module of kind, which have no modes.
 var kindFiles = fstest.MapFS{
 	containerdConfig:           {Data: []byte("[plugins]\n  sandbox_image = \"registry.k8s.io/pause:3.10\"\n  restrict_oom_score_adj = false\n")},
 	"usr/local/bin/entrypoint": {Data: []byte("#!/bin/bash\n")},
@@ -79,7 +79,7 @@ func TestContents(t *testing.T) {
 	checkBaseSpec(t, contents["etc/containerd/cri-base.json"])
 }
 
-// readLayer also makes sure that every file comes after its folder.
+// readLayer also verifies that every file follows its folder.
 func readLayer(t *testing.T, layer io.Reader) (headers map[string]*tar.Header, contents map[string]string) {
 	t.Helper()
 	headers, contents = map[string]*tar.Header{}, map[string]string{}
@@ -92,10 +92,10 @@ func readLayer(t *testing.T, layer io.Reader) (headers map[string]*tar.Header, c
 			t.Fatal(err)
 		}
 		if folder, _ := filepath.Split(strings.TrimSuffix(header.Name, "/")); folder != "" && headers[folder] == nil {
-			t.Errorf("%s comes before its folder", header.Name)
+			t.Errorf("%s precedes its folder", header.Name)
 		}
 		if headers[header.Name] != nil {
-			t.Errorf("%s is there twice", header.Name)
+			t.Errorf("the layer contains %s twice", header.Name)
 		}
 		content, err := io.ReadAll(reader)
 		if err != nil {
@@ -115,11 +115,11 @@ func checkBaseSpec(t *testing.T, document string) {
 		t.Fatal(err)
 	}
 	if len(spec.Process.Rlimits) > 0 || len(spec.Hooks.CreateContainer) != 1 {
-		t.Errorf("the base of containers is %+v, want one hook and no limits", spec)
+		t.Errorf("the base specification of containers is %+v, want one hook and no limits", spec)
 	}
 }
 
-func TestAdaptRefusesAnUnknownConfiguration(t *testing.T) {
+func TestAdaptRejectsAnUnknownConfiguration(t *testing.T) {
 	pause := []archive{{name: "registry.k8s.io/pause:3.11"}}
 	for name, test := range map[string]struct {
 		nodes    []node
@@ -149,7 +149,7 @@ func TestImageRequests(t *testing.T) {
 	for _, request := range requests {
 		got[request.Name] = filepath.Base(request.Binary)
 		if request.User != "0" {
-			t.Errorf("%s runs as %s, but its keys are root's", request.Name, request.User)
+			t.Errorf("%s runs as %s, but root owns its keys", request.Name, request.User)
 		}
 	}
 	want := map[string]string{
@@ -159,7 +159,7 @@ func TestImageRequests(t *testing.T) {
 		t.Errorf("imageRequests() (-want +got):\n%s", diff)
 	}
 	if _, err := imageRequests(names[1:], set); err == nil {
-		t.Error("a control plane without an API server is accepted")
+		t.Error("imageRequests() accepts a control plane without an API server")
 	}
 }
 
@@ -174,7 +174,7 @@ func TestRecipeKey(t *testing.T) {
 		t.Errorf("the image's name is %s", name)
 	}
 	if built, err := recipe.IsBuilt(); err != nil || built {
-		t.Errorf("IsBuilt() = %t, %v, although there is no archive", built, err)
+		t.Errorf("IsBuilt() = %t, %v, although the archive does not exist", built, err)
 	}
 	archive, err := recipe.Archive()
 	if err != nil {
@@ -184,13 +184,13 @@ func TestRecipeKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if built, err := recipe.IsBuilt(); err != nil || !built {
-		t.Errorf("IsBuilt() = %t, %v, although there is an archive", built, err)
+		t.Errorf("IsBuilt() = %t, %v, although the archive exists", built, err)
 	}
 	other := set[binaries.Kubelet.Name]
 	other.Path += "-2"
 	set[binaries.Kubelet.Name] = other
 	if again, err := recipe.Name(); err != nil || again == name {
-		t.Errorf("another kubelet yields the image %s again, %v", again, err)
+		t.Errorf("another kubelet results in the same image %s, %v", again, err)
 	}
 }
 

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// suite is the last one whose systemd knows cgroups of version 1.
+// suite is the last release of Debian whose systemd supports cgroups of version 1.
 const suite = "bookworm"
 
-// packages are what kind's base image has, without what only its own storage tests and rootless engines need.
+// packages are those of kind's base image, except those for its storage tests and for rootless engines.
 var packages = []string{
 	"systemd", "systemd-sysv", "dbus",
 	"conntrack", "iptables", "nftables", "iproute2", "ethtool", "mount", "kmod",
@@ -20,8 +20,7 @@ var packages = []string{
 	"ca-certificates", "curl", "jq", "procps",
 }
 
-// unwanted are patterns of files that make no sense in a container or only take space. Units that are started without being asked for
-// would take over what belongs to the machine.
+// unwanted are patterns of files that have no use in a container. Units that start by default could change the machine.
 var unwanted = []string{
 	"lib/systemd/system/sysinit.target.wants/systemd-tmpfiles-setup.service",
 	"lib/systemd/system/multi-user.target.wants/*",
@@ -40,7 +39,7 @@ func debianKey() string {
 	return hex.EncodeToString(hash.Sum(nil))[:12]
 }
 
-// baseArchive is the cached layer with Debian's files.
+// baseArchive is the cached lower layer.
 func (r Recipe) baseArchive() string {
 	return filepath.Join(r.Folder, "debian-"+suite+"-"+debianKey()+".tar")
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/apt"
 )
 
-// Requirements says in one sentence why the image can't be made here, if so.
+// Requirements is an error if the image cannot be built on this machine.
 func Requirements() error {
 	if os.Geteuid() != 0 || !apt.IsAvailable() {
-		return errors.New("making the node image needs root on Debian, for debootstrap: on other machines use a registry's stock image")
+		return errors.New("building the node image needs root on Debian, for debootstrap: on other machines, let kind pull its own image")
 	}
 	return nil
 }
 
-// makeBase fetches Debian's packages unless they are cached.
+// makeBase builds the lower layer, unless it is cached.
 func (r Recipe) makeBase(ctx context.Context, scratch string, progress io.Writer) error {
 	if _, err := os.Stat(r.baseArchive()); err == nil {
 		return nil
@@ -32,7 +32,7 @@ func (r Recipe) makeBase(ctx context.Context, scratch string, progress io.Writer
 			return err
 		}
 	}
-	fmt.Fprintf(progress, "fetching packages of Debian %s …\n", suite)
+	fmt.Fprintf(progress, "downloading packages of Debian %s …\n", suite)
 	root := filepath.Join(scratch, "debian")
 	if err := runPrivately(ctx, "debootstrap", debootstrapArguments(root)...); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (r Recipe) makeBase(ctx context.Context, scratch string, progress io.Writer
 	return os.Rename(unfinished, r.baseArchive())
 }
 
-// runPrivately runs a program whose mounts and children end with it.
+// runPrivately runs a program in its own mount namespace and process group, so that its mounts and children end with it.
 func runPrivately(ctx context.Context, program string, arguments ...string) error {
 	command := exec.CommandContext(ctx, program, arguments...)
 	command.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Setpgid: true}

@@ -8,9 +8,9 @@ import (
 	"io"
 )
 
-// Requirements says that this is not Linux.
+// Requirements fails outside of Linux.
 func Requirements() error {
-	return errors.New("making the node image needs Linux: use a registry's stock image")
+	return errors.New("building the node image needs Linux: let kind pull its own image")
 }
 
 func (r Recipe) makeBase(context.Context, string, io.Writer) error { return Requirements() }

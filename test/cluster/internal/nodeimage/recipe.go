@@ -1,6 +1,6 @@
-// Package nodeimage makes the image of a node for kind where no image registry is reachable: Debian's packages below, and on top the
-// files of kind's own base image and the programs that were built from Go modules. It needs root on Debian, for debootstrap, but no
-// container engine. The image serves clusters of one node; it holds no name server and no storage provisioner.
+// Package nodeimage builds a node image for kind, for machines that reach no image registry. The lower layer contains Debian packages, the
+// upper layer the files of kind's base image and programs that were built from Go modules. Building needs root on Debian, for debootstrap,
+// but no container engine. The image is for clusters of one node, and contains no name server and no storage provisioner.
 package nodeimage
 
 import (
@@ -19,36 +19,36 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/images"
 )
 
-// repository is the image's name without its tag.
+// repository is the name of the image without its tag.
 const repository = "localhost/workflowexecution/kind-node"
 
-// recipeVersion changes whenever the same inputs would yield another image than before.
+// recipeVersion is increased whenever the same inputs result in another image than before.
 const recipeVersion = "1"
 
 //go:embed files
 var ownFiles embed.FS
 
-// Recipe says what an image is made of. Another recipe has another name.
+// Recipe contains the inputs of an image. Images of different recipes have different names.
 type Recipe struct {
-	// Folder is where archives are cached.
+	// Folder is the cache of archives.
 	Folder string
-	// Programs are those of binaries.KindNode, and kind. They need not be built to ask for the image's name.
+	// Programs are those of binaries.KindNode, and kind. They need not be built for Name and Archive.
 	Programs binaries.Set
 }
 
-// Name is the image's name with its tag.
+// Name is the name of the image with its tag.
 func (r Recipe) Name() (string, error) {
 	key, err := r.key()
 	return repository + ":" + r.kubernetesVersion() + "-" + key, err
 }
 
-// Archive is the file that the image is, or would be, in.
+// Archive is the path of the archive, whether it exists or not.
 func (r Recipe) Archive() (string, error) {
 	key, err := r.key()
 	return filepath.Join(r.Folder, "node-"+r.kubernetesVersion()+"-"+key+".tar"), err
 }
 
-// IsBuilt tells whether the archive is there.
+// IsBuilt reports whether the archive exists.
 func (r Recipe) IsBuilt() (bool, error) {
 	archive, err := r.Archive()
 	if err != nil {
@@ -58,7 +58,7 @@ func (r Recipe) IsBuilt() (bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("look for the node image: %w", err)
+		return false, fmt.Errorf("find the node image: %w", err)
 	}
 	return true, nil
 }
@@ -67,7 +67,7 @@ func (r Recipe) kubernetesVersion() string {
 	return r.Programs[binaries.Kubelet.Name].Version
 }
 
-// key hashes everything that decides what the image holds.
+// key hashes everything that determines the contents of the image.
 func (r Recipe) key() (string, error) {
 	hash := sha256.New()
 	fmt.Fprintln(hash, recipeVersion, images.FormatVersion, debianKey())
@@ -83,7 +83,7 @@ func (r Recipe) key() (string, error) {
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("hash the node image's recipe: %w", err)
+		return "", fmt.Errorf("hash the recipe of the node image: %w", err)
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:12], nil
 }

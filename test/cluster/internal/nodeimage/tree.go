@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// node is a file or symbolic link of a layer. Its content comes from one of the last three fields.
+// node is a file or symbolic link of a layer. One of the last three fields defines its content.
 type node struct {
 	path       string
 	executable bool
@@ -19,10 +19,10 @@ type node struct {
 	link       string
 }
 
-// epoch is the time of everything in the layer, so that making it again yields the same bytes.
+// epoch is the time of all files of the layer, so that two builds have the same bytes.
 var epoch = time.Unix(0, 0).UTC()
 
-// writeTree writes files with the folders that they need, all of them root's.
+// writeTree writes files and the folders that contain them. root owns all of them.
 func writeTree(output io.Writer, nodes []node) error {
 	writer := tar.NewWriter(output)
 	folders := map[string]bool{".": true}

@@ -17,18 +17,18 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/apt"
 )
 
-// programs is where Debian keeps those of each version, so that several may be there at once.
+// programs matches initdb of every installed version, because Debian has a folder for each.
 const programs = "/usr/lib/postgresql/*/bin/initdb"
 
-// installation is a PostgreSQL of this machine.
+// installation is an installed version of PostgreSQL.
 type installation struct{ version, library, shared string }
 
-// find returns the newest PostgreSQL, after installing one if there is none.
+// find returns the newest PostgreSQL of this machine, after it has installed one if none is installed.
 func find(ctx context.Context, progress io.Writer) (installation, error) {
 	found, err := filepath.Glob(programs)
 	if err == nil && len(found) == 0 {
 		if os.Geteuid() != 0 || !apt.IsAvailable() {
-			return installation{}, errors.New("the image of PostgreSQL is made of Debian's package postgresql, and this machine has none: that needs root on Debian")
+			return installation{}, errors.New("the image of PostgreSQL needs the Debian package postgresql, which is not installed: install it, or run this command as root on Debian")
 		}
 		if err := apt.Install(ctx, progress, "postgresql"); err != nil {
 			return installation{}, err
@@ -36,14 +36,14 @@ func find(ctx context.Context, progress io.Writer) (installation, error) {
 		found, err = filepath.Glob(programs)
 	}
 	if err != nil || len(found) == 0 {
-		return installation{}, errors.Join(fmt.Errorf("no file is like %s", programs), err)
+		return installation{}, errors.Join(fmt.Errorf("no file matches %s", programs), err)
 	}
 	library := filepath.Dir(filepath.Dir(slices.Max(found)))
 	version := filepath.Base(library)
 	return installation{version: version, library: library, shared: "/usr/share/postgresql/" + version}, nil
 }
 
-// files lists what the image holds, by absolute paths.
+// files lists the absolute paths of the files of the image.
 func (i installation) files(ctx context.Context) ([]string, error) {
 	executables := []string{"/bin/sh"}
 	for _, name := range []string{"postgres", "initdb", "pg_isready"} {
@@ -53,7 +53,7 @@ func (i installation) files(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Compiling queries takes LLVM, which is larger than all the rest; the server does without.
+	// The compiler of queries needs LLVM, which is larger than all other files. The server works without it.
 	modules = slices.DeleteFunc(modules, func(file string) bool { return path.Base(file) == "llvmjit.so" })
 	executables = append(executables, modules...)
 	libraries, err := sharedLibraries(ctx, executables)
@@ -75,25 +75,25 @@ func (i installation) files(ctx context.Context) ([]string, error) {
 	return files, nil
 }
 
-// sharedLibraries lists what the dynamic loader would load, and the loader.
+// sharedLibraries lists the libraries that the dynamic loader loads, and the loader.
 func sharedLibraries(ctx context.Context, executables []string) ([]string, error) {
 	output, err := exec.CommandContext(ctx, "ldd", executables...).Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask for shared libraries: %w", err)
+		return nil, fmt.Errorf("list shared libraries: %w", err)
 	}
 	return parseLoaded(string(output))
 }
 
-// parseLoaded reads the paths in the output of ldd. A line names a library, where it is, and its address in memory; what the kernel
-// itself provides has no path, and what is not found is an error.
+// parseLoaded returns the paths in the output of ldd. A line consists of a library, its path and its address in memory. The library of the
+// kernel has no path. A library that was not found is an error.
 func parseLoaded(output string) ([]string, error) {
 	libraries := map[string]bool{}
 	for _, line := range strings.Split(output, "\n") {
 		if strings.HasSuffix(line, "not found") {
 			return nil, fmt.Errorf("a shared library is missing: %s", strings.TrimSpace(line))
 		}
-		if _, place, arrow := strings.Cut(line, " => "); arrow {
-			line = place
+		if _, location, arrow := strings.Cut(line, " => "); arrow {
+			line = location
 		}
 		file, _, address := strings.Cut(strings.TrimSpace(line), " (0x")
 		if address && path.IsAbs(file) {

@@ -26,8 +26,8 @@ func TestParseLoaded(t *testing.T) {
 	}
 }
 
-func TestParseLoadedMissesNone(t *testing.T) {
+func TestParseLoadedReportsMissingLibraries(t *testing.T) {
 	if got, err := parseLoaded("\tlibc.so.6 => /lib/libc.so.6 (0x00007f2e5a800000)\n\tlibssl.so.3 => not found\n"); err == nil {
-		t.Errorf("parseLoaded() = %q, want an error: the program could not start", got)
+		t.Errorf("parseLoaded() = %q, want an error, because the program cannot start", got)
 	}
 }

@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// Image is the image's name.
+	// Image is the name of the image.
 	Image = "localhost/workflowexecution/postgres:v1"
-	// user is who the database runs as: it refuses to be root, and wants to know its own name.
+	// user is the user of the database, which does not run as root and needs the name of its user.
 	user = "65532"
-	// format changes whenever the same files would become another image than before.
+	// format is increased whenever the same files result in another image than before.
 	format = "2"
 )
 
-// Archive returns the image's archive in a folder, after making it if it is not there.
+// Archive returns the archive of the image in a folder, and writes it if it is missing.
 func Archive(ctx context.Context, folder string, progress io.Writer) (string, error) {
 	found, err := find(ctx, progress)
 	if err != nil {
@@ -33,7 +33,7 @@ func Archive(ctx context.Context, folder string, progress io.Writer) (string, er
 	}
 	release, err := exec.CommandContext(ctx, "dpkg-query", "--show", "--showformat=${Version}", "postgresql-"+found.version).Output()
 	if err != nil {
-		return "", fmt.Errorf("ask for the version of PostgreSQL: %w", err)
+		return "", fmt.Errorf("get the version of PostgreSQL: %w", err)
 	}
 	archive := filepath.Join(folder, fmt.Sprintf("postgres-%s-%s.tar", strings.ReplaceAll(string(release), "/", "-"), format))
 	if _, err := os.Stat(archive); !errors.Is(err, fs.ErrNotExist) {
@@ -45,7 +45,7 @@ func Archive(ctx context.Context, folder string, progress io.Writer) (string, er
 	return archive, nil
 }
 
-// write makes a layer in a scratch folder and the image of it.
+// write writes a layer to a scratch folder, and the image with this layer to the archive.
 func (i installation) write(ctx context.Context, folder, archive string) (err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

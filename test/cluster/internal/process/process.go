@@ -1,11 +1,11 @@
-// Package process reads and signals processes of the machine without mistaking one for another: an identifier may be used again, but
-// not with the same start time in the same boot.
+// Package process reads and signals processes of the machine. It identifies a process by its identifier and start time, because the kernel
+// may use an identifier again, but not with the same start time in the same boot.
 package process
 
-// Process is what is known of a running process.
+// Process describes a running process.
 type Process struct {
 	PID int
-	// Started can be compared with that of another process of the same boot, and means nothing else.
+	// Started is only meaningful in comparison with another process of the same boot.
 	Started    uint64
 	Executable string
 	Argument0  string

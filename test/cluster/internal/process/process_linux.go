@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// List reads all processes of the machine. Those that end meanwhile are left out.
+// List reads all processes of the machine. It leaves out processes that end meanwhile.
 func List() ([]Process, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -31,7 +31,7 @@ func List() ([]Process, error) {
 	return all, nil
 }
 
-// Read is false for processes that have ended, those that nobody has waited for yet included.
+// Read returns false for processes that have ended, including zombies.
 func Read(pid int) (Process, bool) {
 	folder := filepath.Join("/proc", strconv.Itoa(pid))
 	stat, err := os.ReadFile(filepath.Join(folder, "stat"))
@@ -42,7 +42,7 @@ func Read(pid int) (Process, bool) {
 	if !ok || state == "Z" || state == "X" {
 		return Process{}, false
 	}
-	// What can't be read is left empty: kernel threads have no executable, for example.
+	// Fields stay empty if they cannot be read: kernel threads have no executable, for example.
 	executable, _ := os.Readlink(filepath.Join(folder, "exe"))
 	commandLine, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
 	argument0, _, _ := bytes.Cut(commandLine, []byte{0})
@@ -55,8 +55,8 @@ func Read(pid int) (Process, bool) {
 	}, true
 }
 
-// parseStat returns the state and the start time of /proc/<pid>/stat. The name in it may hold anything, so fields are counted from
-// its last parenthesis.
+// parseStat returns the state and the start time in /proc/<pid>/stat. The name in it may contain any character, so fields are counted
+// from the last parenthesis.
 func parseStat(stat string) (state string, started uint64, ok bool) {
 	end := strings.LastIndexByte(stat, ')')
 	if end < 0 {
@@ -82,7 +82,7 @@ func parseCgroups(content string) []string {
 	return paths
 }
 
-// Signal goes through a descriptor of the process, so that it can't hit another one that got the same identifier meanwhile.
+// Signal uses a descriptor of the process, so that it cannot reach another process that has the same identifier meanwhile.
 func Signal(target Process, signal unix.Signal) error {
 	descriptor, err := unix.PidfdOpen(target.PID, 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -101,11 +101,11 @@ func Signal(target Process, signal unix.Signal) error {
 	return nil
 }
 
-// BootIdentifier changes with every boot of the machine.
+// BootIdentifier returns a value that changes with every boot of the machine.
 func BootIdentifier() (string, error) {
 	content, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return "", fmt.Errorf("read the boot's identifier: %w", err)
+		return "", fmt.Errorf("read the boot identifier: %w", err)
 	}
 	return strings.TrimSpace(string(content)), nil
 }

@@ -31,7 +31,7 @@ func TestParseStat(t *testing.T) {
 func TestRead(t *testing.T) {
 	self, alive := Read(os.Getpid())
 	if !alive || self.Started == 0 || self.Executable == "" || len(self.Cgroups) == 0 {
-		t.Errorf("Read() of this very process = %+v, %t", self, alive)
+		t.Errorf("Read() of this process = %+v, %t", self, alive)
 	}
 }
 

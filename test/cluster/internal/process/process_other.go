@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// List reads all processes of the machine. Those that end meanwhile are left out.
+// List reads all processes of the machine. It leaves out processes that end meanwhile.
 func List() ([]Process, error) {
 	output, err := runPS("-ax")
 	if err != nil {
@@ -26,7 +26,7 @@ func List() ([]Process, error) {
 	return all, nil
 }
 
-// Read is false for processes that have ended, those that nobody has waited for yet included.
+// Read returns false for processes that have ended, including zombies.
 func Read(pid int) (Process, bool) {
 	output, err := runPS("-p", strconv.Itoa(pid))
 	if err != nil {
@@ -35,7 +35,7 @@ func Read(pid int) (Process, bool) {
 	return parsePS(string(output))
 }
 
-// Signal looks once more whether it is the same process.
+// Signal verifies the start time of the process first.
 func Signal(target Process, signal unix.Signal) error {
 	if current, alive := Read(target.PID); !alive || current.Started != target.Started {
 		return nil
@@ -46,5 +46,5 @@ func Signal(target Process, signal unix.Signal) error {
 	return nil
 }
 
-// BootIdentifier is the same for all boots, because start times are those of the clock here.
+// BootIdentifier is the same for all boots, because start times are times of the clock on these systems.
 func BootIdentifier() (string, error) { return "clock", nil }

@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// psColumns are what the command ps of every Unix can show. The start time has five words, and the executable, which may hold blanks,
-// is the last.
+// psColumns are columns that the command ps of every Unix has. The start time has five words. The executable is the last column, because
+// it may contain blanks.
 const psColumns = "pid=,state=,lstart=,comm="
 
-// psLine finds the identifier, the state, the start time without its day of the week, and the executable.
+// psLine matches the identifier, the state, the start time without its day of the week, and the executable.
 var psLine = regexp.MustCompile(`^\s*(\d+)\s+(\S+)\s+\S+\s+(\S+\s+\d+\s+[\d:]+\s+\d+)\s+(.*\S)\s*$`)
 
-// runPS returns the lines of ps. Locale and time zone are fixed, so that a process has the same start time whoever asks.
+// runPS returns the output of ps. Locale and time zone are fixed, so that the start time of a process is the same for all users.
 func runPS(arguments ...string) ([]byte, error) {
 	command := exec.CommandContext(context.Background(), "ps", append(arguments, "-o", psColumns)...)
 	command.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
 	return command.Output()
 }
 
-// parsePS reads a line of ps. It is false for what is none, and for processes that nobody has waited for yet.
+// parsePS parses a line of ps. It returns false for other lines and for zombies.
 func parsePS(line string) (Process, bool) {
 	parts := psLine.FindStringSubmatch(line)
 	if parts == nil || strings.HasPrefix(parts[2], "Z") {

@@ -27,9 +27,9 @@ func TestParsePS(t *testing.T) {
 		"the pid looks like the year": {
 			"2026 S Thu Mar 5 09:08:07 2026 /a", Process{PID: 2026, Started: started, Executable: "/a", Argument0: "/a"}, true,
 		},
-		"ended, and nobody has waited": {"12 Z Thu Mar 5 09:08:07 2026 (etcd)", Process{}, false},
-		"a heading":                    {"PID S STARTED COMMAND a b c d", Process{}, false},
-		"nothing":                      {"", Process{}, false},
+		"a zombie":  {"12 Z Thu Mar 5 09:08:07 2026 (etcd)", Process{}, false},
+		"a heading": {"PID S STARTED COMMAND a b c d", Process{}, false},
+		"nothing":   {"", Process{}, false},
 	} {
 		got, ok := parsePS(test.line)
 		if diff := cmp.Diff(test.want, got); diff != "" || ok != test.ok {
@@ -38,13 +38,13 @@ func TestParsePS(t *testing.T) {
 	}
 }
 
-func TestPSAsItIs(t *testing.T) {
+func TestRunPS(t *testing.T) {
 	if _, err := exec.LookPath("ps"); err != nil {
 		t.Skip("this machine has no ps")
 	}
 	output, err := runPS("-p", strconv.Itoa(os.Getpid()))
 	if err != nil && runtime.GOOS == "linux" {
-		t.Skipf("this ps is not the usual one, and nothing needs it here: %v", err)
+		t.Skipf("this machine has another ps, and Linux does not need it: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +52,6 @@ func TestPSAsItIs(t *testing.T) {
 	read, ok := parsePS(string(output))
 	age := time.Since(time.Unix(int64(read.Started), 0))
 	if !ok || read.PID != os.Getpid() || age < -time.Minute || age > time.Hour {
-		t.Errorf("this very process is %+v, %t of %q", read, ok, output)
+		t.Errorf("parsePS() of this process = %+v, %t from %q", read, ok, output)
 	}
 }

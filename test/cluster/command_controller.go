@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -16,29 +15,9 @@ import (
 // controllerNamespace is where config/default puts this repository's controller.
 const controllerNamespace = "workflowexecution-system"
 
-// chooseSimulated is for the flag of up. Without it, the mode says it all.
-func (s *settings) chooseSimulated(asked bool) error {
-	if !asked {
-		return nil
-	}
-	if s.mode == modeKind {
-		return errors.New("--simulated and kind exclude each other: the nodes of kind run pods")
-	}
-	s.mode = modeSimulated
-	return nil
-}
-
-// isSimulated asks the running cluster, which may be of another mode than this call.
-func (s *settings) isSimulated() (bool, error) {
-	if s.mode == modeKind {
-		return false, nil
-	}
-	return local.IsSimulated(s.clusters(), s.name)
-}
-
 func (s *settings) upSimulated(ctx context.Context, options local.Options) error {
-	if s.unasked {
-		fmt.Fprintf(os.Stderr, "%v, because that needs root on Linux: the node is simulated (or use CLUSTER=kind with a container engine)\n", local.ErrUnsupported)
+	if s.fellBack {
+		fmt.Fprintln(os.Stderr, "pods need root on Linux, so the node of this cluster is simulated; with a container engine, CLUSTER=kind runs pods")
 	}
 	controller := s.argoController()
 	built, err := s.binaryCache().Ensure(ctx, append(binaries.SimulatedPlane(), controller))
@@ -65,12 +44,11 @@ func newRunControllerCommand(shared *settings) *cobra.Command {
 	var binary string
 	command := &cobra.Command{
 		Use:   "run-controller --binary PATH",
-		Short: "Run this repository's controller as a process where pods do nothing, and do nothing where they run",
+		Short: "Run this repository's controller as a process of a simulated cluster; does nothing on other clusters",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			simulated, err := shared.isSimulated()
-			if err != nil || !simulated {
-				return err
+			if shared.mode != modeSimulated {
+				return nil
 			}
 			return shared.runController(command.Context(), shared.path(binary))
 		},
@@ -86,10 +64,10 @@ func (s *settings) runController(ctx context.Context, binary string) error {
 	options := local.Options{Name: s.name, Folder: s.clusters(), Progress: os.Stderr}
 	err := local.Run(ctx, options, local.Program{
 		Name:       "manager",
-		Executable: local.Executable{File: binary, Version: "built here"},
+		Executable: local.Executable{File: binary, Version: "built from this checkout"},
 		Namespace:  controllerNamespace,
 		Deployment: "controller",
-		// Its metrics are read through its pod, which there is not.
+		// Metrics are read through the controller's pod, and this controller has none.
 		Arguments: func(address string) []string {
 			return []string{"--leader-elect-namespace=" + controllerNamespace, "--metrics-bind-address=0", "--health-probe-bind-address=" + address}
 		},
@@ -98,22 +76,6 @@ func (s *settings) runController(ctx context.Context, binary string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, "the controller runs as a process, without metrics, because no pod would run it: status tells where its log is")
+	fmt.Fprintln(os.Stderr, "the controller runs as a process, without metrics; cluster-status shows where its log is")
 	return nil
-}
-
-func newRequirePodsCommand(shared *settings) *cobra.Command {
-	return &cobra.Command{
-		Use:   "require-pods",
-		Short: "Fail where pods do nothing, for tests that need real ones",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			simulated, err := shared.isSimulated()
-			if err == nil && simulated {
-				err = fmt.Errorf("this needs pods that run, and the nodes of cluster %s are simulated: use root on Linux, "+
-					"CLUSTER=kind, or KUBECONFIG of another cluster", shared.name)
-			}
-			return err
-		},
-	}
 }

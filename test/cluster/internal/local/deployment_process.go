@@ -19,22 +19,22 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
-// Program is what a Deployment would run. Where pods do nothing it is a process of the cluster: with the arguments and variables of the
-// Deployment, the rights of its service account, and in place of its pods.
+// Program is a Deployment that runs as a process of a simulated cluster, in place of its pods: with the arguments and variables of the
+// Deployment, and the rights of its service account.
 type Program struct {
-	// Name is the component's name.
+	// Name is the name of the component.
 	Name string
-	// Executable is copied to the cluster's folder.
+	// Executable is copied to the folder of the cluster.
 	Executable Executable
-	// Namespace and Deployment name the Deployment.
+	// Namespace and Deployment identify the Deployment.
 	Namespace, Deployment string
-	// Arguments are added to those of the Deployment. They are given a free address of this machine.
+	// Arguments returns arguments in addition to those of the Deployment, given an address that the program may listen on.
 	Arguments func(address string) []string
-	// ReadyPath is asked at that address until it answers; empty for programs that can't be asked.
+	// ReadyPath is a path at that address that answers when the program is ready. It may be empty.
 	ReadyPath string
 }
 
-// Run starts a program on the running cluster, which must be a simulated one, or starts it anew.
+// Run starts or restarts a program on the running cluster, which must be simulated.
 func Run(ctx context.Context, options Options, program Program) error {
 	cluster := newLayout(options.Folder, options.Name)
 	release, err := cluster.acquire(ctx, options.Progress)
@@ -47,7 +47,7 @@ func Run(ctx context.Context, options Options, program Program) error {
 		return err
 	}
 	if !recorded.Ready || !recorded.Simulated {
-		return fmt.Errorf("run %s as a process: cluster %s is not a simulated one that runs", program.Name, options.Name)
+		return fmt.Errorf("run %s as a process: no simulated cluster %s is running", program.Name, options.Name)
 	}
 	s := &starter{cluster: cluster, record: &recorded}
 	if err := s.endProgram(ctx, program.Name); err != nil {
@@ -60,7 +60,7 @@ func Run(ctx context.Context, options Options, program Program) error {
 	return recorded.write(cluster.record())
 }
 
-// endProgram ends what runs under a component's name, and forgets it.
+// endProgram ends a component, and removes it from the record.
 func (s *starter) endProgram(ctx context.Context, component string) error {
 	i := slices.IndexFunc(s.record.Processes, func(known recordedProcess) bool { return known.Name == component })
 	if i < 0 {
@@ -73,10 +73,10 @@ func (s *starter) endProgram(ctx context.Context, component string) error {
 	return s.record.write(s.cluster.record())
 }
 
-// end lets a process give up its lease, which its successor would wait for. It kills it if it takes too long.
+// end lets a process release its lease, for which its successor would wait otherwise. It kills the process after a timeout.
 func (s *starter) end(ctx context.Context, known recordedProcess) error {
-	const patience = 10 * time.Second
-	for deadline, signal := time.Now().Add(patience), unix.SIGTERM; s.record.isRunning(known); {
+	const timeout = 10 * time.Second
+	for deadline, signal := time.Now().Add(timeout), unix.SIGTERM; s.record.isRunning(known); {
 		if time.Now().After(deadline) {
 			signal = unix.SIGKILL
 		}
@@ -90,19 +90,19 @@ func (s *starter) end(ctx context.Context, known recordedProcess) error {
 	return nil
 }
 
-// startProgram takes the Deployment's pods away, because a pod that is said to run would hide whether the process does.
+// startProgram scales the Deployment to zero, because a simulated pod would be Running whether the process runs or not.
 func (s *starter) startProgram(ctx context.Context, program Program) error {
-	container, account, err := s.emptyDeployment(ctx, program)
+	container, account, err := s.scaleToZero(ctx, program)
 	if err != nil {
 		return fmt.Errorf("run %s as a process: %w", program.Name, err)
 	}
 	if err := s.impersonate(program, account); err != nil {
 		return fmt.Errorf("run %s as a process: %w", program.Name, err)
 	}
-	place := s.cluster.executable(program.Name)
-	// A copy, and a new file: whoever builds the program again must neither hit the process nor be hindered by it.
-	if err := errors.Join(os.RemoveAll(place), copyExecutable(program.Executable.File, place)); err != nil {
-		return fmt.Errorf("place %s: %w", program.Name, err)
+	target := s.cluster.executable(program.Name)
+	// The process runs from a copy, so that a build can replace the program while it runs.
+	if err := errors.Join(os.RemoveAll(target), copyExecutable(program.Executable.File, target)); err != nil {
+		return fmt.Errorf("install %s: %w", program.Name, err)
 	}
 	ports, err := freePorts(1)
 	if err != nil {
@@ -122,11 +122,11 @@ func (s *starter) startProgram(ctx context.Context, program Program) error {
 	if program.ReadyPath == "" {
 		return nil
 	}
-	return s.waitUntil(ctx, program.Name+" is ready", func(ctx context.Context) error { return ask(ctx, "http://"+address+program.ReadyPath) })
+	return s.waitUntil(ctx, program.Name+" is ready", func(ctx context.Context) error { return checkAnswer(ctx, "http://"+address+program.ReadyPath) })
 }
 
-// emptyDeployment lets a Deployment have no pods, and returns what they would run.
-func (s *starter) emptyDeployment(ctx context.Context, program Program) (container corev1.Container, account string, err error) {
+// scaleToZero scales the Deployment to zero, and returns the container and the service account of its pods.
+func (s *starter) scaleToZero(ctx context.Context, program Program) (container corev1.Container, account string, err error) {
 	client, err := newClient(s.cluster.credentials("admin"))
 	if err != nil {
 		return container, "", err
@@ -143,7 +143,7 @@ func (s *starter) emptyDeployment(ctx context.Context, program Program) (contain
 func (s *starter) environment(program Program, container corev1.Container) []string {
 	environment := []string{"KUBECONFIG=" + s.cluster.credentials(program.Name)}
 	for _, variable := range container.Env {
-		// Those that come from elsewhere are about the pod, which there is not.
+		// Variables from other sources describe the pod, which does not exist.
 		if variable.ValueFrom == nil {
 			environment = append(environment, variable.Name+"="+variable.Value)
 		}
@@ -151,7 +151,7 @@ func (s *starter) environment(program Program, container corev1.Container) []str
 	return environment
 }
 
-// impersonate writes a kubeconfig of a service account, which has that account's rights and no more, and does not expire.
+// impersonate writes a kubeconfig that impersonates a service account. It has exactly the rights of that account, and does not expire.
 func (s *starter) impersonate(program Program, account string) error {
 	config, err := clientcmd.LoadFromFile(s.cluster.credentials("admin"))
 	if err != nil {
@@ -170,7 +170,7 @@ func actAs(config *api.Config, namespace, account string) {
 	}
 }
 
-func ask(ctx context.Context, url string) error {
+func checkAnswer(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -6,25 +6,25 @@ import (
 	"os"
 )
 
-// node is one of the cluster's machines, as far as pods can tell: a kubelet and a container runtime with files, cgroups and addresses
-// of their own. All nodes are in the cluster's one network namespace, where each has a bridge for its pods.
+// node is a node of the cluster: a kubelet and a container runtime with their own files, cgroups and addresses. All nodes are in the network
+// namespace of the cluster, where each has a bridge for its pods.
 type node struct {
-	// name does not have to resolve.
+	// name need not resolve to an address.
 	name  string
 	index int
 }
 
-// nodes are all nodes; the control plane's address is that of the first one. The second is there for what is done to nodes: pods that
-// leave one need another to go to.
+// nodes are all nodes of a cluster with real pods. The address of the first is that of the control plane. The second takes the pods of a node
+// that is drained.
 var nodes = []node{{name: "local", index: 0}, {name: "local-2", index: 1}}
 
-// masks are the folders that a node's mount namespace replaces by parts of the node's folder.
+// masks maps folders of the mount namespace of a node to the parts of its folder that are mounted over them.
 var masks = map[string]string{"/run": "run", "/var/lib": "var-lib", "/var/log": "var-log"}
 
-// component is the name of this node's own one of a program that every node runs.
+// component is the component name of a program that runs on every node.
 func (n node) component(program string) string { return program + "@" + n.name }
 
-// path is a path in the node's part of the cluster's folder.
+// path is a path in the folder of the node.
 func (n node) path(l layout, parts ...string) string {
 	return l.path(append([]string{"nodes", n.name}, parts...)...)
 }
@@ -37,7 +37,7 @@ func (n node) credentials(l layout) string {
 	return n.path(l, "kubelet.conf")
 }
 
-// cgroup is the parent of the pods' cgroups, in every hierarchy. No cluster can have a name with a dot in it.
+// cgroup is the parent of the cgroups of pods, in every hierarchy. The name of a cluster cannot contain a dot.
 func (n node) cgroup(l layout) string {
 	if n.index == 0 {
 		return l.name
@@ -48,7 +48,7 @@ func (n node) cgroup(l layout) string {
 func (n node) bridge() string    { return fmt.Sprintf("pods%d", n.index) }
 func (n node) podSubnet() string { return fmt.Sprintf("10.244.%d.0/24", n.index) }
 
-// address follows that of the host's end of the link.
+// address is counted from the address of the host in the same network.
 func (n node) address(subnet netip.Prefix) netip.Addr {
 	address := hostAddress(subnet)
 	for range n.index + 1 {
@@ -60,7 +60,7 @@ func (n node) address(subnet netip.Prefix) netip.Addr {
 func (n node) makeFolders(l layout) error {
 	for _, folder := range []string{"config/cni", "run/containerd", "var-lib/kubelet", "var-lib/containerd", "var-log"} {
 		if err := os.MkdirAll(n.path(l, folder), 0o700); err != nil {
-			return fmt.Errorf("make the folders of node %s: %w", n.name, err)
+			return fmt.Errorf("create the folders of node %s: %w", n.name, err)
 		}
 	}
 	return nil

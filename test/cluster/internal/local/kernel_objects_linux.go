@@ -12,10 +12,10 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/cgroup"
 )
 
-// ownsKernel tells whether clusters of this user can have mounts, links and cgroups: those of others may have the same names.
+// ownsKernel reports whether clusters of this user can have mounts, links and cgroups. Clusters of root may have the same names.
 func ownsKernel() bool { return os.Geteuid() == 0 }
 
-// removeFromKernel removes what a cluster has outside of its folder, besides its processes.
+// removeFromKernel removes the mounts, links and cgroups of a cluster.
 func removeFromKernel(cluster layout) error {
 	if !ownsKernel() {
 		return nil
@@ -34,8 +34,8 @@ func removeFromKernel(cluster layout) error {
 	return nil
 }
 
-// unmountAll removes the mounts in the cluster's folder, and makes sure that none is left: removing the folder must not reach
-// anything else.
+// unmountAll removes the mounts in the folder of the cluster. It fails if one remains, because removing the folder would remove the files of
+// the mount.
 func unmountAll(cluster layout) error {
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(cluster.folder))
 	if err != nil {
@@ -46,12 +46,12 @@ func unmountAll(cluster layout) error {
 			return fmt.Errorf("unmount %s: %w", mount.Mountpoint, err)
 		}
 	}
-	left, err := mountinfo.GetMounts(mountinfo.PrefixFilter(cluster.folder))
+	remaining, err := mountinfo.GetMounts(mountinfo.PrefixFilter(cluster.folder))
 	if err != nil {
 		return fmt.Errorf("list mounts: %w", err)
 	}
-	if len(left) > 0 {
-		return fmt.Errorf("%s is still mounted", left[0].Mountpoint)
+	if len(remaining) > 0 {
+		return fmt.Errorf("%s is still mounted", remaining[0].Mountpoint)
 	}
 	return nil
 }

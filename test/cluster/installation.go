@@ -19,17 +19,17 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/local"
 )
 
-// pauseImage is not the stock name, because it is not the stock program.
+// pauseImage differs from the usual name because the program differs, too.
 const pauseImage = "localhost/workflowexecution/pause:v1"
 
-// argoUser is the user of Argo's own images.
+// argoUser is the user of the published images of Argo.
 const argoUser = "8737"
 
 func (s *settings) clusters() string {
 	return filepath.Join(s.cache, "clusters")
 }
 
-// argoImages are what Argo Workflows runs as pods, under the names that it looks for.
+// argoImages are the images that Argo Workflows runs as pods, under the names that its manifests use.
 func (s *settings) argoImages(built binaries.Set) []images.Request {
 	return []images.Request{
 		{Binary: built["workflow-controller"].Path, Name: argo.ControllerImage(s.argoVersion), Entrypoint: "bin/workflow-controller", User: argoUser},
@@ -37,7 +37,7 @@ func (s *settings) argoImages(built binaries.Set) []images.Request {
 	}
 }
 
-// packImages packs images that a cluster starts with. Their archives are cached next to the binaries that they hold.
+// packImages writes the images that a cluster starts with. Each archive is cached next to the binary in it.
 func packImages(requests []images.Request) ([]string, error) {
 	var archives []string
 	for _, request := range requests {
@@ -48,14 +48,14 @@ func packImages(requests []images.Request) ([]string, error) {
 				return nil, err
 			}
 		} else if err != nil {
-			return nil, fmt.Errorf("look for the image %s: %w", request.Name, err)
+			return nil, fmt.Errorf("find the image %s: %w", request.Name, err)
 		}
 		archives = append(archives, archive)
 	}
 	return archives, nil
 }
 
-// argoInstallation leaves it to the caller which kubectl to use.
+// argoInstallation describes the installation, except for its kubectl.
 func (s *settings) argoInstallation(ctx context.Context) (argo.Installation, error) {
 	source, err := binaries.ModuleFolder(ctx, checkout.Pins(s.root), s.argoPrograms()[0].Module)
 	if err != nil {
@@ -72,7 +72,7 @@ func executables(built binaries.Set, programs []binaries.Program) map[string]loc
 	return files
 }
 
-// fingerprint changes with everything for whose change a running cluster must be replaced.
+// fingerprint identifies the versions and settings of a cluster. A running cluster with another fingerprint is replaced.
 func fingerprint(built binaries.Set, options local.Options) string {
 	hash := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(built)) {
@@ -82,15 +82,15 @@ func fingerprint(built binaries.Set, options local.Options) string {
 	return hex.EncodeToString(hash.Sum(nil))[:16]
 }
 
-// status describes the cluster of either mode, and Argo on it.
+// status describes the components of the cluster, and Argo on it.
 func (s *settings) status(ctx context.Context) ([]local.Component, error) {
 	table, credentials, err := s.clusterStatus(ctx)
 	if err != nil || len(table) == 0 {
 		return nil, err
 	}
-	if simulated, err := s.isSimulated(); err != nil || simulated {
-		// There Argo's controller is a process, and in the table already.
-		return table, err
+	if s.mode == modeSimulated {
+		// Argo's controller is a process there, and the table contains it.
+		return table, nil
 	}
 	version, err := argo.CheckController(ctx, credentials)
 	controller := local.Component{Name: "Argo Workflows", Version: version, Healthy: err == nil, Detail: "namespace " + argo.Namespace}
@@ -113,5 +113,5 @@ func (s *settings) clusterStatus(ctx context.Context) (table []local.Component, 
 	if err != nil || !running {
 		return nil, "", err
 	}
-	return []local.Component{{Name: "kind", Healthy: true, Detail: "exists"}}, s.kubeconfig, nil
+	return []local.Component{{Name: "kind", Healthy: true, Detail: "created"}}, s.kubeconfig, nil
 }

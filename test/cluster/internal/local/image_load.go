@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// Load imports archives of images into the running cluster and returns the names of the images: none where pods do nothing.
+// Load imports image archives into the running cluster and returns the names of the images. A simulated cluster needs none.
 func Load(ctx context.Context, parent, name string, archives []string) ([]string, error) {
 	recorded, err := readRecord(newLayout(parent, name).record())
 	if err != nil {
 		return nil, err
 	}
 	if len(recorded.Processes) == 0 {
-		return nil, fmt.Errorf("cluster %s does not run: start it first", name)
+		return nil, fmt.Errorf("cluster %s is not running: start it with up", name)
 	}
 	if recorded.Simulated {
 		return nil, nil

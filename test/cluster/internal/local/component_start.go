@@ -12,34 +12,34 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
-// starter starts the cluster's processes and records them.
+// starter starts the processes of the cluster and records them.
 type starter struct {
-	cluster  layout
-	machines machines
-	// place is set once the machines are.
-	place    place
-	record   *record
-	versions map[string]Executable
-	running  []running
+	cluster        layout
+	infrastructure infrastructure
+	// endpoints is set when the infrastructure is set up.
+	endpoints endpoints
+	record    *record
+	versions  map[string]Executable
+	running   []running
 }
 
-// running is a process that this program started and can notice the end of.
+// running is a process that this program started, with a channel that closes when it ends.
 type running struct {
 	name  string
 	ended <-chan struct{}
 }
 
-// environments are additions to the environment of some components. Large CRDs make the API server collect garbage for nearly half of
-// its time while it starts: it may use some memory instead.
+// environments are additional variables of some components. With large CRDs the API server spends nearly half of its start on garbage
+// collection, so it uses more memory instead.
 var environments = map[string][]string{"kube-apiserver": {"GOGC=200"}}
 
-// start starts a component that there is one of.
+// start starts a component that has the name of its program.
 func (s *starter) start(component string, arguments ...string) error {
 	return s.startAs(component, component, arguments...)
 }
 
-// startAs starts a program as a component, in a session of its own, so that it outlives this program, and records it. It must be
-// called on a thread that is in the component's namespaces.
+// startAs starts a program as a component in its own session, so that it continues when this program ends, and records it. The calling
+// thread must be in the namespaces of the component.
 func (s *starter) startAs(component, program string, arguments ...string) error {
 	started, err := s.launch(component, program, environments[program], arguments)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *starter) launch(component, program string, environment, arguments []str
 	}
 	ended := make(chan struct{})
 	go func() {
-		// How it ended is in its log; that it ended is all that matters here.
+		// The log of the component says why it ended.
 		_ = command.Wait()
 		close(ended)
 	}()
@@ -84,7 +84,7 @@ func (s *starter) launch(component, program string, environment, arguments []str
 	return recordedProcess{Name: component, PID: started.PID, Started: started.Started}, nil
 }
 
-// endedError says that a component ended although it should run.
+// endedError means that a component ended unexpectedly.
 type endedError struct{ component string }
 
 func (e *endedError) Error() string {
@@ -103,7 +103,7 @@ func (s *starter) checkRunning() error {
 	return nil
 }
 
-// run runs one of the cluster's executables to its end.
+// run runs an executable of the cluster and waits for its end.
 func (l layout) run(ctx context.Context, program string, arguments ...string) error {
 	command := exec.CommandContext(ctx, l.executable(program), arguments...)
 	command.Env = append(os.Environ(), "HOME="+l.folder)
@@ -117,17 +117,17 @@ func (l layout) run(ctx context.Context, program string, arguments ...string) er
 	return fmt.Errorf("run %s %s: %w\n%s", program, strings.Join(arguments, " "), err, lastLines(string(output), 20))
 }
 
-// placeExecutables gives the cluster executables of its own, by hard links where possible: a process is recognised by the folder
-// that its executable lies in, and a symbolic link would lead to the cache that all clusters share.
-func (l layout) placeExecutables(executables map[string]Executable) error {
+// installExecutables installs the executables in the folder of the cluster, by hard links where possible. A process is identified by the folder
+// of its executable; with symbolic links, that would be the cache of all clusters.
+func (l layout) installExecutables(executables map[string]Executable) error {
 	for name, executable := range executables {
-		place := l.executable(name)
-		err := os.Link(executable.File, place)
+		target := l.executable(name)
+		err := os.Link(executable.File, target)
 		if errors.Is(err, syscall.EXDEV) || errors.Is(err, syscall.EPERM) {
-			err = copyExecutable(executable.File, place)
+			err = copyExecutable(executable.File, target)
 		}
 		if err != nil {
-			return fmt.Errorf("place %s: %w", name, err)
+			return fmt.Errorf("install %s: %w", name, err)
 		}
 	}
 	return nil

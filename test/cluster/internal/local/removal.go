@@ -23,8 +23,8 @@ const (
 	killInterval = 100 * time.Millisecond
 )
 
-// remove removes everything of a cluster: processes, mounts, links, cgroups and files. It works from what it finds, so it does not
-// matter how far the cluster got, or how often remove was interrupted. The caller holds the cluster's lock.
+// remove removes the processes, mounts, links, cgroups and files of a cluster. It examines the machine in addition to the record, so that it
+// also removes a cluster that started only in part, or whose removal was interrupted. The caller holds the lock of the cluster.
 func remove(cluster layout) error {
 	recorded, err := readRecord(cluster.record())
 	if err != nil {
@@ -37,18 +37,18 @@ func remove(cluster layout) error {
 		return err
 	}
 	if err := os.RemoveAll(cluster.folder); err != nil {
-		return fmt.Errorf("remove the cluster's folder: %w", err)
+		return fmt.Errorf("remove the folder of the cluster: %w", err)
 	}
 	return nil
 }
 
-// killProcesses kills until nothing is left: a process that is about to start another may be seen before it does so.
+// killProcesses repeats until it finds no process, because a process may start another one before it is killed.
 func killProcesses(cluster layout, recorded record) error {
 	boot, err := process.BootIdentifier()
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(killTimeout); ; time.Sleep(killInterval) { //nolint:forbidigo // the kernel tells of no process that is not our child
+	for deadline := time.Now().Add(killTimeout); ; time.Sleep(killInterval) { //nolint:forbidigo // the end of a process that is not a child cannot be waited for
 		targets, err := findProcesses(cluster, recorded, boot)
 		if err != nil {
 			return err
@@ -74,21 +74,21 @@ func findProcesses(cluster layout, recorded record, boot string) ([]process.Proc
 	}
 	return slices.DeleteFunc(all, func(candidate process.Process) bool {
 		if !ownsKernel() {
-			// They are in cgroups of a cluster of root's.
+			// A cgroup of this name belongs to a cluster of root.
 			candidate.Cgroups = nil
 		}
-		return candidate.PID == os.Getpid() || !belongs(candidate, cluster, recorded, boot)
+		return candidate.PID == os.Getpid() || !isOwned(candidate, cluster, recorded, boot)
 	}), nil
 }
 
-// sweepAbandoned removes clusters whose checkout is gone.
-func sweepAbandoned(ctx context.Context, parent string, progress io.Writer) error {
+// removeAbandoned removes clusters whose checkout no longer exists.
+func removeAbandoned(ctx context.Context, parent string, progress io.Writer) error {
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("look for abandoned clusters: %w", err)
+		return fmt.Errorf("find abandoned clusters: %w", err)
 	}
 	for _, entry := range entries {
 		if !entry.IsDir() || strings.Contains(entry.Name(), ".") {
@@ -102,7 +102,7 @@ func sweepAbandoned(ctx context.Context, parent string, progress io.Writer) erro
 		if !isAbandoned(recorded, folderExists) {
 			continue
 		}
-		fmt.Fprintf(progress, "removing cluster %s, because its checkout %s is gone\n", cluster.name, recorded.Checkout)
+		fmt.Fprintf(progress, "removing cluster %s, because its checkout %s no longer exists\n", cluster.name, recorded.Checkout)
 		if err := removeLocked(ctx, cluster); err != nil {
 			return fmt.Errorf("remove abandoned cluster %s: %w", cluster.name, err)
 		}
@@ -110,7 +110,7 @@ func sweepAbandoned(ctx context.Context, parent string, progress io.Writer) erro
 	return nil
 }
 
-// isAbandoned is false where it can't tell.
+// isAbandoned is false if the record is incomplete.
 func isAbandoned(recorded record, exists func(string) bool) bool {
 	return recorded.Checkout != "" && filepath.IsAbs(recorded.Checkout) && !exists(recorded.Checkout)
 }

@@ -9,8 +9,8 @@ import (
 	"text/template"
 )
 
-// makeCredentials lets kubeadm make the certificates and the kubeconfigs of all components.
-func makeCredentials(ctx context.Context, cluster layout, version string, at place, nodes []node) error {
+// makeCredentials creates the certificates and the kubeconfigs of all components by kubeadm.
+func makeCredentials(ctx context.Context, cluster layout, version string, at endpoints, nodes []node) error {
 	for i, n := range nodes {
 		config := cluster.config("kubeadm-" + n.name + ".yaml")
 		err := writeTemplate(config, kubeadmConfig, map[string]any{
@@ -24,12 +24,12 @@ func makeCredentials(ctx context.Context, cluster layout, version string, at pla
 		if i == 0 {
 			credentials = "all"
 			if err := cluster.run(ctx, "kubeadm", "init", "phase", "certs", "all", "--config", config); err != nil {
-				return fmt.Errorf("make certificates: %w", err)
+				return fmt.Errorf("create certificates: %w", err)
 			}
 		}
 		folder := filepath.Dir(n.credentials(cluster))
 		if err := cluster.run(ctx, "kubeadm", "init", "phase", "kubeconfig", credentials, "--config", config, "--kubeconfig-dir", folder); err != nil {
-			return fmt.Errorf("make kubeconfigs: %w", err)
+			return fmt.Errorf("create kubeconfigs: %w", err)
 		}
 	}
 	if at.onLoopback {
@@ -38,8 +38,8 @@ func makeCredentials(ctx context.Context, cluster layout, version string, at pla
 	return nil
 }
 
-// useLoopback changes where kubeconfigs lead to: kubeadm refuses to write a loopback address.
-func useLoopback(cluster layout, at place) error {
+// useLoopback writes a loopback address to the kubeconfigs, because kubeadm rejects one.
+func useLoopback(cluster layout, at endpoints) error {
 	files, err := filepath.Glob(cluster.credentials("*"))
 	if err != nil {
 		return fmt.Errorf("list kubeconfigs: %w", err)
@@ -73,7 +73,7 @@ func writeTemplate(file string, source *template.Template, values any) error {
 	return nil
 }
 
-// Keys of curve P-256 take no time to make; RSA keys would take several seconds on a small machine.
+// Keys of curve P-256 are created immediately; RSA keys take several seconds on a small machine.
 var kubeadmConfig = template.Must(template.New("kubeadm").Parse(`apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 localAPIEndpoint:

@@ -6,9 +6,9 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/cluster/internal/process"
 )
 
-// belongs decides whether a process is part of the cluster: by its record, by an executable in the cluster's folder, or by a cgroup
-// below the cluster's. A process that merely mentions the folder, such as a pager that shows a log, does not belong to it.
-func belongs(candidate process.Process, cluster layout, recorded record, boot string) bool {
+// isOwned reports whether a process is part of the cluster: it is in the record, its executable is in the folder of the cluster, or it is in
+// a cgroup of the cluster. A process that only mentions the folder in its arguments, such as a pager that shows a log, is not.
+func isOwned(candidate process.Process, cluster layout, recorded record, boot string) bool {
 	if recorded.Boot == boot {
 		for _, known := range recorded.Processes {
 			if known.PID == candidate.PID && known.Started == candidate.Started {

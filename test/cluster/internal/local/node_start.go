@@ -18,13 +18,13 @@ import (
 
 const containerdSocket = "/run/containerd/containerd.sock"
 
-// startRuntime starts the container runtime in a mount namespace of its own.
+// startRuntime starts the container runtime in a new mount namespace.
 func (n node) startRuntime(starter *starter, options Options, subnet netip.Prefix) error {
 	cluster := starter.cluster
 	if err := n.writeConfig(cluster, options, subnet); err != nil {
 		return err
 	}
-	// The kubelet expects the parent of the pods' cgroups to exist.
+	// The kubelet does not create the parent of the cgroups of pods.
 	if err := cgroup.Make(n.cgroup(cluster)); err != nil {
 		return err
 	}
@@ -33,13 +33,13 @@ func (n node) startRuntime(starter *starter, options Options, subnet netip.Prefi
 			return err
 		}
 		if err := n.enterMounts(cluster); err != nil {
-			return fmt.Errorf("set up the node's mounts: %w", err)
+			return fmt.Errorf("set up the mounts of the node: %w", err)
 		}
 		return starter.startAs(n.component("containerd"), "containerd", "--config", n.config(cluster, "containerd.toml"))
 	})
 }
 
-// startKubelet starts the kubelet in the namespaces of the container runtime, because the two share mounts.
+// startKubelet starts the kubelet in the namespaces of the container runtime, because they share mounts.
 func (n node) startKubelet(starter *starter, subnet netip.Prefix) error {
 	cluster := starter.cluster
 	runtime, err := starter.record.find(n.component("containerd"))
@@ -51,7 +51,7 @@ func (n node) startKubelet(starter *starter, subnet netip.Prefix) error {
 			return err
 		}
 		if err := joinMounts(runtime.PID); err != nil {
-			return fmt.Errorf("enter the node's mounts: %w", err)
+			return fmt.Errorf("enter the mount namespace of the node: %w", err)
 		}
 		return starter.startAs(n.component("kubelet"), "kubelet",
 			"--config="+n.config(cluster, "kubelet.yaml"),
@@ -62,21 +62,21 @@ func (n node) startKubelet(starter *starter, subnet netip.Prefix) error {
 	})
 }
 
-// joinMounts moves the thread into a process's mount namespace.
+// joinMounts moves the calling thread into the mount namespace of a process.
 func joinMounts(pid int) error {
 	namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = namespace.Close() }()
-	// A thread that shares its root and working folder with others may not change its mounts.
+	// The kernel rejects this for a thread that shares its root and working folder with others.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("unshare: %w", err)
 	}
 	return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNS)
 }
 
-// enterMounts moves the thread into a new mount namespace, from which no mount gets to the machine's.
+// enterMounts moves the calling thread into a new mount namespace, whose mounts do not propagate to the machine.
 func (n node) enterMounts(cluster layout) error {
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("unshare: %w", err)
@@ -84,36 +84,37 @@ func (n node) enterMounts(cluster layout) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if err := forgetNamespaces(); err != nil {
+	if err := unmountNamespaces(); err != nil {
 		return err
 	}
-	// Shared again, but with nobody outside: volumes with mount propagation need that.
+	// Volumes with mount propagation need shared mounts. They are shared within this namespace only.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
 		return fmt.Errorf("share mounts: %w", err)
 	}
-	for place, folder := range masks {
-		if err := unix.Mount(n.path(cluster, folder), place, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("mount %s: %w", place, err)
+	for target, folder := range masks {
+		if err := unix.Mount(n.path(cluster, folder), target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", target, err)
 		}
 	}
-	return n.fakeTunables(cluster)
+	return n.maskTunables(cluster)
 }
 
-// forgetNamespaces drops the copies of mounts that keep network namespaces alive: those of other clusters would not end with them.
-func forgetNamespaces() error {
+// unmountNamespaces unmounts the copies of mounts of network namespaces, because those of other clusters would otherwise exist for longer
+// than these clusters.
+func unmountNamespaces() error {
 	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("nsfs"))
 	if err != nil {
 		return fmt.Errorf("list mounts: %w", err)
 	}
 	for _, mount := range mounts {
 		if err := unix.Unmount(mount.Mountpoint, unix.MNT_DETACH); err != nil {
-			return fmt.Errorf("forget %s: %w", mount.Mountpoint, err)
+			return fmt.Errorf("unmount %s: %w", mount.Mountpoint, err)
 		}
 	}
 	return nil
 }
 
-// tunables are the kernel settings that the kubelet insists on. They are settings of the whole machine, which are not ours to change.
+// tunables are the kernel settings that the kubelet requires. They are settings of the whole machine, which a cluster must not change.
 var tunables = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
@@ -123,15 +124,15 @@ var tunables = map[string]string{
 	"kernel/keys/root_maxbytes": "25000000",
 }
 
-// fakeTunables shows the node the values that the kubelet wants, so that it leaves the real ones alone.
-func (n node) fakeTunables(cluster layout) error {
+// maskTunables mounts files with the required values over the kernel settings, so that the kubelet does not change them.
+func (n node) maskTunables(cluster layout) error {
 	for name, value := range tunables {
-		fake := n.config(cluster, "tunable-"+strings.ReplaceAll(name, "/", "-"))
-		if err := os.WriteFile(fake, []byte(value+"\n"), 0o600); err != nil {
-			return fmt.Errorf("write %s: %w", fake, err)
+		file := n.config(cluster, "tunable-"+strings.ReplaceAll(name, "/", "-"))
+		if err := os.WriteFile(file, []byte(value+"\n"), 0o600); err != nil {
+			return fmt.Errorf("write %s: %w", file, err)
 		}
-		if err := unix.Mount(fake, "/proc/sys/"+name, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("cover /proc/sys/%s: %w", name, err)
+		if err := unix.Mount(file, "/proc/sys/"+name, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount over /proc/sys/%s: %w", name, err)
 		}
 	}
 	return nil
@@ -158,8 +159,8 @@ func (n node) writeConfig(cluster layout, options Options, subnet netip.Prefix) 
 	return nil
 }
 
-// Adjusting the score of the out-of-memory killer is restricted because machines without CAP_SYS_RESOURCE could not start a sandbox
-// otherwise. The opt plugin is off because it would make a folder below /opt.
+// The option restrict_oom_score_adj lets machines without CAP_SYS_RESOURCE start sandboxes. The opt plugin is disabled because it creates a
+// folder in /opt.
 var containerdConfig = template.Must(template.New("containerd").Parse(`version = 3
 root = "/var/lib/containerd"
 state = "/run/containerd"
@@ -187,10 +188,9 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
         SystemdCgroup = false
 `))
 
-// The thresholds of eviction and of the collection of images are low, because a nearly full disk of a development machine is no
-// reason to end a test's pods or to delete its images, which could not be pulled again. The nodes share a network, and with it the
-// loopback address that the kubelet's own health would be served at. No name service runs: the kubernetes service's
-// address refuses such questions at once, where an unused address would let them time out.
+// The thresholds of eviction and of image garbage collection allow a nearly full disk of a development machine: the images of a test cannot
+// be pulled again. The nodes share a network, and so the loopback address of the health endpoint of the kubelet, which is therefore disabled.
+// The name server is the address of the kubernetes service, which refuses queries immediately; those to an unused address would time out.
 var kubeletConfig = template.Must(template.New("kubelet").Parse(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 address: {{ .Address }}

@@ -17,11 +17,11 @@ import (
 const (
 	runtimeTimeout  = 30 * time.Second
 	runtimeInterval = 50 * time.Millisecond
-	// kubernetesNamespace is where the container runtime keeps what belongs to Kubernetes.
+	// kubernetesNamespace is the namespace of Kubernetes in the container runtime.
 	kubernetesNamespace = "k8s.io"
 )
 
-// importEverywhere imports archives of images into the container runtimes of all nodes, and returns the names of the images.
+// importEverywhere imports image archives into the container runtimes of all nodes, and returns the names of the images.
 func importEverywhere(ctx context.Context, recorded record, archives []string) (names []string, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for i, n := range nodes {
@@ -41,15 +41,15 @@ func importEverywhere(ctx context.Context, recorded record, archives []string) (
 	return names, err
 }
 
-// importImages reaches the container runtime through its own view of the file system, which holds its socket.
+// importImages connects to the container runtime by the path of its socket in its mount namespace.
 func importImages(ctx context.Context, runtime recordedProcess, archives []string) (names []string, err error) {
 	socket := fmt.Sprintf("/proc/%d/root%s", runtime.PID, containerdSocket)
 	if err := waitForFile(ctx, socket); err != nil {
-		return nil, fmt.Errorf("reach containerd: %w", err)
+		return nil, fmt.Errorf("connect to containerd: %w", err)
 	}
 	client, err := containerd.New(socket, containerd.WithDefaultNamespace(kubernetesNamespace))
 	if err != nil {
-		return nil, fmt.Errorf("reach containerd: %w", err)
+		return nil, fmt.Errorf("connect to containerd: %w", err)
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
 	ctx = namespaces.WithNamespace(ctx, kubernetesNamespace)
@@ -81,7 +81,7 @@ func importImage(ctx context.Context, client *containerd.Client, archive string)
 		names = append(names, image.Name)
 	}
 	if len(names) == 0 {
-		return nil, errors.New("it names no image")
+		return nil, errors.New("the archive contains no named image")
 	}
 	return names, nil
 }

@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 )
 
-// stage is what the tests look at of a stage of KWOK's.
-type stage struct {
+// kwokStage contains the tested fields of a Stage of KWOK.
+type kwokStage struct {
 	Kind     string
 	Metadata struct{ Name string }
 	Spec     struct {
@@ -35,12 +35,12 @@ type stage struct {
 	}
 }
 
-func readStages(t *testing.T) map[string]stage {
+func readStages(t *testing.T) map[string]kwokStage {
 	t.Helper()
-	all := map[string]stage{}
+	all := map[string]kwokStage{}
 	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(stages), 4096)
 	for {
-		var read stage
+		var read kwokStage
 		err := documents.Decode(&read)
 		if errors.Is(err, io.EOF) {
 			return all
@@ -53,13 +53,13 @@ func readStages(t *testing.T) map[string]stage {
 		case "Stage":
 			all[read.Metadata.Name] = read
 		default:
-			t.Errorf("%+v is no stage", read)
+			t.Errorf("%+v is not a Stage", read)
 		}
 	}
 }
 
-// owners are the kinds whose pods a stage is for; empty for all.
-func (s stage) owners() []string {
+// owners are the owner kinds of the pods that a stage selects. It is empty for all pods.
+func (s kwokStage) owners() []string {
 	for _, expression := range s.Spec.Selector.MatchExpressions {
 		if expression.Key == ".metadata.ownerReferences.[].kind" && expression.Operator == "In" {
 			return expression.Values
@@ -68,26 +68,26 @@ func (s stage) owners() []string {
 	return nil
 }
 
-func TestStagesEndWorkflowsPodsOnly(t *testing.T) {
+func TestStagesEndOnlyPodsOfWorkflows(t *testing.T) {
 	for name, read := range readStages(t) {
 		if read.Spec.ResourceRef.Kind != "Pod" || !strings.Contains(read.Spec.Next.StatusTemplate, "phase: Succeeded") {
 			continue
 		}
 		if diff := cmp.Diff([]string{"Workflow"}, read.owners()); diff != "" {
-			t.Errorf("%s ends other pods too, so that no Deployment would be available (-want +got):\n%s", name, diff)
+			t.Errorf("%s also ends other pods, so that no Deployment becomes available (-want +got):\n%s", name, diff)
 		}
 	}
 	ends := readStages(t)["step-ends-well"]
 	if ends.Spec.Delay.DurationMilliseconds != 1000 {
-		t.Errorf("a step ends after %d ms, and everybody is told that it is a second", ends.Spec.Delay.DurationMilliseconds)
+		t.Errorf("a step ends after %d ms, want one second, as messages and documents say", ends.Spec.Delay.DurationMilliseconds)
 	}
-	// Argo would wait for outputs.
+	// With the exit code of the container "main", Argo waits for outputs.
 	if !strings.Contains(ends.Spec.Next.StatusTemplate, `if ne .name "main"`) {
-		t.Error("the end of a step tells how its main container ended")
+		t.Error("the stage sets the state of the container main")
 	}
 }
 
-func TestStagesPlayAllElse(t *testing.T) {
+func TestStagesOfNodesAndOtherPods(t *testing.T) {
 	read := readStages(t)
 	for name, kind := range map[string]string{"node-gets-ready": "Node", "pod-runs": "Pod", "pod-goes": "Pod"} {
 		if read[name].Spec.ResourceRef.Kind != kind || len(read[name].owners()) != 0 {
@@ -95,14 +95,14 @@ func TestStagesPlayAllElse(t *testing.T) {
 		}
 	}
 	if !read["pod-goes"].Spec.Next.Delete || !strings.Contains(read["pod-runs"].Spec.Next.StatusTemplate, `type: Ready, status: "True"`) {
-		t.Error("pods do not get ready, or are not deleted")
+		t.Error("pods do not become ready, or are not deleted")
 	}
 }
 
 func TestDescribeSimulated(t *testing.T) {
 	got := describeSimulated()
-	if got.Labels[simulatedLabel] != "true" || !strings.Contains(got.Annotations[simulatedLabel], "do nothing") || got.Name != "simulated" {
-		t.Errorf("%+v does not say what it is", got.ObjectMeta)
+	if got.Labels[SimulatedLabel] != "true" || !strings.Contains(got.Annotations[SimulatedLabel], "do nothing") || got.Name != "simulated" {
+		t.Errorf("%+v does not say that it is simulated", got.ObjectMeta)
 	}
 }
 
@@ -119,8 +119,8 @@ func TestFreePorts(t *testing.T) {
 
 func TestArgumentsOnLoopback(t *testing.T) {
 	cluster := newLayout("/cache/clusters", "wfe-1")
-	simulated := place{advertised: netip.MustParseAddr("192.0.2.1"), port: 40443, etcd: 40001, etcdPeer: 40002, onLoopback: true}
-	real := place{advertised: netip.MustParseAddr("198.18.0.2"), port: 443, etcd: 2379, etcdPeer: 2380}
+	simulated := endpoints{advertised: netip.MustParseAddr("192.0.2.1"), port: 40443, etcd: 40001, etcdPeer: 40002, onLoopback: true}
+	real := endpoints{advertised: netip.MustParseAddr("198.18.0.2"), port: 443, etcd: 2379, etcdPeer: 2380}
 	for name, test := range map[string]struct {
 		arguments   []string
 		want, never []string
@@ -154,10 +154,10 @@ func TestActAs(t *testing.T) {
 	}
 	actAs(config, "argo", "runner")
 	if got := config.AuthInfos["kubernetes-admin"].Impersonate; got != "system:serviceaccount:argo:runner" {
-		t.Errorf("it acts as %q", got)
+		t.Errorf("the user is %q", got)
 	}
 	if got := config.Contexts["kubernetes-admin@wfe-1"].Namespace; got != "argo" {
-		t.Errorf("its namespace is %q", got)
+		t.Errorf("the namespace is %q", got)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-func TestLoadWherePodsDoNothing(t *testing.T) {
+func TestLoadOnSimulatedNodes(t *testing.T) {
 	parent := t.TempDir()
 	cluster := newLayout(parent, "wfe-1")
 	if err := cluster.makeFolders(); err != nil {
@@ -183,9 +183,9 @@ func TestLoadWherePodsDoNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names, err := Load(t.Context(), parent, "wfe-1", []string{"/no/such/archive"}); err != nil || len(names) != 0 {
-		t.Errorf("Load() = %v, %v, want nothing, because nothing is to be loaded", names, err)
+		t.Errorf("Load() = %v, %v, want no images and no error", names, err)
 	}
 	if _, err := Load(t.Context(), parent, "wfe-2", []string{"/no/such/archive"}); err == nil {
-		t.Error("Load() succeeds where no cluster runs")
+		t.Error("Load() succeeds although no cluster is running")
 	}
 }
