@@ -155,7 +155,7 @@ func namePrefix(mode string) string {
 // requireOwn is an error for clusters that this program did not start.
 func (s *settings) requireOwn() error {
 	if s.mode == modeExisting {
-		return errors.New("this command works on clusters that test/cluster started, and --kubeconfig selects another cluster: leave it out")
+		return errors.New("this command works only on clusters that test/cluster started: run it without --kubeconfig, or make without KUBECONFIG")
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func (s *settings) exec(ctx context.Context, arguments []string) error {
 	}
 	if _, err := os.Stat(s.kubeconfig); err != nil {
 		if s.mode != modeExisting {
-			err = fmt.Errorf("the %s cluster of this checkout is not running: start it with up: %w", s.mode, err)
+			err = fmt.Errorf("the %s cluster of this checkout is not running; run make cluster-up CLUSTER=%s: %w", s.mode, s.mode, err)
 		}
 		return err
 	}
