@@ -63,7 +63,7 @@ func change[T object](
 		if err != nil {
 			return err
 		}
-		result = outcome[T]{object: found, previous: e.previous, changed: again || e.patch != nil}
+		result = outcome[T]{object: found, previous: e.previous, changed: again || len(e.patch) > 0}
 		if again {
 			result.previous = recorded
 		}

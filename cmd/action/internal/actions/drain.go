@@ -5,21 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kubectl/pkg/drain"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
-
-// drainRetryDelay is the time between two requests for an eviction that a disruption budget refuses.
-const drainRetryDelay = 2 * time.Second
 
 func drainNode() contract.Action {
 	boolean := []string{"true", "false"}
@@ -59,32 +59,110 @@ func drainNode() contract.Action {
 
 func runDrainNode(ctx context.Context, s *contract.Step) error {
 	node := s.String("node")
-	bounded, cancel := context.WithTimeout(ctx, drainBound(s))
-	defer cancel()
-	helper := newDrainHelper(bounded, s)
+	helper := newDrainHelper(ctx, s)
 	// A node that cannot be drained is not cordoned. The second list includes pods that were scheduled before the cordon.
 	pods, err := findPodsToEvict(s, helper, node)
 	if err != nil {
 		return err
 	}
-	if err := setUnschedulable(ctx, s, true, len(pods) > 0); err != nil {
+	again, err := setUnschedulable(ctx, s, true, len(pods) > 0)
+	if err != nil {
 		return err
 	}
 	if pods, err = findPodsToEvict(s, helper, node); err != nil {
 		return err
 	}
 	s.Log.Info("draining", "node", node, "pods", len(pods), "dryRun", s.DryRun)
-	if err := checkEvictionAllowed(helper, pods); err != nil {
-		return err
-	}
-	err = helper.DeleteOrEvictPods(pods)
+	return (&draining{Step: s, helper: helper, node: node, changed: again, left: pods}).run(ctx)
+}
+
+// draining evicts the pods of a node and waits until they are gone.
+type draining struct {
+	*contract.Step
+	helper  *drain.Helper
+	node    string
+	changed bool
+	// left are the pods that exist, and evicted those of them whose eviction was accepted.
+	left    []corev1.Pod
+	evicted map[types.UID]bool
+}
+
+// run evicts in rounds. Each round requests the evictions that were refused before, and then removes the pods that are gone.
+func (d *draining) run(ctx context.Context) error {
+	d.evicted = map[types.UID]bool{}
+	pace := evictionBackoff()
+	pace.Initial, pace.Max = time.Second, 5*time.Second
+	limited, err := pace.Repeat(ctx, d.Wait, func(ctx context.Context) (bool, error) {
+		err := d.round(ctx)
+		if err != nil && !errors.Is(err, errPodsLeft) && !isRefusedForNow(err) {
+			return false, err
+		}
+		if err != nil {
+			d.Log.Info("waiting for node", "name", d.node, "missing", err.Error())
+		}
+		return !d.DryRun, err
+	})
 	switch {
-	case err != nil && ctx.Err() == nil && bounded.Err() != nil:
-		return contract.TimedOut("node %s was not drained within %s: %w; it stays cordoned, see kubectl get poddisruptionbudgets -A", node, drainBound(s), err)
-	case err != nil:
-		return fmt.Errorf("draining node %s: %w", node, err)
+	case err == nil:
+		return nil
+	case limited && apierrors.IsTooManyRequests(err):
+		return contract.TimedOut("node %s was not drained within %s and stays cordoned: %w; see kubectl get poddisruptionbudgets -A", d.node, d.Wait, err)
+	case limited:
+		return contract.TimedOut("node %s was not drained within %s and stays cordoned: %w", d.node, d.Wait, err)
+	default:
+		return fmt.Errorf("draining node %s: %w", d.node, err)
 	}
-	return nil
+}
+
+// errPodsLeft means that every eviction was accepted and pods are still terminating.
+var errPodsLeft = errors.New("pods are terminating")
+
+func (d *draining) round(ctx context.Context) error {
+	var refused error
+	for _, p := range d.left {
+		if d.evicted[p.UID] {
+			continue
+		}
+		err := requestEviction(ctx, d.Step, p.Namespace, p.Name, p.UID)
+		switch {
+		case err == nil && !d.changed:
+			d.changed = true
+			if err := d.Changed(true); err != nil {
+				return err
+			}
+			d.evicted[p.UID] = true
+		case err == nil, errors.Is(err, errPodGone):
+			d.evicted[p.UID] = true
+		case isRefusedForNow(err):
+			refused = fmt.Errorf("pod %s/%s is not evicted: %w", p.Namespace, p.Name, err)
+		default:
+			return fmt.Errorf("evicting pod %s/%s: %w", p.Namespace, p.Name, err)
+		}
+	}
+	if refused != nil || len(d.left) == 0 || d.DryRun || d.Wait == 0 {
+		return refused
+	}
+	return d.removeGone(ctx)
+}
+
+// removeGone removes the pods that are gone from those that are left.
+func (d *draining) removeGone(ctx context.Context) error {
+	found, err := d.Kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+		FieldSelector: fields.OneTermEqualSelector("spec.nodeName", d.node).String(), LabelSelector: d.helper.PodSelector,
+	})
+	if err != nil {
+		return fmt.Errorf("listing the pods of node %s: %w", d.node, err)
+	}
+	exists := podSet{}
+	for i := range found.Items {
+		exists[found.Items[i].UID] = &found.Items[i]
+	}
+	d.left = slices.DeleteFunc(d.left, func(p corev1.Pod) bool { return exists[p.UID] == nil })
+	if len(d.left) == 0 {
+		return nil
+	}
+	first := exists[d.left[0].UID]
+	return fmt.Errorf("%w: %d, among them %s/%s: %s", errPodsLeft, len(d.left), first.Namespace, first.Name, describeTerminating(first))
 }
 
 func findPodsToEvict(s *contract.Step, helper *drain.Helper, node string) ([]corev1.Pod, error) {
@@ -106,37 +184,14 @@ func findPodsToEvict(s *contract.Step, helper *drain.Helper, node string) ([]cor
 	return list.Pods(), nil
 }
 
-// drainBound returns how long to drain. A dry run requests each eviction and does not wait for budgets that refuse it.
-func drainBound(s *contract.Step) time.Duration {
-	if s.DryRun {
-		return 2 * drainRetryDelay
-	}
-	return max(s.Wait, minimumWatch)
-}
-
+// newDrainHelper returns kubectl's helper, which selects the pods. It does not evict them here: its loop ends at the first
+// transient error and reports errors as text.
 func newDrainHelper(ctx context.Context, s *contract.Step) *drain.Helper {
-	h := &drain.Helper{
+	return &drain.Helper{
 		Ctx: ctx, Client: s.Kube,
 		Force: s.Bool("force"), DeleteEmptyDirData: s.Bool("delete-emptydir-data"), PodSelector: buildDrainSelector(s),
-		IgnoreAllDaemonSets: true, GracePeriodSeconds: -1, Timeout: drainBound(s), ChunkSize: 500,
-		EvictErrorRetryDelay: drainRetryDelay,
-		Out:                  io.Discard, ErrOut: logWriter{s},
-		OnPodDeletionOrEvictionStarted: func(p *corev1.Pod, _ bool) {
-			s.Log.Info("evicting", "kind", "pod", "namespace", p.Namespace, "name", p.Name)
-		},
-		OnPodDeletionOrEvictionFinished: func(p *corev1.Pod, _ bool, err error) {
-			if err == nil {
-				s.Log.Info("gone", "kind", "pod", "namespace", p.Namespace, "name", p.Name)
-			}
-		},
+		IgnoreAllDaemonSets: true, ChunkSize: 500, Out: io.Discard, ErrOut: io.Discard,
 	}
-	if s.String("grace-period-seconds") != "" {
-		h.GracePeriodSeconds = int(s.Int("grace-period-seconds"))
-	}
-	if s.DryRun {
-		h.DryRunStrategy = cmdutil.DryRunServer
-	}
-	return h
 }
 
 // buildDrainSelector excludes the pods of the step's own Workflow, because evicting them fails their steps. It has to be
@@ -151,23 +206,6 @@ func buildDrainSelector(s *contract.Step) string {
 		terms = append(terms, labelWorkflow+"!="+s.Workflow)
 	}
 	return strings.Join(terms, ",")
-}
-
-// checkEvictionAllowed requests one eviction as a dry run, because kubectl's helper converts errors to text.
-func checkEvictionAllowed(h *drain.Helper, pods []corev1.Pod) error {
-	if len(pods) == 0 {
-		return nil
-	}
-	probe := *h
-	probe.DryRunStrategy = cmdutil.DryRunServer
-	group, err := drain.CheckEvictionSupport(h.Client)
-	if err != nil || group.Empty() {
-		return err
-	}
-	if err := probe.EvictPod(pods[0], group); apierrors.IsForbidden(err) {
-		return fmt.Errorf("evicting pod %s/%s: %w", pods[0].Namespace, pods[0].Name, err)
-	}
-	return nil
 }
 
 // undrainable converts the errors of kubectl's helper: they name kubectl's flags instead of the action's parameters.
@@ -186,12 +224,4 @@ func undrainable(node string, problems []error) error {
 		return &contract.Failure{Reason: wfev1.ReasonForbidden, Code: contract.ExitNever, Err: err, Message: text}
 	}
 	return contract.Impossible("node %s cannot be drained: %s", node, text)
-}
-
-// logWriter writes the output of kubectl's helper to the log.
-type logWriter struct{ s *contract.Step }
-
-func (w logWriter) Write(line []byte) (int, error) {
-	w.s.Log.Info("waiting for node", "missing", strings.TrimSpace(string(line)))
-	return len(line), nil
 }

@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -35,7 +36,7 @@ func deleteFailedPods() contract.Action {
 			{Name: "deleted", Description: "The number of pods that were deleted (in a dry run: would be deleted)."},
 		},
 		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "delete"}},
+			{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "delete"}},
 			markRules(),
 		},
 		Run: runDeleteFailedPods,
@@ -51,29 +52,25 @@ func runDeleteFailedPods(ctx context.Context, s *contract.Step) error {
 	if err != nil {
 		return err
 	}
-	count := strconv.Itoa(len(failed))
 	if !again && len(failed) > 0 {
 		about := corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: s.Namespace, Name: failed[0].Name, UID: failed[0].UID}
-		message := fmt.Sprintf("Step %s: %s, %s pods", s.Identity.Step, s.Identity.Action, count)
-		if _, err := createMark(ctx, s, about, message, map[string]string{"deleted": count}); err != nil {
+		message := fmt.Sprintf("Step %s: %s, %d pods", s.Identity.Step, s.Identity.Action, len(failed))
+		if _, err := createMark(ctx, s, about, message, map[string]string{"deleted": strconv.Itoa(len(failed))}); err != nil {
 			return err
 		}
 	}
-	if again {
-		count = m.previous["deleted"]
-	}
-	if err := s.Changed(count != "0"); err != nil {
-		return err
-	}
-	if err := s.Output("deleted", count); err != nil {
-		return err
-	}
+	deleted := 0
 	for i := range failed {
-		if err := deleteThisPod(ctx, s, &failed[i]); err != nil {
-			return err
+		if err = deleteThisPod(ctx, s, &failed[i]); err != nil {
+			break
 		}
+		deleted++
 	}
-	return nil
+	if total, invalid := strconv.Atoi(m.previous["deleted"]); again && invalid == nil {
+		// The mark counts the pods of all attempts, this one's included.
+		deleted = max(deleted, total-(len(failed)-deleted))
+	}
+	return errors.Join(err, s.Changed(deleted > 0), s.Output("deleted", strconv.Itoa(deleted)))
 }
 
 func listFailedPods(ctx context.Context, s *contract.Step) ([]corev1.Pod, error) {
@@ -103,7 +100,10 @@ func deleteThisPod(ctx context.Context, s *contract.Step, p *corev1.Pod) error {
 		err := s.Kube.CoreV1().Pods(s.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{
 			Preconditions: &metav1.Preconditions{UID: &p.UID}, DryRun: s.DryRunOption(),
 		})
-		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		if apierrors.IsConflict(err) {
+			err = conflictOfPod(ctx, s, p.Namespace, p.Name, p.UID, err)
+		}
+		if apierrors.IsNotFound(err) || errors.Is(err, errPodGone) {
 			return nil
 		}
 		return err

@@ -18,7 +18,6 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
@@ -164,8 +163,7 @@ func (f *fixture) attempt(r run) result {
 		Lookup:  func(name string) string { return variables[name] },
 		Stdout:  &log,
 		Connect: func(*slog.Logger) (*contract.Clients, error) { return f.clients, nil },
-		// One attempt for each rival in testRealLocks: a conflict means that a rival has succeeded.
-		Backoff: wait.Backoff{Duration: time.Millisecond, Factor: 1, Steps: 6},
+		Backoff: contract.Backoff{Initial: time.Millisecond, Max: 10 * time.Millisecond, Limit: 5 * time.Second},
 	}, All(), []string{r.action})
 	var requests []clienttesting.Action
 	if f.kube != nil {

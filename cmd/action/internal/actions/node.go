@@ -35,7 +35,10 @@ func cordonNode() contract.Action {
 		Parameters: []contract.Parameter{nodeParameter("cordon"), contract.DryRunParameter(), contract.StepParameter()},
 		Outputs:    []contract.Output{contract.ChangedOutput(), previousUnschedulable()},
 		Rules:      []rbacv1.PolicyRule{nodeRule()}, ClusterScoped: true, ToleratesUnschedulable: true,
-		Run: func(ctx context.Context, s *contract.Step) error { return setUnschedulable(ctx, s, true, false) },
+		Run: func(ctx context.Context, s *contract.Step) error {
+			_, err := setUnschedulable(ctx, s, true, false)
+			return err
+		},
 	}
 }
 
@@ -55,15 +58,17 @@ func uncordonNode() contract.Action {
 		Outputs: []contract.Output{contract.ChangedOutput(), previousUnschedulable()},
 		Rules:   []rbacv1.PolicyRule{nodeRule()}, ClusterScoped: true, ToleratesUnschedulable: true,
 		Run: func(ctx context.Context, s *contract.Step) error {
-			return setUnschedulable(ctx, s, s.Bool("keep-cordoned"), false)
+			_, err := setUnschedulable(ctx, s, s.Bool("keep-cordoned"), false)
+			return err
 		},
 	}
 }
 
 // setUnschedulable cordons or uncordons a node. If more is true, the step is about to make further changes, so it is
-// recorded and reported as a change even if the node is already as requested.
-func setUnschedulable(ctx context.Context, s *contract.Step, unschedulable, more bool) error {
-	_, err := change(ctx, s, s.Kube.CoreV1().Nodes(), "node", s.String("node"), func(found *corev1.Node, _ bool) (edit, error) {
+// recorded even if the node is already as requested. It returns whether the step has changed the node, or anything in an
+// earlier attempt.
+func setUnschedulable(ctx context.Context, s *contract.Step, unschedulable, more bool) (bool, error) {
+	result, err := change(ctx, s, s.Kube.CoreV1().Nodes(), "node", s.String("node"), func(found *corev1.Node, _ bool) (edit, error) {
 		e := edit{
 			previous: map[string]string{"unschedulable": strconv.FormatBool(found.Spec.Unschedulable)},
 			message:  "set unschedulable", attributes: []any{"unschedulable", unschedulable},
@@ -75,7 +80,7 @@ func setUnschedulable(ctx context.Context, s *contract.Step, unschedulable, more
 		}
 		return e, nil
 	})
-	return err
+	return result.changed, err
 }
 
 func taintNode() contract.Action {

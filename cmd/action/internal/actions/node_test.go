@@ -147,12 +147,12 @@ func TestDrainNode(t *testing.T) {
 			reason:     "its own pod, its siblings and pods of DaemonSets stay",
 			pods:       []runtime.Object{pod("a", owned), pod("b", owned), pod("c", byDaemonSet), pod("step-pod", sibling), pod("sibling", sibling, scratch)},
 			parameters: target, want: result{Outputs: opened}, again: result{Outputs: opened},
-			writes: []string{"patch nodes", "create pods/eviction", "create pods/eviction", "create pods/eviction"},
+			writes: []string{"patch nodes", "create pods/eviction", "create pods/eviction"},
 			left:   []string{"c", "sibling", "step-pod"},
 		},
 		"DryRun": {
 			reason: "nothing changes", pods: []runtime.Object{pod("a", owned)}, parameters: with(target, "dry-run", "true"),
-			want: result{Outputs: opened}, again: result{Outputs: opened}, writes: []string{"patch nodes", "create pods/eviction", "create pods/eviction"}, left: []string{"a"},
+			want: result{Outputs: opened}, again: result{Outputs: opened}, writes: []string{"patch nodes", "create pods/eviction"}, left: []string{"a"},
 		},
 		"Unowned": {
 			reason: "the message names the parameter", pods: []runtime.Object{pod("a")}, parameters: target,
@@ -169,7 +169,7 @@ func TestDrainNode(t *testing.T) {
 		"Forced": {
 			reason: "parameters permit both", pods: []runtime.Object{pod("a"), pod("b", scratch)},
 			parameters: with(target, "force", "true", "delete-emptydir-data", "true"), want: result{Outputs: opened}, again: result{Outputs: opened},
-			writes: []string{"patch nodes", "create pods/eviction", "create pods/eviction", "create pods/eviction"},
+			writes: []string{"patch nodes", "create pods/eviction", "create pods/eviction"},
 		},
 		"Forbidden": {
 			reason: "the message contains the refusal", pods: []runtime.Object{pod("a", owned)}, parameters: target,

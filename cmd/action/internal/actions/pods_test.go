@@ -146,7 +146,8 @@ func TestRemovePods(t *testing.T) {
 	writes := []string{"create events", "delete pods"}
 	evictions := []string{"create events", "create pods/eviction"}
 	tooMany := apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 0)
-	notFound := result{Exit: 64, Reason: "ActionFailed", Message: `"other" not found`}
+	unchanged := map[string]string{"changed": "false"}
+	notFound := result{Exit: 64, Reason: "ActionFailed", Message: `"other" not found`, Outputs: unchanged}
 	cases := map[string]struct {
 		reason      string
 		action      string
@@ -170,7 +171,7 @@ func TestRemovePods(t *testing.T) {
 		},
 		"RestartUnowned": {
 			reason: "no controller replaces it", action: "restart-pod", pod: pod("ledger-0"),
-			want: result{Exit: 64, Reason: "ActionFailed", Message: "use delete-pod"}, again: result{Exit: 64, Reason: "ActionFailed", Message: "use delete-pod"},
+			want: result{Exit: 64, Reason: "ActionFailed", Message: "use delete-pod", Outputs: unchanged}, again: result{Exit: 64, Reason: "ActionFailed", Message: "use delete-pod", Outputs: unchanged},
 			pods: []string{"ledger-0"},
 		},
 		"RestartNeverReady": {
@@ -202,9 +203,9 @@ func TestRemovePods(t *testing.T) {
 				f.failAlways("delete", "pods", apierrors.NewForbidden(groupResource("", "pods"), "ledger-0", errors.New("cannot delete")))
 			},
 			want: result{
-				Exit: 64, Reason: "Forbidden", Message: "bind ClusterRole workflowexecution-action-delete-pod", Outputs: changed, Writes: writes,
+				Exit: 64, Reason: "Forbidden", Message: "bind ClusterRole workflowexecution-action-delete-pod", Outputs: unchanged, Writes: writes,
 			},
-			again: result{Exit: 64, Reason: "Forbidden", Message: "cannot delete", Outputs: changed, Writes: []string{"delete pods"}},
+			again: result{Exit: 64, Reason: "Forbidden", Message: "cannot delete", Outputs: unchanged, Writes: []string{"delete pods"}},
 			pods:  []string{"ledger-0"},
 		},
 		"Evict": {
@@ -221,10 +222,12 @@ func TestRemovePods(t *testing.T) {
 			reason: "the message contains the budget's refusal", action: "evict-pod", pod: pod("ledger-0"), parameters: with(target, "wait-seconds", "1"),
 			prepare: func(f *fixture) { f.failAlways("create", "pods", tooMany) },
 			want: result{
-				Exit: 1, Reason: "DeadlineExceeded", Message: "violate the pod's disruption budget", Outputs: changed, Writes: evictions,
+				Exit: 1, Reason: "DeadlineExceeded", Message: "violate the pod's disruption budget", Outputs: unchanged,
+				Writes: append(evictions, "create pods/eviction"),
 			},
 			again: result{
-				Exit: 1, Reason: "DeadlineExceeded", Message: "get poddisruptionbudgets", Outputs: changed, Writes: []string{"create pods/eviction"},
+				Exit: 1, Reason: "DeadlineExceeded", Message: "get poddisruptionbudgets", Outputs: unchanged,
+				Writes: []string{"create pods/eviction", "create pods/eviction"},
 			},
 			pods: []string{"ledger-0"},
 		},

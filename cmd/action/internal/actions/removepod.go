@@ -2,18 +2,15 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/utils/ptr"
 
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
@@ -119,54 +116,71 @@ func replacedByController(p *corev1.Pod) error {
 
 // beginRemoval resolves the pod and creates the mark before the pod is changed.
 func beginRemoval(ctx context.Context, s *contract.Step, accept func(*corev1.Pod) error) (*removal, error) {
-	r := &removal{Step: s, name: s.String("pod")}
-	m, again, err := findMark(ctx, s)
-	if err != nil {
+	if err := s.Changed(false); err != nil {
 		return nil, err
 	}
-	if !again {
-		if m, err = r.markPod(ctx, accept); err != nil {
+	r := &removal{Step: s, name: s.String("pod")}
+	pod, err := r.readPod(ctx)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	m, again, findErr := findMark(ctx, s)
+	switch {
+	case findErr != nil:
+		return nil, findErr
+	case again && (err != nil || isMarked(pod, m)):
+		// An earlier attempt has removed the pod, or was about to.
+	case err != nil:
+		return nil, err
+	default:
+		if err := accept(pod); err != nil {
+			return nil, err
+		}
+		if m, err = r.markPod(ctx, pod, m, again); err != nil {
 			return nil, err
 		}
 	}
 	r.uid, r.owner, r.begun = types.UID(m.previous["uid"]), types.UID(m.previous["owner"]), m.made
-	return r, s.Changed(true)
+	return r, nil
 }
 
-func (r *removal) markPod(ctx context.Context, accept func(*corev1.Pod) error) (mark, error) {
-	var pod *corev1.Pod
-	err := r.Retry(ctx, "reading pod "+r.name, func(ctx context.Context) (err error) {
+// isMarked reports whether a mark describes this pod or one that this pod has replaced. Everyone who can create events can
+// create a mark, but nobody can create one for a pod that is younger than the mark: the API server sets both times.
+func isMarked(p *corev1.Pod, m mark) bool {
+	return string(p.UID) == m.previous["uid"] || !p.CreationTimestamp.Before(&m.made)
+}
+
+func (r *removal) readPod(ctx context.Context) (pod *corev1.Pod, err error) {
+	err = r.Retry(ctx, "reading pod "+r.name, func(ctx context.Context) (err error) {
 		pod, err = r.Kube.CoreV1().Pods(r.Namespace).Get(ctx, r.name, metav1.GetOptions{})
 		return err
 	})
 	if err != nil {
-		return mark{}, fmt.Errorf("reading pod %s: %w", r.name, err)
+		return nil, fmt.Errorf("reading pod %s: %w", r.name, err)
 	}
-	if err := accept(pod); err != nil {
-		return mark{}, err
-	}
+	return pod, nil
+}
+
+func (r *removal) markPod(ctx context.Context, pod *corev1.Pod, found mark, again bool) (mark, error) {
 	previous := map[string]string{"uid": string(pod.UID)}
 	if owner := metav1.GetControllerOf(pod); owner != nil {
 		previous["owner"] = string(owner.UID)
+	}
+	if again {
+		r.Log.Warn("ignoring an event that names another pod, which never existed beside this one", "event", markName(r.Step), "pod", pod.Name)
+		return mark{previous: previous, made: found.made}, nil
 	}
 	about := corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: r.Namespace, Name: r.name, UID: pod.UID}
 	return createMark(ctx, r.Step, about, fmt.Sprintf("Step %s: %s", r.Identity.Step, r.Identity.Action), previous)
 }
 
-// deleteOptions restrict the deletion to the UID in the mark. A new pod of the same name is not deleted.
-func (r *removal) deleteOptions() metav1.DeleteOptions {
-	opts := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &r.uid}, DryRun: r.DryRunOption()}
-	if r.String("grace-period-seconds") != "" {
-		opts.GracePeriodSeconds = ptr.To(int64(r.Int("grace-period-seconds")))
-	}
-	return opts
-}
-
 func (r *removal) deletePod(ctx context.Context) error {
 	err := r.Retry(ctx, "deleting pod "+r.name, func(ctx context.Context) error {
-		err := r.Kube.CoreV1().Pods(r.Namespace).Delete(ctx, r.name, r.deleteOptions())
-		// A conflict is the precondition's answer to a pod of the same name that is not the marked one.
-		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		err := r.Kube.CoreV1().Pods(r.Namespace).Delete(ctx, r.name, removeOptions(r.Step, r.uid))
+		if apierrors.IsConflict(err) {
+			err = conflictOfPod(ctx, r.Step, r.Namespace, r.name, r.uid, err)
+		}
+		if apierrors.IsNotFound(err) || errors.Is(err, errPodGone) {
 			return nil
 		}
 		return err
@@ -175,42 +189,25 @@ func (r *removal) deletePod(ctx context.Context) error {
 		return fmt.Errorf("deleting pod %s: %w", r.name, err)
 	}
 	r.Log.Info("deleted", "kind", "pod", "name", r.name, "uid", r.uid, "dryRun", r.DryRun)
-	return nil
+	return r.Changed(true)
 }
 
 // evictPod repeats the request while a disruption budget refuses it. There is nothing to watch: only a request shows
 // whether an eviction is allowed.
 func (r *removal) evictPod(ctx context.Context) error {
-	opts := r.deleteOptions()
-	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: r.name, Namespace: r.Namespace}, DeleteOptions: &opts}
-	bounded, cancel := context.WithTimeout(ctx, r.Wait)
-	defer cancel()
-	var refusal error
-	evict := func(ctx context.Context) (bool, error) {
-		err := r.Kube.PolicyV1().Evictions(r.Namespace).Evict(ctx, eviction)
-		switch {
-		case err == nil:
-			r.Log.Info("evicted", "kind", "pod", "name", r.name, "uid", r.uid, "dryRun", r.DryRun)
-			return true, nil
-		case apierrors.IsNotFound(err), apierrors.IsConflict(err):
-			return true, nil
-		case contract.IsTransient(err) && !r.DryRun:
-			if bounded.Err() == nil {
-				refusal = err
-			}
-			r.Log.Info("waiting for pod", "name", r.name, "missing", err.Error())
+	limited, err := evictionBackoff().Repeat(ctx, r.Wait, func(ctx context.Context) (bool, error) {
+		err := requestEviction(ctx, r.Step, r.Namespace, r.name, r.uid)
+		if err == nil || errors.Is(err, errPodGone) {
 			return false, nil
-		default:
-			return false, err
 		}
-	}
-	pace := wait.Backoff{Duration: drainRetryDelay, Factor: 1.5, Jitter: 0.1, Steps: 1 << 20, Cap: 10 * time.Second}
-	err := wait.ExponentialBackoffWithContext(bounded, pace, evict)
+		r.Log.Info("waiting for pod", "name", r.name, "missing", err.Error())
+		return !r.DryRun && isRefusedForNow(err), err
+	})
 	switch {
 	case err == nil:
-		return nil
-	case ctx.Err() == nil && bounded.Err() != nil && refusal != nil:
-		return contract.TimedOut("pod %s could not be evicted within %s: %w; see kubectl -n %s get poddisruptionbudgets", r.name, r.Wait, refusal, r.Namespace)
+		return r.Changed(true)
+	case limited:
+		return evictionRefused(r.Step, r.Namespace, r.name, err)
 	default:
 		return fmt.Errorf("evicting pod %s: %w", r.name, err)
 	}
@@ -218,7 +215,10 @@ func (r *removal) evictPod(ctx context.Context) error {
 
 func (r *removal) awaitDeleted(ctx context.Context) error {
 	return awaitPods(ctx, r.Step, "", "pod", r.name, func(pods podSet) verdict {
-		return verdict{done: pods[r.uid] == nil, missing: "it is not deleted yet"}
+		if p := pods[r.uid]; p != nil {
+			return verdict{missing: describeTerminating(p)}
+		}
+		return verdict{done: true}
 	})
 }
 
@@ -226,8 +226,8 @@ func (r *removal) awaitDeleted(ctx context.Context) error {
 func (r *removal) awaitReplacement(ctx context.Context) error {
 	replacement := ""
 	err := awaitPods(ctx, r.Step, "", "pod", r.name, func(pods podSet) verdict {
-		if pods[r.uid] != nil {
-			return verdict{missing: "it is not deleted yet"}
+		if p := pods[r.uid]; p != nil {
+			return verdict{missing: describeTerminating(p)}
 		}
 		var fresh []string
 		for _, p := range pods {

@@ -95,6 +95,10 @@ func scale[T object, L runtime.Object](
 		return err
 	}
 	if before := kind.desired(result.object); before != replicas {
+		// The record of an earlier attempt does not mean that the attempt has scaled.
+		if err := s.Changed(result.previous["replicas"] != strconv.Itoa(int(before))); err != nil {
+			return err
+		}
 		err := s.Retry(ctx, "scaling "+w.kind+" "+name, func(ctx context.Context) error {
 			_, err := kind.update(ctx, name, &autoscalingv1.Scale{
 				ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.Namespace, UID: result.object.GetUID()},
@@ -106,6 +110,9 @@ func scale[T object, L runtime.Object](
 			return fmt.Errorf("scaling %s %s: %w", w.kind, name, err)
 		}
 		s.Log.Info("scaled", "kind", w.kind, "name", name, "from", before, "to", replicas, "dryRun", s.DryRun)
+		if err := s.Changed(true); err != nil {
+			return err
+		}
 	}
 	return await(ctx, s, w.client, w.kind, name, w.example, func(found T) (verdict, error) {
 		v := verdict{done: kind.settled(found, replicas), numbers: w.numbers(found), missing: "its pods are not as many as asked"}

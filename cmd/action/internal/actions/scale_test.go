@@ -99,6 +99,18 @@ func TestScaleDeployment(t *testing.T) {
 			},
 			replicas: 2,
 		},
+		"ForbiddenToScale": {
+			reason:     "the record alone is not a change",
+			parameters: five,
+			prepare: func(f *fixture) {
+				f.failAlways("update", "deployments", apierrors.NewForbidden(deployments, "payment-api", errors.New(`User "s" cannot update`)))
+			},
+			want: result{
+				Exit: 64, Reason: "Forbidden", Message: "cannot update",
+				Outputs: map[string]string{"changed": "false", "previous-replicas": "2"}, Writes: bothWrites,
+			},
+			replicas: 2,
+		},
 		"ForbiddenToWatch": {
 			reason:     "a forbidden watch ends the wait immediately",
 			parameters: five,

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/flowcontrol"
 )
 
 // Connect makes clients for the cluster that the pod runs in. Outside a cluster it uses the current context of the
@@ -30,7 +31,7 @@ func NewClients(config *rest.Config, log *slog.Logger) (*Clients, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = "workflowexecution-action"
 	config.WarningHandlerWithContext = warnings{log}
-	config.QPS, config.Burst = 20, 40
+	config.RateLimiter = deadlineLimiter{flowcontrol.NewTokenBucketRateLimiter(20, 40)}
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -41,6 +42,19 @@ func NewClients(config *rest.Config, log *slog.Logger) (*Clients, error) {
 	}
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kube.Discovery()))
 	return &Clients{Kube: kube, Dynamic: anything, Mapper: mapper}, nil
+}
+
+// deadlineLimiter returns the error of the context where client-go's limiter returns one of its own, without a type, because
+// the deadline comes before the next token.
+type deadlineLimiter struct{ flowcontrol.RateLimiter }
+
+// Wait waits for a token or for the end of the context.
+func (l deadlineLimiter) Wait(ctx context.Context) error {
+	if l.RateLimiter.Wait(ctx) == nil {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // warnings logs the API server's warnings.

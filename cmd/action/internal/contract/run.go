@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 )
 
@@ -46,12 +45,12 @@ type Environment struct {
 	// Connect makes the clients, which log the API server's warnings. It is called after the parameters were validated.
 	Connect func(log *slog.Logger) (*Clients, error)
 	// Backoff paces the retries of a request that failed with a transient error.
-	Backoff wait.Backoff
+	Backoff Backoff
 }
 
 // DefaultBackoff retries for about half a minute, which is longer than an API server takes to restart.
-func DefaultBackoff() wait.Backoff {
-	return wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 9, Cap: 10 * time.Second}
+func DefaultBackoff() Backoff {
+	return Backoff{Initial: 250 * time.Millisecond, Max: 5 * time.Second, Limit: 30 * time.Second}
 }
 
 // Run runs an action and returns the exit code. If the action fails, Run also writes a termination message.

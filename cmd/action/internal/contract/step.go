@@ -12,7 +12,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 )
@@ -45,7 +44,7 @@ type Step struct {
 	// Log receives one line for each change and each new state of a wait.
 	Log *slog.Logger
 	// Backoff paces the retries of a request that failed with a transient error.
-	Backoff wait.Backoff
+	Backoff Backoff
 
 	action     Action
 	parameters map[string]string
