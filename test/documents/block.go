@@ -58,7 +58,7 @@ func Files(root string) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		if name := entry.Name(); entry.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "bin" || name == "dist" || name == "testdata" || name == "node_modules") {
+		if name := entry.Name(); entry.IsDir() && path != root && (strings.HasPrefix(name, ".") && name != ".github" || name == "bin" || name == "dist" || name == "testdata" || name == "node_modules") {
 			return filepath.SkipDir
 		}
 		if filepath.Ext(path) != ".md" {

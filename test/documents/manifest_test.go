@@ -3,9 +3,11 @@ package documents
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -42,6 +44,42 @@ func TestEveryManifestIsValid(t *testing.T) {
 	}
 	if seen == 0 {
 		t.Error("no document shows an execution or an action")
+	}
+}
+
+// TestEveryQuotationIsTheFile compares the manifests that documents quote, marked as <!-- file: PATH -->, with their files.
+// A file's leading comment may be left out.
+func TestEveryQuotationIsTheFile(t *testing.T) {
+	t.Parallel()
+	mark := regexp.MustCompile(`^<!-- file: (\S+) -->$`)
+	seen := 0
+	for _, document := range files(t) {
+		content, err := os.ReadFile(filepath.Join(root(t), document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fences, err := findFences(string(content))
+		if err != nil {
+			t.Fatalf("%s:%v", document, err)
+		}
+		for _, f := range fences {
+			marked := mark.FindStringSubmatch(f.before)
+			if marked == nil {
+				continue
+			}
+			seen++
+			file, err := os.ReadFile(filepath.Join(root(t), marked[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := regexp.MustCompile(`^(#.*\n)+`).ReplaceAllString(string(file), "")
+			if diff := cmp.Diff(want, strings.Join(f.lines, "\n")+"\n"); diff != "" {
+				t.Errorf("%s:%d: differs from %s (-file +document):\n%s", document, f.line, marked[1], diff)
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("no document quotes a file")
 	}
 }
 
