@@ -78,12 +78,14 @@ var _ = It("Who waits is woken when whoever is before it was replaced", func() {
 		meta.SetStatusCondition(&wfe.Status.Conditions, metav1.Condition{Type: wfev1.ConditionAdmitted, Status: metav1.ConditionFalse, Reason: reason})
 		return wfe
 	}
-	waiting := named("y", "y", "NamespaceFull")
-	s.cache.executions["y"] = waiting
-	before, after := named("x", "first", "NamespaceFull"), named("x", "second", "NamespaceFull")
-	before.Spec.Target = targetAPI
-	waiting.Spec.Target = before.Spec.Target
-	for _, waker := range controllers.Wakers(s.reconciler) {
+	watches := controllers.Watches(s.reconciler)
+	for i, reason := range []string{wfev1.ReasonTargetLocked, wfev1.ReasonNamespaceFull} {
+		waker := watches[i]
+		waiting := named("y", "y", reason)
+		s.cache.executions["y"] = waiting
+		before, after := named("x", "first", reason), named("x", "second", reason)
+		before.Spec.Target = targetAPI
+		waiting.Spec.Target = before.Spec.Target
 		queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 		waker.Update(ctx, ctrlevent.UpdateEvent{ObjectOld: before, ObjectNew: before}, queue)
 		Expect(queue.Len()).To(BeZero())
@@ -128,7 +130,7 @@ var _ = It("What holds a lock is not forgotten when it is seen late", func() {
 			return apierrors.NewNotFound(schema.GroupResource{}, c.key.Name)
 		}))
 		Expect(s.reconcile("x")).To(Succeed())
-		Expect(controllers.Remembered(s.reconciler)).To(HaveKeyWithValue("holders", 1))
+		Expect(controllers.Remembered(s.reconciler)).To(HaveKeyWithValue("admitted", 1))
 		Expect(s.tidy()).To(Succeed())
 	})
 })

@@ -2,182 +2,107 @@ package controllers
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/workflows"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
-
-// stepsAreRunning is the message from the start to the end of an ordinary run, so that neither costs a write of its own.
-const stepsAreRunning = "steps are running"
 
 const (
 	// ignoredGrace is how long after its deadline a Workflow that is to end may still be picked up by Argo.
 	ignoredGrace = 30 * time.Second
-	ignored      = "Argo never picked up the Workflow: is its controller running, and is --argo-instance-id its own?"
+	ignored      = "Argo never picked up the Workflow: check that its controller runs and that --argo-instance-id is its own"
+
+	forceDeleted = "the Workflow was deleted with its finalizer removed"
+	deleted      = "the Workflow was deleted"
 )
 
-// isIgnored reports whether Argo never looked at a Workflow that it has been asked to end. Nothing ran, and if Argo comes
-// after all, it ends it at once.
-func isIgnored(wf *wfv1.Workflow) bool { return wf.Status.Phase == "" && wf.Spec.Shutdown != "" }
-
-// follow mirrors a Workflow that exists, and decides what the execution needs next.
-func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
-	wf, err := r.workflow(ctx, wfe, wfe.Status.WorkflowRef)
+// follow mirrors the Workflow of a run, and decides what the execution needs next.
+func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, run run) (ctrl.Result, action, error) {
+	wf, err := r.workflows.GetReferenced(ctx, wfe.Namespace, run.ref)
 	if err != nil {
 		return ctrl.Result{}, nil, err
 	}
 	if wf == nil {
-		r.endVanished(wfe, "the Workflow was forced away by somebody else")
+		endVanished(wfe, run, forceDeleted, r.now())
 		return ctrl.Result{}, nil, nil
 	}
-	if !r.see(ctx, wfe, wf) {
-		return r.followBlind(wfe, wf)
+	if workflows.HasLostLabels(wf) {
+		if err := r.workflows.Relabel(ctx, wfe, wf, r.settings.Workflow); err != nil {
+			return ctrl.Result{}, nil, err
+		}
 	}
-	wfe.Status.Steps = translate.Steps(wfe.Status.Steps, wf)
-	setProgress(wfe)
-	if wf.Status.Fulfilled() {
-		result, err := r.conclude(ctx, wfe, wf)
+	missing := r.workflows.LoadNodes(ctx, wf)
+	setNodesReadable(wfe, missing)
+	if missing == nil {
+		*run.steps = translate.Steps(*run.steps, wf)
+		setProgress(wfe)
+	}
+	switch {
+	case wf.Status.Fulfilled() && missing != nil && r.workflows.CanLoadLater(wf):
+		return ctrl.Result{RequeueAfter: workflows.NodesRetry}, nil, nil
+	case wf.Status.Fulfilled() && run.isRollback():
+		concludeRollback(wfe, wf, missing, r.now())
+		return ctrl.Result{}, nil, nil
+	case wf.Status.Fulfilled():
+		result, err := r.conclude(ctx, wfe, wf, missing)
 		return result, nil, err
-	}
-	if wf.DeletionTimestamp != nil {
-		r.endVanished(wfe, "the Workflow was deleted by somebody else")
+	case wf.DeletionTimestamp != nil:
+		endVanished(wfe, run, deleted, r.now())
 		return ctrl.Result{}, nil, nil
+	case run.isRollback():
+		return r.driveRollback(ctx, wfe, wf)
 	}
-	if isIgnored(wf) {
+	result, act := r.drive(wfe, wf, missing)
+	return result, act, nil
+}
+
+// drive decides what a main Workflow that has not ended needs. Where its nodes cannot be read, the steps stay as they were
+// last seen.
+func (r *Reconciler) drive(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, missing *workflows.MissingNodes) (ctrl.Result, action) {
+	if workflows.IsIgnored(wf) {
 		wait := r.untilDeadline(wfe) + ignoredGrace
 		if wait <= 0 {
-			r.endIgnored(wfe)
+			endIgnored(wfe, r.now())
 		}
-		return ctrl.Result{RequeueAfter: wait}, nil, nil
+		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	r.setCause(wfe)
+	if missing != nil {
+		return r.driveBlind(wfe, wf)
+	}
 	running := translate.Running(wf)
-	r.setLivePhase(wfe, wf, running)
-	late := r.overdueSteps(wfe.Status.Steps, stepTimeouts(&wfe.Spec), wf)
-	decided, untilExpiry := r.decisions(wfe, wf)
+	setLivePhase(wfe, wf, running, r.now())
+	late := overdueSteps(wfe.Status.Steps, mainRun(wfe).stepTimeouts(&wfe.Spec), wf, r.now())
+	decided, untilExpiry := decisions(wfe, wf, r.now())
 	wait := earliest(late.wait, untilExpiry)
 	if wfe.Status.PauseStartTime == nil { // the clock stands still during a pause
 		wait = earliest(wait, r.untilDeadline(wfe))
 	}
-	result, act := r.orRemind(wf, ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, running, late.pods, decided))
-	return result, act, nil
+	return r.orNudge(wf, ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, running, late.pods, decided))
 }
 
-// workflow reads a Workflow that the status names. The cache may not show yet what we created ourselves, so only the
-// API server's word counts when it is missing. It is nil when it is gone.
-func (r *Reconciler) workflow(ctx context.Context, wfe *wfev1.WorkflowExecution, ref *wfev1.WorkflowReference) (*wfv1.Workflow, error) {
-	key := types.NamespacedName{Namespace: wfe.Namespace, Name: ref.Name}
-	wf := &wfv1.Workflow{}
-	err := r.Get(ctx, key, wf)
-	if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
-		wf = &wfv1.Workflow{} // nothing of another Workflow may stay in it
-		err = r.Live.Get(ctx, key, wf)
+// driveBlind is drive where the nodes cannot be read. What was last seen running is waited for no longer than the deadline.
+func (r *Reconciler) driveBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, action) {
+	wait := r.untilDeadline(wfe)
+	running := translate.RunningSteps(wfe.Status.Steps)
+	if wait <= 0 {
+		running = 0
 	}
-	if apierrors.IsNotFound(err) || err == nil && wf.UID != ref.UID {
-		return nil, nil
+	setLivePhase(wfe, wf, running, r.now())
+	if r.workflows.CanLoadLater(wf) {
+		wait = earliest(wait, workflows.NodesRetry)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("get Workflow: %w", err)
-	}
-	if wf.Labels[wfev1.LabelRole] == "" || wf.Labels[wfev1.LabelObserved] != "" {
-		return wf, r.relabel(ctx, wfe, wf)
-	}
-	return wf, nil
+	return r.orNudge(wf, ctrl.Result{RequeueAfter: wait}, r.control(wfe, wf, running, nil, nil))
 }
 
-// relabel puts back the labels that somebody took off a live Workflow, and takes off the one that hides it: we would see
-// nothing of it any more, and hold it back for ever; without Argo's, Argo would not see it either.
-func (r *Reconciler) relabel(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) error {
-	role := wfev1.RoleMain
-	if wf.Name != wfe.Name {
-		role = wfev1.RoleRollback
-	}
-	labels := map[string]any{wfev1.LabelObserved: nil}
-	for key, value := range translate.Labels(wfe, role, r.Settings.Workflow) {
-		labels[key] = value
-	}
-	return r.patchWorkflow(ctx, wf, map[string]any{"metadata": map[string]any{"labels": labels}})
-}
-
-// endVanished ends an execution whose Workflow is no longer there to tell. What had ended stays as it was recorded.
-func (r *Reconciler) endVanished(wfe *wfev1.WorkflowExecution, message string) {
-	for i := range wfe.Status.Steps {
-		if step := &wfe.Status.Steps[i]; !step.Phase.IsTerminal() {
-			step.Phase = wfev1.StepCancelled
-			step.Message = message
-		}
-	}
-	setProgress(wfe)
-	switch {
-	case isCancelled(wfe):
-		r.finish(wfe, wfev1.PhaseCancelled, "Cancelled", "cancelled")
-	case wfe.Status.Failure != nil:
-		r.fail(wfe, *wfe.Status.Failure)
-	default:
-		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonWorkflowDeleted, Message: message})
-	}
-}
-
-// endIgnored ends an execution whose Workflow Argo never picked up.
-func (r *Reconciler) endIgnored(wfe *wfev1.WorkflowExecution) {
-	switch failure := wfe.Status.Failure; {
-	case failure != nil:
-		failure.Message += "; " + ignored
-	case !isCancelled(wfe):
-		wfe.Status.Failure = &wfev1.Failure{Reason: wfev1.ReasonEngineUnavailable, Message: ignored}
-	}
-	r.endVanished(wfe, ignored)
-}
-
-func isCancelled(wfe *wfev1.WorkflowExecution) bool {
-	return wfe.DeletionTimestamp != nil || wfe.Status.Failure == nil && wfe.Spec.Cancel != wfev1.CancelNone
-}
-
-// conclude ends an execution whose Workflow has ended, or begins to undo what it did.
-func (r *Reconciler) conclude(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, error) {
-	if wfe.Status.Failure == nil && !wasCancelled(wfe, wf) {
-		wfe.Status.Failure = translate.MainFailure(&wfe.Spec, wfe.Status.Steps, wf)
-	}
-	if wantsRollback(wfe, wf, wfe.Status.Failure) {
-		return r.startRollback(ctx, wfe)
-	}
-	if begun, err := r.unrecordedRollback(ctx, wfe); begun != nil || err != nil {
-		if err == nil {
-			r.setRollingBack(wfe, begun)
-		}
-		return ctrl.Result{}, err
-	}
-	switch {
-	case wfe.Status.Failure != nil || wasCancelled(wfe, wf):
-		r.endAsCaused(wfe)
-	default:
-		r.finish(wfe, wfev1.PhaseCompleted, "Completed", "every critical step completed")
-	}
-	return ctrl.Result{}, nil
-}
-
-// wasCancelled reports whether the Workflow ended early because somebody wanted it to, by the specification or in Argo,
-// and no critical step had failed before.
-func wasCancelled(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) bool {
-	if wfe.Status.Failure != nil || translate.CriticalFailure(&wfe.Spec, wfe.Status.Steps) != nil {
-		return false
-	}
-	stopped := wf.Spec.Shutdown != "" && translate.MainFailure(&wfe.Spec, wfe.Status.Steps, wf) != nil
-	return isCancelled(wfe) || stopped
-}
-
-// setCause records why the execution must end before its Workflow would: a critical step failed, or time is up. It is
-// recorded before anything is done about it, so that a crash in between forgets nothing.
+// setCause records why the execution must end before its Workflow would: a critical step failed, or its time is over. The
+// cause is recorded before anything is done about it, so that it survives a crash in between.
 func (r *Reconciler) setCause(wfe *wfev1.WorkflowExecution) {
 	if wfe.Status.Failure != nil || isCancelled(wfe) {
 		return
@@ -186,89 +111,75 @@ func (r *Reconciler) setCause(wfe *wfev1.WorkflowExecution) {
 		wfe.Status.Failure = failure
 		return
 	}
-	if wait := r.untilDeadline(wfe); wait <= 0 {
-		wfe.Status.Failure = &wfev1.Failure{
-			Reason:  wfev1.ReasonTimedOut,
-			Message: fmt.Sprintf("the execution ran longer than its timeout of %s", r.timeout(wfe)),
+	if r.untilDeadline(wfe) <= 0 {
+		wfe.Status.Failure = r.timedOut(wfe)
+	}
+}
+
+// conclude ends an execution whose main Workflow has ended, or begins to undo what it did. Where the nodes cannot be read,
+// nothing is rolled back, and the execution ends as the Workflow did.
+func (r *Reconciler) conclude(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, missing *workflows.MissingNodes) (ctrl.Result, error) {
+	if missing != nil {
+		concludeBlind(wfe, wf, missing, r.now())
+		return ctrl.Result{}, nil
+	}
+	if wfe.Status.Failure == nil && !wasCancelled(wfe, wf) {
+		wfe.Status.Failure = translate.MainFailure(&wfe.Spec, wfe.Status.Steps, wf)
+	}
+	if wantsRollback(wfe, wf, wfe.Status.Failure) {
+		return r.startRollback(ctx, wfe)
+	}
+	if begun, err := r.unrecordedRollback(ctx, wfe); begun != nil || err != nil {
+		if err == nil {
+			setRollingBack(wfe, begun, r.now())
 		}
+		return ctrl.Result{}, err
 	}
+	if wfe.Status.Failure != nil || wasCancelled(wfe, wf) {
+		failOrCancel(wfe, r.now())
+	} else {
+		complete(wfe, "every critical step completed", r.now())
+	}
+	return ctrl.Result{}, nil
 }
 
-// untilDeadline is the time left to the execution, without the time that it was paused; zero or less when it is up.
-func (r *Reconciler) untilDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
-	paused := time.Duration(wfe.Status.ApprovalWaitSeconds+wfe.Status.SuspendedSeconds) * time.Second
-	now := r.now()
-	if since := wfe.Status.PauseStartTime; since != nil {
-		paused += now.Sub(since.Time)
-	}
-	return wfe.Status.StartTime.Add(r.timeout(wfe) + paused).Sub(now)
-}
-
-// setLivePhase sets the phase of an execution whose Workflow has not ended, and keeps the account of the time that it
-// is paused. It is paused only while nothing runs.
-func (r *Reconciler) setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, running int) {
-	phase := wfev1.PhaseRunning
-	if idle := running == 0 && wfe.Status.Failure == nil; idle && isSuspended(wf) {
-		phase = wfev1.PhaseSuspended
-	} else if idle && translate.AwaitsApproval(wfe.Status.Steps) {
-		phase = wfev1.PhaseAwaitingApproval
-	}
-	r.accountPause(wfe, phase)
-	wfe.Status.Phase = phase
+func concludeBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, missing *workflows.MissingNodes, now time.Time) {
 	switch {
-	case wfe.Status.Failure != nil:
-		setReconciling(wfe, "Ending", "ending after a failure: "+string(wfe.Status.Failure.Reason))
-	case isCancelled(wfe):
-		setReconciling(wfe, "Cancelling", "stopping the running steps")
-	case phase == wfev1.PhaseAwaitingApproval:
-		setReconciling(wfe, "AwaitingApproval", "waiting for a decision in spec.approvals on "+strings.Join(awaited(wfe), ", "))
-	case phase == wfev1.PhaseSuspended:
-		setReconciling(wfe, "Suspended", "suspended before the next step")
-	case wfe.Spec.Suspended:
-		setReconciling(wfe, "Suspending", "running steps finish before the pause")
+	case wf.Status.Phase == wfv1.WorkflowSucceeded:
+		complete(wfe, "the Workflow succeeded; "+missing.Message, now)
+	case isCancelled(wfe) || wfe.Status.Failure != nil:
+		failOrCancel(wfe, now)
 	default:
-		setReconciling(wfe, "Running", stepsAreRunning)
+		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonNodeStatusUnavailable, Message: "the Workflow failed: " + wf.Status.Message + "; " + missing.Message}, now)
 	}
 }
 
-// awaited is the steps that wait for a decision.
-func awaited(wfe *wfev1.WorkflowExecution) []string {
-	var names []string
-	for i := range wfe.Status.Steps {
-		if wfe.Status.Steps[i].Phase == wfev1.StepAwaitingApproval {
-			names = append(names, wfe.Status.Steps[i].Name)
-		}
-	}
-	return names
-}
-
-// accountPause adds a pause that is over to the account of its kind, and notes when one begins.
-func (r *Reconciler) accountPause(wfe *wfev1.WorkflowExecution, phase wfev1.Phase) {
-	status := &wfe.Status
-	if phase == status.Phase {
+// endVanished ends an execution whose Workflow no longer reports anything. What had ended stays as it was recorded.
+func endVanished(wfe *wfev1.WorkflowExecution, run run, message string, now time.Time) {
+	if run.isRollback() {
+		run.stopSteps("")
+		endRollback(wfe, "the rollback's"+message[len("the"):], now)
 		return
 	}
-	if since := status.PauseStartTime; since != nil {
-		seconds := max(0, int64(r.now().Sub(since.Time).Seconds()))
-		if status.Phase == wfev1.PhaseAwaitingApproval {
-			status.ApprovalWaitSeconds += seconds
-		} else {
-			status.SuspendedSeconds += seconds
-		}
-		status.PauseStartTime = nil
-	}
-	if phase == wfev1.PhaseSuspended || phase == wfev1.PhaseAwaitingApproval {
-		now := metav1.NewTime(r.now().Truncate(time.Second))
-		status.PauseStartTime = &now
+	run.stopSteps(message)
+	setProgress(wfe)
+	switch {
+	case isCancelled(wfe):
+		cancel(wfe, "cancelled", now)
+	case wfe.Status.Failure != nil:
+		fail(wfe, *wfe.Status.Failure, now)
+	default:
+		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonWorkflowDeleted, Message: message}, now)
 	}
 }
 
-func isSuspended(wf *wfv1.Workflow) bool { return wf.Spec.Suspend != nil && *wf.Spec.Suspend }
-
-// earliest is the shorter of two waits, where zero means none.
-func earliest(a, b time.Duration) time.Duration {
-	if a <= 0 || b > 0 && b < a {
-		return b
+// endIgnored ends an execution whose Workflow Argo never picked up.
+func endIgnored(wfe *wfev1.WorkflowExecution, now time.Time) {
+	switch failure := wfe.Status.Failure; {
+	case failure != nil:
+		failure.Message += "; " + ignored
+	case !isCancelled(wfe):
+		wfe.Status.Failure = &wfev1.Failure{Reason: wfev1.ReasonEngineUnavailable, Message: ignored}
 	}
-	return a
+	endVanished(wfe, mainRun(wfe), ignored, now)
 }

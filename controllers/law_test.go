@@ -16,6 +16,7 @@ import (
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/controllers"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/admission"
 	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
@@ -154,7 +155,7 @@ func (w work) problem(maxLive int) string {
 	}
 	holders := map[string]string{}
 	for _, wfe := range w {
-		key := controllers.TargetKey(&wfe.Spec.Target)
+		key := admission.TargetKey(&wfe.Spec.Target)
 		other, held := holders[key]
 		switch {
 		case wfe.Spec.DryRun:

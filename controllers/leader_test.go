@@ -56,11 +56,11 @@ func lead() {
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
 		NewClient: func(config *rest.Config, options client.Options) (client.Client, error) {
-			cached, err := controllers.NewClient(config, options)
+			cached, err := client.NewWithWatch(config, options)
 			if err != nil {
 				return nil, err
 			}
-			return calls.tap(cached.(client.WithWatch), false), nil
+			return calls.tap(cached, false), nil
 		},
 	})
 	Expect(err).NotTo(HaveOccurred())
@@ -68,19 +68,17 @@ func lead() {
 	Expect(err).NotTo(HaveOccurred())
 
 	recorder := metrics.NewRecorder(metrics.WithClock(moment.Now))
-	leader = &controllers.Reconciler{
+	leader = controllers.NewReconciler(controllers.Dependencies{
 		Client:     mgr.GetClient(),
 		Live:       calls.tap(live, true),
 		Clock:      moment,
 		Events:     mgr.GetEventRecorder("workflowexecution-controller"),
 		Metrics:    recorder,
 		ArgoServer: argoServer,
-		Settings:   settings,
-	}
+	}, settings)
 	Expect(leader.SetupWithManager(ctx, mgr, 4)).To(Succeed())
-	source := controllers.Source{Cache: mgr.GetClient(), Ended: leader.Ended, Broken: leader.CountBrokenTemplates}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(recorder, metrics.NewCollector(source, moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
+	registry.MustRegister(recorder, metrics.NewCollector(leader.Source(), moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
 	registries = append(registries, registry)
 	leftovers = workload()
 	running, cancel := context.WithCancel(ctx)

@@ -29,6 +29,14 @@ func waitsFor(wfe, holder *wfev1.WorkflowExecution) {
 	Expect(exists(&wfv1.Workflow{ObjectMeta: wfe.ObjectMeta})).To(BeFalse())
 }
 
+// waitsBehind checks that an execution waits for a locked target, and comes right after another one that waits for it.
+func waitsBehind(wfe, before *wfev1.WorkflowExecution) {
+	GinkgoHelper()
+	Eventually(func() string { return conditionMessage(wfe, wfev1.ConditionAdmitted) }).Should(
+		ContainSubstring("this execution is next after " + before.Namespace + "/" + before.Name))
+	Expect(conditionsOf(wfe)).To(HaveKeyWithValue("Admitted", "False TargetLocked"))
+}
+
 // complete lets an execution of one step complete.
 func complete(wfe *wfev1.WorkflowExecution) {
 	GinkgoHelper()
@@ -48,7 +56,7 @@ var _ = Describe("The lock on a target", func() {
 		// Creation times are whole seconds, and only within one does the name decide.
 		Eventually(func() int64 { return time.Now().Unix() }).Should(BeNumerically(">", second.CreationTimestamp.Unix()))
 		third := create(on(api, execution("a-third", step("a"))))
-		waitsFor(third, first)
+		waitsBehind(third, second)
 		Eventually(eventsOf(second)).Should(ConsistOf("Normal Pending: waiting for " + ns + "/m-first"))
 		Eventually(gauges).Should(SatisfyAll(HaveKeyWithValue("workflows{phase=Pending}", 2.0), HaveKeyWithValue("active_total", 1.0)))
 		Eventually(busy).Should(BeFalse())
@@ -59,7 +67,9 @@ var _ = Describe("The lock on a target", func() {
 		complete(first)
 		Eventually(phaseOf(second)).WithTimeout(5 * time.Second).Should(Equal(wfev1.PhaseRunning))
 		Expect(conditionsOf(second)).To(HaveKeyWithValue("Admitted", "True TargetFree"))
-		waitsFor(third, second)
+		Eventually(busy).Should(BeFalse())
+		Expect(calls.wrote("a-third")).To(HaveLen(writes), "a change of the holder rewrites nothing of those that wait behind the next one")
+		waitsBehind(third, second)
 		complete(second)
 		Eventually(phaseOf(third)).WithTimeout(5 * time.Second).Should(Equal(wfev1.PhaseRunning))
 		complete(third)
@@ -148,9 +158,10 @@ var _ = Describe("The lock on a target", func() {
 		second := create(on(api, execution("p-second", step("a"))))
 		third := create(on(api, execution("q-third", step("a"))))
 		waitsFor(second, first)
-		waitsFor(third, first)
+		waitsBehind(third, second)
 		change(second, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = true })
 		Eventually(conditionsOf).WithArguments(second).Should(HaveKeyWithValue("Reconciling", "True Suspended"))
+		waitsFor(third, first)
 		complete(first)
 		Eventually(phaseOf(third)).Should(Equal(wfev1.PhaseRunning))
 		change(second, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = false })

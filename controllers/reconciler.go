@@ -7,8 +7,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -17,95 +15,108 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/admission"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/catalog"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/engine"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/preflight"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/staleness"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/workflows"
 	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
-	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
 // conflictDelay is how long a reconcile whose write met a newer object waits for the cache to show it.
 const conflictDelay = 100 * time.Millisecond
 
-// Settings are the choices of an installation that the reconciler needs.
-type Settings struct {
-	// Workflow shapes the Workflows that are created.
-	Workflow translate.Options
-	// DefaultTimeout bounds an execution that sets no timeoutSeconds; at least one second.
-	DefaultTimeout time.Duration
-	// NamespacedActions lets WorkflowTemplates of an execution's namespace be actions. Where both have an action, the
-	// namespace's wins.
-	NamespacedActions bool
-	// Namespaces are where executions are driven; none means everywhere.
-	Namespaces []string
-	// CatalogNamespace is whose WorkflowTemplates are the catalog; empty for the ClusterWorkflowTemplates.
-	CatalogNamespace string
-	// MaxLivePerNamespace bounds the executions of one namespace that have started and not ended, dry runs among them; zero
-	// for no bound.
-	MaxLivePerNamespace int
-	// ArgoURL is the base URL of the Argo UI for status.url; empty leaves it out.
-	ArgoURL string
-}
-
-// Reconciler drives WorkflowExecutions to their end.
-type Reconciler struct {
-	client.Client
+// Dependencies are what a Reconciler works with.
+type Dependencies struct {
+	// Client reads from the manager's cache, and writes.
+	Client client.Client
 	// Live reads from the API server where a stale answer could run something twice.
 	Live client.Reader
-	// Ended tells of the executions that have ended, which the Client does not show; SetupWithManager sets it.
-	Ended Ended
-	// Clock tells the time; the pure packages have none.
+	// Finished reads the executions that have ended, which the Client does not show; SetupWithManager sets it.
+	Finished Finished
+	// Clock is the only source of the present time.
 	Clock clock.PassiveClock
 	// Events records what a user should know.
 	Events events.EventRecorder
 	// Metrics counts what was recorded.
 	Metrics *metrics.Recorder
-	// Settings are the installation's choices.
-	Settings Settings
-	// ArgoServer tells the nodes that Argo keeps in a database; nil where there is none.
+	// ArgoServer returns the nodes that Argo keeps in a database; nil where there is none.
 	ArgoServer *ArgoServer
-
-	engine *engine
-	locks  locks
-	// written is of Workflows, recorded of the statuses of executions.
-	written    written
-	recorded   written
-	fresh      fresh
-	silences   silences
-	preflights preflights
-	told       told
 }
 
-// Reconcile brings one execution a step further. Errors are those of the API server and are retried with a backoff;
-// what is wrong with an execution itself ends in its status.
+// Finished is what is known of the executions that have ended.
+type Finished interface {
+	// Get reads one of them; the error is NotFound when it is not known.
+	Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error
+	// ParallelEfficiency is the metric, at a time; false when it is not known.
+	ParallelEfficiency(now time.Time) (float64, bool)
+}
+
+// ArgoServer is a client of Argo's own API server.
+type ArgoServer = workflows.ArgoServer
+
+// Reconciler drives WorkflowExecutions to their end. It owns no state: each of its rooms owns its own.
+type Reconciler struct {
+	Dependencies
+	settings Settings
+
+	admission *admission.Gate
+	catalog   *catalog.Catalog
+	engine    *engine.Engine
+	preflight *preflight.Checker
+	statuses  *staleness.Statuses
+	workflows *workflows.Store
+}
+
+// NewReconciler makes a Reconciler. A manager runs it after SetupWithManager.
+func NewReconciler(d Dependencies, settings Settings) *Reconciler {
+	statuses := &staleness.Statuses{}
+	return &Reconciler{
+		Dependencies: d,
+		settings:     settings,
+		admission: admission.NewGate(d.Client, d.Live, d.Clock, statuses,
+			admission.Options{MaxLivePerNamespace: settings.MaxLivePerNamespace, Namespaces: settings.Namespaces}),
+		catalog:   catalog.New(d.Client, d.Live, settings.catalogScope()),
+		preflight: preflight.New(d.Client, d.Live, d.Clock),
+		statuses:  statuses,
+		workflows: workflows.NewStore(d.Client, d.Live, d.Clock, d.ArgoServer),
+	}
+}
+
+// Reconcile brings one execution a step further. Errors are those of the API server and are retried with a backoff; what is
+// wrong with an execution itself ends in its status.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	wfe := &wfev1.WorkflowExecution{}
-	result, err := ctrl.Result{}, r.Get(ctx, req.NamespacedName, wfe)
+	result, err := ctrl.Result{}, r.Client.Get(ctx, req.NamespacedName, wfe)
 	switch {
 	case apierrors.IsNotFound(err):
 		result, err = r.reconcileEnded(ctx, req.NamespacedName)
-	case err == nil && !r.recorded.isBehind(wfe): // else what we recorded will be seen
+	case err == nil && !r.statuses.IsStale(wfe): // the watch event for the controller's own write requeues a stale one
 		result, err = r.reconcile(ctx, wfe)
 	}
-	if errors.Is(err, errGone) { // its deletion will be seen
+	if errors.Is(err, errDeleted) { // the watch event for its deletion requeues it
 		return ctrl.Result{}, nil
 	}
 	if apierrors.IsConflict(err) {
-		log.FromContext(ctx).V(1).Info("met a newer object", "conflict", err.Error())
+		log.FromContext(ctx).V(1).Info("Met a newer object", "conflict", err.Error())
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
 	}
 	return result, err
 }
 
-// reconcileEnded looks at an execution that is not among those that have not ended. It has ended, or is gone, or is not seen
-// yet; and if there is more to do than to settle it, the API server says which, since one cache may be behind the other.
+// reconcileEnded reconciles an execution that is not among those that have not ended: it has ended, or no longer exists, or is
+// not in the cache yet. Where more is to be done than to clean up, the execution is read from the API server, since one
+// cache may be older than the other.
 func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedName) (ctrl.Result, error) {
-	r.recorded.forget(key)
-	r.fresh.forget(key)
-	if err := r.forgetLocks(ctx, key); err != nil {
-		return ctrl.Result{}, fmt.Errorf("forget the locks: %w", err)
+	r.statuses.Clear(key)
+	if err := r.admission.Forget(ctx, key); err != nil {
+		return ctrl.Result{}, fmt.Errorf("forget the admission: %w", err)
 	}
 	wfe := &wfev1.WorkflowExecution{}
-	err := r.Ended.Get(ctx, key, wfe)
+	err := r.Finished.Get(ctx, key, wfe)
 	if err == nil && wfe.Status.ObservedGeneration == wfe.Generation {
-		return r.settle(ctx, wfe)
+		return r.cleanUp(ctx, wfe)
 	}
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
@@ -121,7 +132,7 @@ func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedNam
 		return ctrl.Result{}, r.releaseAbandoned(ctx, key, "")
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
-	case !wfe.Status.Phase.IsTerminal(): // the cache will show it; before that, others would not see that it holds a lock
+	case !wfe.Status.Phase.IsTerminal(): // the cache will show it; before that, rivals would not see that it holds a lock
 		return ctrl.Result{}, nil
 	}
 	return r.reconcile(ctx, wfe)
@@ -129,25 +140,25 @@ func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedNam
 
 func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
 	if wfe.Status.Phase.IsTerminal() && wfe.Status.ObservedGeneration == wfe.Generation {
-		return r.settle(ctx, wfe) // most executions, most of the time: there is nothing to compare
+		return r.cleanUp(ctx, wfe) // most executions, most of the time: there is nothing to compare
 	}
 	next := wfe.DeepCopy()
-	observe(next)
+	observeGeneration(next)
 	if wfe.Status.Phase.IsTerminal() {
-		if err := r.record(ctx, wfe, next); err != nil {
+		if err := r.updateStatus(ctx, wfe, next); err != nil {
 			return ctrl.Result{}, err
 		}
-		return r.settle(ctx, next)
+		return r.cleanUp(ctx, next)
 	}
 	result, act, err := r.advance(ctx, next)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.record(ctx, wfe, next); err != nil {
+	if err := r.updateStatus(ctx, wfe, next); err != nil {
 		return ctrl.Result{}, err
 	}
 	if next.Status.Phase.IsTerminal() {
-		return r.settle(ctx, next)
+		return r.cleanUp(ctx, next)
 	}
 	if act != nil {
 		return result, act(ctx)
@@ -155,43 +166,24 @@ func (r *Reconciler) reconcile(ctx context.Context, wfe *wfev1.WorkflowExecution
 	return result, nil
 }
 
-// observe says that the status is about the present generation. So is every condition: what can be edited changes none of
-// those that hold, and kubectl wait passes over one of an earlier generation.
-func observe(wfe *wfev1.WorkflowExecution) {
-	wfe.Status.ObservedGeneration = wfe.Generation
-	for i := range wfe.Status.Conditions {
-		wfe.Status.Conditions[i].ObservedGeneration = wfe.Generation
-	}
-}
-
 // action is what is to be done once the status that calls for it is recorded.
 type action func(ctx context.Context) error
 
 // advance derives the next status of an execution that has not ended, and what is to be done about it.
 func (r *Reconciler) advance(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
-	if !r.engine.isAvailable() {
+	if !r.engine.IsAvailable() {
 		awaitEngine(wfe)
 		return ctrl.Result{}, nil, nil
 	}
-	if meta.IsStatusConditionFalse(wfe.Status.Conditions, wfev1.ConditionEngineAvailable) {
-		setCondition(wfe, wfev1.ConditionEngineAvailable, metav1.ConditionTrue, "Available", "Argo Workflows is installed")
-	}
-	if wfe.Status.WorkflowRef == nil {
+	noteEngineAvailable(wfe)
+	switch {
+	case wfe.Status.WorkflowRef == nil:
 		result, err := r.start(ctx, wfe)
 		return result, nil, err
+	case wfe.Status.RollbackRef == nil:
+		return r.follow(ctx, wfe, mainRun(wfe))
 	}
-	if wfe.Status.RollbackRef != nil {
-		return r.followRollback(ctx, wfe)
-	}
-	return r.follow(ctx, wfe)
+	return r.follow(ctx, wfe, rollbackRun(wfe))
 }
 
 func (r *Reconciler) now() time.Time { return r.Clock.Now() }
-
-// timeout is the bound on an execution's run.
-func (r *Reconciler) timeout(wfe *wfev1.WorkflowExecution) time.Duration {
-	if wfe.Spec.TimeoutSeconds != nil {
-		return time.Duration(*wfe.Spec.TimeoutSeconds) * time.Second
-	}
-	return r.Settings.DefaultTimeout
-}

@@ -10,21 +10,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/workflows"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-const defaultRollbackTimeout = 600
-
-// rollingBackTimedOut is the reason of the condition RolledBack that notes, before anything is done about it, that the
-// rollback's time is up.
-const rollingBackTimedOut = "TimedOut"
+const rollbackTimedOut = "the rollback ran longer than its timeout"
 
 // wantsRollback reports whether an execution whose main Workflow has ended is to be undone.
 func wantsRollback(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, failure *wfev1.Failure) bool {
@@ -35,19 +31,17 @@ func wantsRollback(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, failure *wfe
 	return (failure != nil || stopped) && translate.HasUndo(wfe)
 }
 
-// startRollback creates the rollback's Workflow, or adopts the one that an earlier attempt created. What cannot be
+// startRollback creates the rollback's Workflow, or adopts the one that an earlier attempt created. A rollback that cannot be
 // translated ends the execution with a rollback that failed.
 func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
-	catalog, err := r.catalog(ctx, wfe.Namespace, translate.UndoActions(&wfe.Spec))
+	actions, err := r.catalog.Actions(ctx, wfe.Namespace, translate.UndoActions(&wfe.Spec))
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	rollback, err := translate.NewRollback(wfe, catalog, r.Settings.Workflow)
+	rollback, err := translate.NewRollback(wfe, actions, r.settings.Workflow)
 	var invalid *translate.InvalidError
 	if errors.As(err, &invalid) {
-		wfe.Status.RollbackSteps = translate.InitialUndoSteps(wfe)
-		r.stopRollbackSteps(wfe)
-		r.endRollback(wfe, "the rollback cannot run: "+invalid.Error())
+		refuseRollback(wfe, translate.InitialUndoSteps(wfe), invalid.Error(), r.now())
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
@@ -56,150 +50,128 @@ func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecu
 	wf := rollback.Workflow
 	if large, err := describeLarge(wf); large != "" || err != nil {
 		if err == nil {
-			wfe.Status.RollbackSteps = rollback.Steps
-			r.stopRollbackSteps(wfe)
-			r.endRollback(wfe, "the rollback cannot run: "+large)
+			refuseRollback(wfe, rollback.Steps, large, r.now())
 		}
 		return ctrl.Result{}, err
 	}
 	if err := r.checkFresh(ctx, wfe); err != nil {
 		return ctrl.Result{}, err
 	}
-	err = r.Create(ctx, wf)
+	err = r.workflows.Create(ctx, wf)
 	if apierrors.IsAlreadyExists(err) {
-		wf, err = r.ownWorkflow(ctx, wfe, wf.Name)
+		wf, err = r.ownRollback(ctx, wfe)
 		if err == nil && wf == nil {
-			r.endRollback(wfe, fmt.Sprintf("a Workflow %q that belongs to somebody else is in the namespace", rollback.Workflow.Name))
+			endRollback(wfe, fmt.Sprintf("a Workflow %q of another owner is in the namespace", rollback.Workflow.Name), r.now())
 			return ctrl.Result{}, nil
 		}
 	}
 	if isRefusal(err) {
-		r.endRollback(wfe, "the API server refused the rollback's Workflow: "+err.Error())
+		endRollback(wfe, "the API server refused the rollback's Workflow: "+err.Error(), r.now())
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("create the rollback's Workflow: %w", err)
 	}
-	r.setRollingBack(wfe, wf)
+	setRollingBack(wfe, wf, r.now())
 	return ctrl.Result{RequeueAfter: r.untilRollbackDeadline(wfe)}, nil
 }
 
+func refuseRollback(wfe *wfev1.WorkflowExecution, steps []wfev1.StepStatus, why string, now time.Time) {
+	wfe.Status.RollbackSteps = steps
+	rollbackRun(wfe).stopSteps("")
+	endRollback(wfe, "the rollback cannot run: "+why, now)
+}
+
 // setRollingBack records the rollback's Workflow.
-func (r *Reconciler) setRollingBack(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) {
+func setRollingBack(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, now time.Time) {
 	started := wf.CreationTimestamp
 	wfe.Status.RollbackRef = &wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID}
 	wfe.Status.RollbackStartTime = &started
 	wfe.Status.RollbackSteps = translate.InitialUndoSteps(wfe)
-	r.accountPause(wfe, wfev1.PhaseRollingBack)
+	accountPause(wfe, wfev1.PhaseRollingBack, now)
 	wfe.Status.Phase = wfev1.PhaseRollingBack
-	setReconciling(wfe, "RollingBack", "undoing the completed steps in reverse order")
+	setReconciling(wfe, wfev1.ReasonRollingBack, "undoing the completed steps in reverse order")
 }
 
-// unrecordedRollback finds a rollback that was begun and not recorded, before an execution is ended without one: by now
-// its user may have asked to end at once, and then it is the rollback that must be ended.
+// unrecordedRollback finds a rollback that was begun and not recorded, before an execution ends without one: its user may
+// have asked meanwhile to end at once, and then the rollback must be ended.
 func (r *Reconciler) unrecordedRollback(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
 	if early := wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil; !early || !translate.HasUndo(wfe) {
 		return nil, nil
 	}
-	wf, err := r.ownWorkflow(ctx, wfe, wfe.Name+wfev1.RollbackSuffix)
-	return wf, client.IgnoreNotFound(err)
+	return r.ownRollback(ctx, wfe)
 }
 
-// followRollback mirrors the rollback's Workflow. It is never suspended: what is half undone is worse than either end.
-func (r *Reconciler) followRollback(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
-	wf, err := r.workflow(ctx, wfe, wfe.Status.RollbackRef)
-	if err != nil {
-		return ctrl.Result{}, nil, err
-	}
-	if wf == nil {
-		r.stopRollbackSteps(wfe)
-		r.endRollback(wfe, "the rollback's Workflow was forced away by somebody else")
-		return ctrl.Result{}, nil, nil
-	}
-	seen := r.see(ctx, wfe, wf)
-	if !seen && wf.Status.Fulfilled() {
-		return r.followRollbackBlind(wfe, wf), nil, nil
-	}
-	if seen {
-		wfe.Status.RollbackSteps = translate.Steps(wfe.Status.RollbackSteps, wf)
-	}
-	if wf.Status.Fulfilled() {
-		r.endRollback(wfe, "")
-		return ctrl.Result{}, nil, nil
-	}
-	if wf.DeletionTimestamp != nil {
-		r.stopRollbackSteps(wfe)
-		r.endRollback(wfe, "the rollback's Workflow was deleted by somebody else")
-		return ctrl.Result{}, nil, nil
-	}
-	wait := r.untilRollbackDeadline(wfe)
-	if wait <= 0 {
-		setCondition(wfe, wfev1.ConditionRolledBack, metav1.ConditionUnknown, rollingBackTimedOut, "the rollback ran longer than its timeout")
-	}
-	if grace := wait + ignoredGrace; isIgnored(wf) && grace <= 0 {
-		r.stopRollbackSteps(wfe)
-		r.endRollback(wfe, ignored)
-		return ctrl.Result{}, nil, nil
-	} else if isIgnored(wf) {
-		return ctrl.Result{RequeueAfter: grace}, nil, nil
-	}
-	if main, err := r.reopened(ctx, wfe); main != nil || err != nil {
-		return ctrl.Result{RequeueAfter: wait}, func(ctx context.Context) error { return r.shutDown(ctx, main) }, err
-	}
-	stop := wait <= 0 || wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil
-	if stop && wf.Spec.Shutdown == "" && !r.written.isBehind(wf) {
-		return ctrl.Result{}, func(ctx context.Context) error { return r.shutDown(ctx, wf) }, nil
-	}
-	late := r.overdueSteps(wfe.Status.RollbackSteps, rollbackTimeouts(&wfe.Spec), wf)
-	var act action
-	if len(late.pods) > 0 {
-		act = func(ctx context.Context) error { return r.deletePods(ctx, wfe.Namespace, late.pods) }
-	}
-	result, act := r.orRemind(wf, ctrl.Result{RequeueAfter: earliest(wait, late.wait)}, act)
-	return result, act, nil
-}
-
-// reopened is the main Workflow when somebody let it go on in Argo: no step may go forward beside the rollback.
-func (r *Reconciler) reopened(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
-	ref, wf := wfe.Status.WorkflowRef, &wfv1.Workflow{}
-	err := r.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: ref.Name}, wf)
-	if err != nil {
-		return nil, client.IgnoreNotFound(err)
-	}
-	if wf.UID != ref.UID || wf.Status.Fulfilled() || wf.Spec.Shutdown != "" || r.written.isBehind(wf) {
-		return nil, nil
+// ownRollback reads the execution's rollback from the API server; nil when there is none of its own.
+func (r *Reconciler) ownRollback(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
+	wf, err := r.workflows.GetLive(ctx, types.NamespacedName{Namespace: wfe.Namespace, Name: wfe.Name + wfev1.RollbackSuffix})
+	if err != nil || !workflows.IsOf(wf, wfe) {
+		return nil, err
 	}
 	return wf, nil
 }
 
-func (r *Reconciler) untilRollbackDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
-	timeout := time.Duration(ptr.Deref(wfe.Spec.RollbackTimeoutSeconds, defaultRollbackTimeout)) * time.Second
-	return wfe.Status.RollbackStartTime.Add(timeout).Sub(r.now())
+// driveRollback decides what a rollback that has not ended needs. It is never suspended: half an undo is worse than either
+// end.
+func (r *Reconciler) driveRollback(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, action, error) {
+	wait := r.untilRollbackDeadline(wfe)
+	if wait <= 0 {
+		setCondition(wfe, wfev1.ConditionRolledBack, metav1.ConditionUnknown, string(wfev1.ReasonTimedOut), rollbackTimedOut)
+	}
+	if workflows.IsIgnored(wf) {
+		if wait += ignoredGrace; wait <= 0 {
+			rollbackRun(wfe).stopSteps("")
+			endRollback(wfe, ignored, r.now())
+		}
+		return ctrl.Result{RequeueAfter: wait}, nil, nil
+	}
+	if main, err := r.reopened(ctx, wfe); main != nil || err != nil {
+		return ctrl.Result{RequeueAfter: wait}, on(main, r.workflows.ShutDown), err
+	}
+	stop := wait <= 0 || wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil
+	if stop && wf.Spec.Shutdown == "" && !r.workflows.IsStale(wf) {
+		return ctrl.Result{}, on(wf, r.workflows.ShutDown), nil
+	}
+	late := overdueSteps(wfe.Status.RollbackSteps, rollbackRun(wfe).stepTimeouts(&wfe.Spec), wf, r.now())
+	var act action
+	if len(late.pods) > 0 {
+		act = func(ctx context.Context) error { return r.workflows.DeletePods(ctx, wfe.Namespace, late.pods) }
+	}
+	result, act := r.orNudge(wf, ctrl.Result{RequeueAfter: earliest(wait, late.wait)}, act)
+	return result, act, nil
 }
 
-func (r *Reconciler) stopRollbackSteps(wfe *wfev1.WorkflowExecution) {
-	for i := range wfe.Status.RollbackSteps {
-		if undo := &wfe.Status.RollbackSteps[i]; !undo.Phase.IsTerminal() {
-			undo.Phase = wfev1.StepCancelled
-		}
+// reopened is the main Workflow when it was re-opened in Argo: no step may run beside the rollback.
+func (r *Reconciler) reopened(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
+	ref := wfe.Status.WorkflowRef
+	wf, err := r.workflows.Get(ctx, types.NamespacedName{Namespace: wfe.Namespace, Name: ref.Name})
+	if err != nil || wf == nil || wf.UID != ref.UID || wf.Status.Fulfilled() || wf.Spec.Shutdown != "" || r.workflows.IsStale(wf) {
+		return nil, err
 	}
+	return wf, nil
+}
+
+// concludeRollback ends an execution whose rollback has ended.
+func concludeRollback(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, missing *workflows.MissingNodes, now time.Time) {
+	if missing == nil {
+		endRollback(wfe, "", now)
+		return
+	}
+	rollbackRun(wfe).stopSteps("")
+	endRollback(wfe, missing.Message+": what it undid is not known; it ended as "+string(wf.Status.Phase), now)
 }
 
 // endRollback ends the execution with its rollback: as it would have ended, and with what is left undone.
-func (r *Reconciler) endRollback(wfe *wfev1.WorkflowExecution, problem string) {
+func endRollback(wfe *wfev1.WorkflowExecution, problem string, now time.Time) {
 	left := translate.LeftUndone(wfe)
-	timedOut := false
-	if c := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionRolledBack); c != nil {
-		timedOut = c.Reason == rollingBackTimedOut
-	}
 	if problem == "" && len(left) == 0 {
-		setCondition(wfe, wfev1.ConditionRolledBack, metav1.ConditionTrue, "RolledBack", "every completed step that has a rollback was undone")
-		r.endAsCaused(wfe)
+		setCondition(wfe, wfev1.ConditionRolledBack, metav1.ConditionTrue, wfev1.ReasonRolledBack, "every completed step that has a rollback was undone")
+		failOrCancel(wfe, now)
 		return
 	}
 	message := problem
-	if timedOut {
-		message = "the rollback ran longer than its timeout"
+	if c := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionRolledBack); c != nil && c.Reason == string(wfev1.ReasonTimedOut) {
+		message = rollbackTimedOut
 	}
 	if len(left) > 0 {
 		message = strings.TrimPrefix(message+"; left undone: "+strings.Join(left, ", "), "; ")
@@ -211,18 +183,5 @@ func (r *Reconciler) endRollback(wfe *wfev1.WorkflowExecution, problem string) {
 			Message: fmt.Sprintf("%s. It was to be rolled back after %s: %s", message, cause.Reason, cause.Message),
 		}
 	}
-	r.endAsCaused(wfe)
-}
-
-// endAsCaused ends an execution in the phase that its cause calls for: Failed after a failure, else Cancelled.
-func (r *Reconciler) endAsCaused(wfe *wfev1.WorkflowExecution) {
-	if wfe.Status.Failure != nil {
-		r.fail(wfe, *wfe.Status.Failure)
-		return
-	}
-	message := "cancelled while it ran; nothing was rolled back"
-	if c := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionRolledBack); c != nil {
-		message = "cancelled while it ran; " + c.Message
-	}
-	r.finish(wfe, wfev1.PhaseCancelled, "Cancelled", message)
+	failOrCancel(wfe, now)
 }

@@ -151,7 +151,7 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 	It("forgets who has ended, and who is gone", func() {
 		remembered := func() []int {
 			counts := controllers.Remembered(leader)
-			return []int{counts["slots"], counts["holders"], counts["targets"]}
+			return []int{counts["admitted"]}
 		}
 		Eventually(remembered).Should(HaveEach(BeZero()))
 		a, b := start(one("a")), start(one("b"))

@@ -16,7 +16,8 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/controllers"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/admission"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/finished"
 )
 
 // stageCache stands in for the manager's cache: it shows the objects of a stage as they were when they were delivered
@@ -60,7 +61,7 @@ func (c endedCache) Get(_ context.Context, key client.ObjectKey, object client.O
 	if !ok {
 		return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
 	}
-	kept, err := controllers.KeepEnded(wfe.DeepCopy())
+	kept, err := finished.Transform(wfe.DeepCopy())
 	if err == nil {
 		kept.(*wfev1.WorkflowExecution).DeepCopyInto(object.(*wfev1.WorkflowExecution))
 	}
@@ -75,14 +76,14 @@ func (c *stageCache) List(_ context.Context, list client.ObjectList, opts ...cli
 	options := (&client.ListOptions{}).ApplyOptions(opts)
 	switch into := list.(type) {
 	case *wfev1.WorkflowExecutionList:
-		target, byTarget := options.FieldSelector.RequiresExactMatch(controllers.IndexTarget)
-		slot, bySlot := options.FieldSelector.RequiresExactMatch(controllers.IndexSlot)
+		target, byTarget := options.FieldSelector.RequiresExactMatch(admission.IndexTarget)
+		slot, bySlot := options.FieldSelector.RequiresExactMatch(admission.IndexSlot)
 		if !byTarget && !bySlot {
 			return fmt.Errorf("the cache of the stage has no index %s", options.FieldSelector)
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.executions)) {
 			wfe := c.executions[name]
-			if byTarget && controllers.TargetKey(&wfe.Spec.Target) == target || bySlot && slices.Contains(controllers.SlotOf(wfe), slot) {
+			if byTarget && admission.TargetKey(&wfe.Spec.Target) == target || bySlot && slices.Contains(admission.SlotOf(wfe), slot) {
 				into.Items = append(into.Items, *wfe.DeepCopy())
 			}
 		}

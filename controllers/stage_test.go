@@ -100,13 +100,15 @@ func (s *stage) lead() {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(recorder)
 	s.registries = append(s.registries, registry)
-	s.reconciler = &controllers.Reconciler{
-		Client: s.wire.tap(s.cache, false), Live: s.wire.tap(stageClient, true), Ended: s.cache.ended, Clock: s.clock, Events: &events.FakeRecorder{}, Metrics: recorder,
-		Settings: controllers.Settings{
+	s.reconciler = controllers.NewReconciler(
+		controllers.Dependencies{
+			Client: s.wire.tap(s.cache, false), Live: s.wire.tap(stageClient, true), Finished: s.cache.ended, Clock: s.clock, Events: &events.FakeRecorder{}, Metrics: recorder,
+		},
+		controllers.Settings{
 			Namespaces:     []string{s.ns}, // other stages are not its world
 			DefaultTimeout: defaultTimeout, MaxLivePerNamespace: s.maxLive, Workflow: translate.Options{ServiceAccountName: serviceAccount},
 		},
-	}
+	)
 	s.seen, s.due, s.dead = map[string]string{}, map[string]time.Time{}, false
 	fmt.Fprintln(s.log, "-- a controller begins")
 }

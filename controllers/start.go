@@ -9,24 +9,34 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/admission"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/workflows"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// reappliedDelay is how often a re-applied execution looks whether its predecessor's Workflow is gone. The deletion is
-// watched too; this only covers one that was gone before it was seen.
-const reappliedDelay = 5 * time.Second
+const (
+	// predecessorRetry is how often a re-applied execution checks whether its predecessor's Workflow is gone. Its deletion is
+	// watched too; this only covers one that was gone before it was seen.
+	predecessorRetry = 5 * time.Second
+	// applyGrace is how long after its creation an execution waits for what it needs and does not exist yet: when everything is
+	// applied at once, the order is not the user's choice. applyRetry is how often it checks.
+	applyGrace = 15 * time.Second
+	applyRetry = 3 * time.Second
+)
 
-// start takes an execution that has no recorded Workflow to the one that it gets: validated, admitted, created. One may
-// exist all the same, if whoever created it died before recording it; then that is followed, whatever the specification
-// asks for by now. Before an execution is ended, or left waiting by its user's wish, the API server is asked for it.
+// start takes an execution without a recorded Workflow to the one that it gets: validated, admitted, created. A Workflow may
+// exist all the same, if its creator died before recording it; then that one is followed, whatever the specification asks
+// for by now. Before the execution ends, or is left waiting by its user's wish, the API server is read for it.
 func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
-	if wf, err := r.cachedWorkflow(ctx, wfe); wf != nil || err != nil {
+	wf, err := r.workflows.Get(ctx, client.ObjectKeyFromObject(wfe))
+	if err != nil || workflows.IsOf(wf, wfe) {
 		return ctrl.Result{}, r.followUnrecorded(wfe, wf, err)
 	}
 	untouched := wfe.Status.DeepCopy()
@@ -40,116 +50,97 @@ func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution) (c
 	if !wfe.Status.Phase.IsTerminal() && !wfe.Spec.Suspended {
 		return result, nil
 	}
-	wf, err := r.ownWorkflow(ctx, wfe, wfe.Name)
-	if wf == nil && client.IgnoreNotFound(err) == nil {
+	wf, err = r.workflows.GetLive(ctx, client.ObjectKeyFromObject(wfe))
+	if err == nil && !workflows.IsOf(wf, wfe) {
+		r.admission.Withdraw(wfe)
 		return result, nil
 	}
 	wfe.Status = *untouched
 	return ctrl.Result{}, r.followUnrecorded(wfe, wf, err)
 }
 
-// cachedWorkflow is the execution's Workflow as the cache has it; nil when it has none.
-func (r *Reconciler) cachedWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
-	wf := &wfv1.Workflow{}
-	if err := r.Get(ctx, client.ObjectKeyFromObject(wfe), wf); err != nil {
-		return nil, client.IgnoreNotFound(err)
-	}
-	if owner := metav1.GetControllerOf(wf); owner == nil || owner.UID != wfe.UID {
-		return nil, nil
-	}
-	return wf, nil
-}
-
-// followUnrecorded records a Workflow that exists already, and what must have been so for it to be created. Its steps are
+// followUnrecorded records a Workflow that exists already, and what must have been true for it to be created. Its steps are
 // known from the graph alone: the catalog may have changed since.
 func (r *Reconciler) followUnrecorded(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, err error) error {
 	if err != nil {
 		return err
 	}
-	if len(wfe.Status.Steps) == 0 {
-		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
-	}
+	setInitialSteps(wfe)
 	setProgress(wfe)
 	setValid(wfe)
-	setAdmitted(wfe)
 	setNamespaceReady(wfe)
+	setAdmitted(wfe)
 	r.setStarted(wfe, wf)
 	return nil
 }
 
-func setValid(wfe *wfev1.WorkflowExecution) {
-	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionTrue, "Accepted", "the specification fits the catalog")
-}
-
-func setAdmitted(wfe *wfev1.WorkflowExecution) {
-	setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionTrue, "TargetFree", "the execution holds the lock on its target")
+func setInitialSteps(wfe *wfev1.WorkflowExecution) {
+	if len(wfe.Status.Steps) == 0 {
+		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
+		setProgress(wfe)
+	}
 }
 
 // prepare does what comes before the creation, and the creation.
 func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
 	if wfe.Spec.Cancel != wfev1.CancelNone || wfe.DeletionTimestamp != nil {
-		r.finish(wfe, wfev1.PhaseCancelled, "Cancelled", "cancelled before it started; nothing ran")
+		cancel(wfe, "cancelled before it started; nothing ran", r.now())
 		return ctrl.Result{}, nil
 	}
-	began := r.now()
-	plan, err := r.plan(ctx, wfe)
+	planned, err := r.plan(ctx, wfe)
 	if err != nil {
 		return r.failInvalid(wfe, err)
 	}
 	setValid(wfe)
-	if len(wfe.Status.Steps) == 0 {
-		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
-		setProgress(wfe)
-	}
-	r.pauseBeforeStart(wfe)
+	setInitialSteps(wfe)
+	pauseBeforeStart(wfe, r.now())
 	if wfe.Spec.Suspended {
-		setReconciling(wfe, "Suspended", "suspended before its start")
+		setReconciling(wfe, wfev1.ReasonSuspended, "suspended before its start")
 		return ctrl.Result{}, nil
 	}
-	deadline := wfe.CreationTimestamp.Add(r.timeout(wfe) + time.Duration(wfe.Status.SuspendedSeconds)*time.Second)
+	deadline := wfe.CreationTimestamp.Add(r.settings.timeout(wfe) + time.Duration(wfe.Status.SuspendedSeconds)*time.Second)
 	if !r.now().Before(deadline) {
-		r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonTimedOut, Message: "the execution timed out before it could start"})
+		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonTimedOut, Message: "the execution timed out before it could start"}, r.now())
 		return ctrl.Result{}, nil
 	}
-	inTheWay, err := r.admit(ctx, wfe)
+	if wait, err := r.awaitTarget(wfe); err != nil || wait > 0 || wfe.Status.Phase.IsTerminal() {
+		return ctrl.Result{RequeueAfter: wait}, err
+	}
+	if wait, err := r.awaitNamespace(ctx, wfe, planned.workflow.Spec.ServiceAccountName); err != nil || wait > 0 || wfe.Status.Phase.IsTerminal() {
+		return ctrl.Result{RequeueAfter: wait}, err
+	}
+	obstacle, err := r.admission.Admit(ctx, wfe)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if inTheWay.reason != "" {
-		setCondition(wfe, wfev1.ConditionAdmitted, metav1.ConditionFalse, inTheWay.reason, inTheWay.message)
-		setReconciling(wfe, inTheWay.reason, inTheWay.waiting)
+	if obstacle.Exists() {
+		setNotAdmitted(wfe, obstacle)
 		return ctrl.Result{RequeueAfter: deadline.Sub(r.now())}, nil
 	}
 	setAdmitted(wfe)
-	wf := plan.Workflow(r.Settings.Workflow)
-	resolved := r.now().Sub(began)
-	if wait, err := r.awaitNamespace(ctx, wfe, wf.Spec.ServiceAccountName); err != nil || wait > 0 || wfe.Status.Phase.IsTerminal() {
-		return ctrl.Result{RequeueAfter: wait}, err
-	}
-	return r.ensureWorkflow(ctx, wfe, wf, plan.Graph().Edges(), resolved)
+	return r.ensureWorkflow(ctx, wfe, planned)
 }
 
-// pauseBeforeStart keeps the account of the time that an execution is suspended before its start, which does not count
-// as waiting.
-func (r *Reconciler) pauseBeforeStart(wfe *wfev1.WorkflowExecution) {
-	since := wfe.Status.PauseStartTime
-	switch {
-	case wfe.Spec.Suspended && since == nil:
-		now := metav1.NewTime(r.now().Truncate(time.Second))
-		wfe.Status.PauseStartTime = &now
-	case !wfe.Spec.Suspended && since != nil:
-		wfe.Status.SuspendedSeconds += max(0, int64(r.now().Sub(since.Time).Seconds()))
-		wfe.Status.PauseStartTime = nil
-	}
+// planned is an execution's Workflow, and what its translation is measured by.
+type planned struct {
+	workflow *wfv1.Workflow
+	edges    int
+	took     time.Duration
 }
 
-// plan validates the execution against the catalog in the cache.
-func (r *Reconciler) plan(ctx context.Context, wfe *wfev1.WorkflowExecution) (*translate.Plan, error) {
-	catalog, err := r.catalog(ctx, wfe.Namespace, translate.Actions(&wfe.Spec))
+// plan validates the execution against the catalog in the cache and translates it. Only that is measured.
+func (r *Reconciler) plan(ctx context.Context, wfe *wfev1.WorkflowExecution) (planned, error) {
+	actions, err := r.catalog.Actions(ctx, wfe.Namespace, translate.Actions(&wfe.Spec))
 	if err != nil {
-		return nil, err
+		return planned{}, err
 	}
-	return translate.NewPlan(wfe, catalog)
+	began := r.now()
+	plan, err := translate.NewPlan(wfe, actions)
+	if err != nil {
+		return planned{}, err
+	}
+	wf := plan.Workflow(r.settings.Workflow)
+	return planned{workflow: wf, edges: plan.Graph().Edges(), took: r.now().Sub(began)}, nil
 }
 
 // failInvalid ends an execution that can never run; any other error is returned, to be tried again.
@@ -160,56 +151,91 @@ func (r *Reconciler) failInvalid(wfe *wfev1.WorkflowExecution, err error) (ctrl.
 	}
 	first := invalid.First()
 	message := shorten(invalid.Error())
-	if first.Reason == wfev1.ReasonUnknownAction && r.engine.isNew(r.now()) {
+	if first.Reason == wfev1.ReasonUnknownAction && r.engine.IsNew() {
 		setReconciling(wfe, string(first.Reason), message)
-		return ctrl.Result{RequeueAfter: namespaceRetry}, nil
+		return ctrl.Result{RequeueAfter: applyRetry}, nil
 	}
-	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionFalse, string(first.Reason), message)
-	r.fail(wfe, wfev1.Failure{Step: first.Step, Reason: first.Reason, Message: message})
+	setInvalid(wfe, first.Reason, message)
+	fail(wfe, wfev1.Failure{Step: first.Step, Reason: first.Reason, Message: message}, r.now())
 	return ctrl.Result{}, nil
 }
 
-// ensureWorkflow creates the Workflow, or adopts the one that an earlier attempt created.
-//
-// Refused for ever, too large or in somebody else's way: each ends the execution.
-func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, edges int, resolved time.Duration) (ctrl.Result, error) {
-	if tooLarge, err := r.refuseLarge(wfe, wf); tooLarge || err != nil {
+// awaitTarget returns how long to wait for the kind of the target, whose definition may be about to be applied, and ends the
+// execution when it has waited long enough. A dry run takes no lock and needs no kind.
+func (r *Reconciler) awaitTarget(wfe *wfev1.WorkflowExecution) (time.Duration, error) {
+	if wfe.Spec.DryRun {
+		return 0, nil
+	}
+	err := r.admission.CheckTarget(wfe)
+	var unknown *admission.UnknownKindError
+	if !errors.As(err, &unknown) {
+		return 0, err
+	}
+	message := "spec.target: " + unknown.Error()
+	if r.now().Sub(wfe.CreationTimestamp.Time) < applyGrace {
+		setReconciling(wfe, string(wfev1.ReasonInvalidSpec), message)
+		return applyRetry, nil
+	}
+	setInvalid(wfe, wfev1.ReasonInvalidSpec, message)
+	fail(wfe, wfev1.Failure{Reason: wfev1.ReasonInvalidSpec, Message: message}, r.now())
+	return 0, nil
+}
+
+// awaitNamespace records whether the namespace is ready. It returns how long to wait before checking again, and ends the
+// execution when it has waited long enough.
+func (r *Reconciler) awaitNamespace(ctx context.Context, wfe *wfev1.WorkflowExecution, serviceAccount string) (time.Duration, error) {
+	missing, err := r.preflight.Missing(ctx, types.NamespacedName{Namespace: wfe.Namespace, Name: serviceAccount})
+	if err != nil {
+		return 0, err
+	}
+	if missing == "" {
+		setNamespaceReady(wfe)
+		return 0, nil
+	}
+	setCondition(wfe, wfev1.ConditionNamespaceReady, metav1.ConditionFalse, string(wfev1.ReasonNamespaceNotReady), missing)
+	if r.now().Sub(wfe.CreationTimestamp.Time) >= applyGrace {
+		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonNamespaceNotReady, Message: missing}, r.now())
+		return 0, nil
+	}
+	setReconciling(wfe, string(wfev1.ReasonNamespaceNotReady), missing)
+	return applyRetry, nil
+}
+
+// ensureWorkflow creates the Workflow, or adopts the one that an earlier attempt created. A Workflow that the API server will
+// never accept, is too large, or whose name belongs to another owner ends the execution.
+func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution, planned planned) (ctrl.Result, error) {
+	wf := planned.workflow
+	if tooLarge, err := describeLarge(wf); tooLarge != "" || err != nil {
+		if err == nil {
+			setInvalid(wfe, wfev1.ReasonWorkflowTooLarge, tooLarge)
+			fail(wfe, wfev1.Failure{Reason: wfev1.ReasonWorkflowTooLarge, Message: tooLarge}, r.now())
+		}
 		return ctrl.Result{}, err
 	}
 	if err := r.checkFresh(ctx, wfe); err != nil {
 		return ctrl.Result{}, err
 	}
 	began := r.now()
-	err := r.Create(ctx, wf)
+	err := r.workflows.Create(ctx, wf)
 	switch {
 	case err == nil && wfe.Spec.DryRun:
 	case err == nil:
 		r.Metrics.ObserveCreation(r.now().Sub(began))
-		r.Metrics.ObserveResolution(resolved, edges, len(wfe.Spec.Steps))
+		r.Metrics.ObserveResolution(planned.took, planned.edges, len(wfe.Spec.Steps))
 	case apierrors.IsAlreadyExists(err):
-		adopted, err := r.adopt(ctx, wfe, wf.Name)
+		adopted, err := r.adopt(ctx, wfe)
 		if adopted == nil || err != nil {
-			return ctrl.Result{RequeueAfter: reappliedDelay}, err
+			return ctrl.Result{RequeueAfter: predecessorRetry}, err
 		}
 		wf = adopted
 	case isRefusal(err):
-		r.fail(wfe, wfev1.Failure{Reason: refusalReason(err), Message: shorten("the API server refused the Workflow: " + err.Error())})
+		fail(wfe, wfev1.Failure{Reason: refusalReason(err), Message: shorten("the API server refused the Workflow: " + err.Error())}, r.now())
 		return ctrl.Result{}, nil
 	default:
 		return ctrl.Result{}, fmt.Errorf("create Workflow: %w", err)
 	}
 	r.setStarted(wfe, wf)
-	return ctrl.Result{RequeueAfter: r.timeout(wfe)}, nil
-}
-
-func (r *Reconciler) refuseLarge(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (bool, error) {
-	message, err := describeLarge(wf)
-	if message == "" || err != nil {
-		return false, err
-	}
-	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionFalse, string(wfev1.ReasonWorkflowTooLarge), message)
-	r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonWorkflowTooLarge, Message: message})
-	return true, nil
+	return ctrl.Result{RequeueAfter: r.settings.timeout(wfe)}, nil
 }
 
 // describeLarge says that a Workflow is too large to be sent; empty when it is not.
@@ -224,7 +250,7 @@ func describeLarge(wf *wfv1.Workflow) (string, error) {
 	return fmt.Sprintf("the Workflow would have %d bytes and at most %d are sent: use fewer steps or smaller values", len(encoded), translate.MaxWorkflowBytes), nil
 }
 
-// isRefusal reports whether the API server will refuse the same Workflow for ever.
+// isRefusal reports whether the API server will never accept the same Workflow.
 func isRefusal(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
 }
@@ -239,36 +265,24 @@ func refusalReason(err error) wfev1.FailureReason {
 	return wfev1.ReasonEngineRefused
 }
 
-// ownWorkflow reads the Workflow of this name from the API server; it is nil when it is not the execution's.
-func (r *Reconciler) ownWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution, name string) (*wfv1.Workflow, error) {
-	wf := &wfv1.Workflow{}
-	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: name}, wf); err != nil {
-		return nil, fmt.Errorf("get Workflow: %w", err)
-	}
-	if owner := metav1.GetControllerOf(wf); owner == nil || owner.UID != wfe.UID {
-		return nil, nil
-	}
-	return wf, nil
-}
-
-// adopt looks at the Workflow that has our name. It returns it when it is ours, nothing when it belongs to a
-// predecessor of the same name that is going away, and ends the execution when it is somebody else's.
-func (r *Reconciler) adopt(ctx context.Context, wfe *wfev1.WorkflowExecution, name string) (*wfv1.Workflow, error) {
-	wf := &wfv1.Workflow{}
-	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: wfe.Namespace, Name: name}, wf); err != nil {
-		return nil, client.IgnoreNotFound(err)
+// adopt reads the Workflow that has the execution's name. It returns it when it is the execution's own, and nothing when it
+// belongs to a predecessor of the same name that is being deleted; any other owner ends the execution.
+func (r *Reconciler) adopt(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
+	wf, err := r.workflows.GetLive(ctx, client.ObjectKeyFromObject(wfe))
+	if wf == nil || err != nil {
+		return nil, err
 	}
 	owner := metav1.GetControllerOf(wf)
 	switch {
-	case owner != nil && owner.UID == wfe.UID:
+	case workflows.IsOf(wf, wfe):
 		return wf, nil
 	case wf.DeletionTimestamp != nil || owner != nil && owner.Kind == wfev1.Kind && owner.Name == wfe.Name:
-		setReconciling(wfe, "PredecessorEnding", "waiting until the Workflow of an earlier WorkflowExecution of this name is gone")
+		setReconciling(wfe, wfev1.ReasonPredecessorEnding, "waiting until the Workflow of an earlier WorkflowExecution of this name is gone")
 		return nil, r.releaseAbandoned(ctx, client.ObjectKeyFromObject(wfe), wfe.UID)
 	}
-	message := fmt.Sprintf("metadata.name: a Workflow %q that belongs to somebody else is in the namespace; choose another name", name)
-	setCondition(wfe, wfev1.ConditionValid, metav1.ConditionFalse, string(wfev1.ReasonInvalidSpec), message)
-	r.fail(wfe, wfev1.Failure{Reason: wfev1.ReasonInvalidSpec, Message: message})
+	message := fmt.Sprintf("metadata.name: a Workflow %q of another owner is in the namespace; choose another name", wf.Name)
+	setInvalid(wfe, wfev1.ReasonInvalidSpec, message)
+	fail(wfe, wfev1.Failure{Reason: wfev1.ReasonInvalidSpec, Message: message}, r.now())
 	return nil, nil
 }
 
@@ -277,10 +291,10 @@ func (r *Reconciler) setStarted(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow)
 	wfe.Status.WorkflowRef = &wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID}
 	wfe.Status.StartTime = &started
 	wfe.Status.Phase = wfev1.PhaseRunning
-	// What was spent suspended before the start is no part of the run.
+	// The time that the execution was suspended before its start is no part of the run.
 	wfe.Status.PauseStartTime, wfe.Status.SuspendedSeconds = nil, 0
-	if r.Settings.ArgoURL != "" {
-		wfe.Status.URL = fmt.Sprintf("%s/workflows/%s/%s", r.Settings.ArgoURL, wfe.Namespace, wf.Name)
+	if r.settings.ArgoURL != "" {
+		wfe.Status.URL = fmt.Sprintf("%s/workflows/%s/%s", r.settings.ArgoURL, wfe.Namespace, wf.Name)
 	}
-	setReconciling(wfe, "Running", stepsAreRunning)
+	setReconciling(wfe, wfev1.ReasonRunning, stepsAreRunning)
 }

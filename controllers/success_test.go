@@ -163,7 +163,7 @@ var _ = Describe("A successful execution", func() {
 		argoOf(wfe).write(run("only"), succeed("only"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		inTheCacheOfWhatHasEnded := func() error {
-			return leader.Ended.Get(ctx, client.ObjectKeyFromObject(wfe), &wfev1.WorkflowExecution{})
+			return leader.Finished.Get(ctx, client.ObjectKeyFromObject(wfe), &wfev1.WorkflowExecution{})
 		}
 		Eventually(inTheCacheOfWhatHasEnded).Should(Succeed())
 		refresh(wfe)

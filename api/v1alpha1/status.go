@@ -82,6 +82,10 @@ type WorkflowExecutionStatus struct {
 	// +listMapKey=name
 	RollbackSteps []StepStatus `json:"rollbackSteps,omitempty"`
 
+	// executedSteps is how many of the steps with an action completed or failed; set when the execution has ended.
+	// +optional
+	ExecutedSteps *int32 `json:"executedSteps,omitempty"`
+
 	// parallelSteps is how many of the steps that completed or failed ran while another one ran; set when the execution has
 	// ended.
 	// +optional

@@ -463,6 +463,11 @@ func (in *WorkflowExecutionStatus) DeepCopyInto(out *WorkflowExecutionStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.ExecutedSteps != nil {
+		in, out := &in.ExecutedSteps, &out.ExecutedSteps
+		*out = new(int32)
+		**out = **in
+	}
 	if in.ParallelSteps != nil {
 		in, out := &in.ParallelSteps, &out.ParallelSteps
 		*out = new(int32)

@@ -169,7 +169,6 @@ func newManager(scheme *runtime.Scheme, o *options) (manager.Manager, error) {
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		NewCache:                      controllers.NewCache(o.settings),
-		NewClient:                     controllers.NewClient,
 		Metrics:                       served,
 		HealthProbeBindAddress:        o.probeAddress,
 		PprofBindAddress:              o.pprofAddress,
@@ -191,20 +190,18 @@ func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 	if err != nil {
 		return err
 	}
-	reconciler := &controllers.Reconciler{
+	reconciler := controllers.NewReconciler(controllers.Dependencies{
 		Client:     mgr.GetClient(),
 		Live:       mgr.GetAPIReader(),
 		Clock:      clock.RealClock{},
 		Events:     mgr.GetEventRecorder("workflowexecution-controller"),
 		Metrics:    recorder,
-		Settings:   o.settings,
 		ArgoServer: argoServer,
-	}
+	}, o.settings)
 	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
-	source := controllers.Source{Cache: mgr.GetClient(), Ended: reconciler.Ended, Broken: reconciler.CountBrokenTemplates}
-	collector := metrics.NewCollector(source, time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
+	collector := metrics.NewCollector(reconciler.Source(), time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
 	for _, c := range []prometheus.Collector{recorder, collector} {
 		if err := ctrlmetrics.Registry.Register(c); err != nil {
 			return fmt.Errorf("register the metrics: %w", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
@@ -51,7 +52,9 @@ func (s *fakeSource) ParallelEfficiency(now time.Time) (float64, bool) {
 	s.reads++
 	account := &Efficiency{}
 	for _, wfe := range s.ended {
-		account.Add(wfe)
+		ended := wfe.DeepCopy()
+		ended.Status.ExecutedSteps = ptr.To(int32(ExecutedSteps(&wfe.Status))) // as the controller records it at the end
+		account.Add(ended)
 	}
 	ratio, known := account.Ratio(now)
 	return ratio, known && !s.unknown
@@ -73,6 +76,7 @@ func finished(end time.Time, executed int, parallel int32) *wfev1.WorkflowExecut
 	for i := range executed {
 		wfe.Status.Steps = append(wfe.Status.Steps, step(fmt.Sprintf("step-%d", i), "restart-pod", wfev1.StepCompleted, 1, 2))
 	}
+	wfe.Status.ExecutedSteps = ptr.To(int32(executed))
 	return wfe
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
@@ -22,47 +23,23 @@ type Efficiency struct {
 // executedSteps counts steps.
 type executedSteps struct{ all, parallel int }
 
-// Add adds an execution if it has ended and is not a dry run.
+// Add adds an execution, if it has ended and is no dry run. It stays in the account after it was deleted. Call it once for
+// each execution.
 func (e *Efficiency) Add(wfe *wfev1.WorkflowExecution) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.change(wfe, 1)
-}
-
-// Remove reverts Add; wfe must be the version that was added.
-func (e *Efficiency) Remove(wfe *wfev1.WorkflowExecution) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.change(wfe, -1)
-}
-
-// Replace is an atomic Remove and Add.
-func (e *Efficiency) Replace(before, after *wfev1.WorkflowExecution) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.change(before, -1)
-	e.change(after, 1)
-}
-
-// change adds an execution sign times. The caller holds the lock.
-func (e *Efficiency) change(wfe *wfev1.WorkflowExecution, sign int) {
 	status := &wfe.Status
-	if !status.Phase.IsTerminal() || status.CompletionTime == nil || wfe.Spec.DryRun {
+	executed := int(ptr.Deref(status.ExecutedSteps, 0))
+	if !status.Phase.IsTerminal() || status.CompletionTime == nil || wfe.Spec.DryRun || executed <= 0 {
 		return
 	}
-	second := status.CompletionTime.Unix()
-	steps, known := e.ended[second]
-	if !known && sign < 0 { // too old to be kept
-		return
-	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.ended == nil {
 		e.ended = map[int64]executedSteps{}
 	}
-	steps.all += sign * ExecutedSteps(status)
-	steps.parallel += sign * ParallelSteps(status)
-	if e.ended[second] = steps; steps == (executedSteps{}) {
-		delete(e.ended, second)
-	}
+	steps := e.ended[status.CompletionTime.Unix()]
+	steps.all += executed
+	steps.parallel += min(max(int(ptr.Deref(status.ParallelSteps, 0)), 0), executed)
+	e.ended[status.CompletionTime.Unix()] = steps
 }
 
 // Ratio returns the ratio of parallel to executed steps, between 0 and 1, of the executions that ended within the

@@ -38,7 +38,6 @@ var _ = Describe("Argo that is installed after the manager", func() {
 
 		w.installArgo()
 		w.expectAllDone(1, 2)
-		Expect(w.UsedRights()).To(ContainElement("watch apiextensions.k8s.io/customresourcedefinitions")) // client-go lists by watching
 		Expect(m.isRunning()).To(BeTrue(), "it was restarted")
 		Expect(w.Admin.Get(ctx, client.ObjectKeyFromObject(wfe), wfe)).To(Succeed())
 		Expect(meta.IsStatusConditionTrue(wfe.Status.Conditions, wfev1.ConditionEngineAvailable)).To(BeTrue())

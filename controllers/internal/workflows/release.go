@@ -1,0 +1,63 @@
+package workflows
+
+import (
+	"context"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+)
+
+// Release takes the finalizer off a Workflow whose end has been recorded, and lets it leave the cache. It reports whether
+// the finalizer was on it. A Workflow that has not ended is shut down in the same write: nothing follows it any more, so it
+// must not start steps until the garbage collector removes it.
+func (s *Store) Release(ctx context.Context, wf *wfv1.Workflow) (bool, error) {
+	if !s.IsHeld(wf) {
+		return false, nil
+	}
+	released := wf.DeepCopy()
+	released.Finalizers = slices.DeleteFunc(released.Finalizers, func(name string) bool { return name == wfev1.FinalizerObserved })
+	if wf.Status.Fulfilled() {
+		metav1.SetMetaDataLabel(&released.ObjectMeta, wfev1.LabelObserved, "true")
+	} else {
+		released.Spec.Shutdown, released.Spec.Suspend = wfv1.ShutdownStrategyTerminate, nil
+	}
+	patch := client.MergeFromWithOptions(wf, client.MergeFromWithOptimisticLock{})
+	if err := s.write(ctx, wf, released, patch, "release"); err != nil {
+		return false, err
+	}
+	s.nudges.clear(client.ObjectKeyFromObject(wf))
+	return true, nil
+}
+
+// Held lists the Workflows under the two names of an execution that the controller's finalizer holds and that belong to an
+// execution of this name, except those of the one with the UID keep.
+func (s *Store) Held(ctx context.Context, of types.NamespacedName, keep types.UID) ([]*wfv1.Workflow, error) {
+	var held []*wfv1.Workflow
+	for _, name := range []string{of.Name, of.Name + wfev1.RollbackSuffix} {
+		key := types.NamespacedName{Namespace: of.Namespace, Name: name}
+		wf, err := s.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		switch owner := ownerOf(wf); {
+		case owner == nil || owner.Kind != wfev1.Kind || owner.Name != of.Name:
+			s.Forget(key)
+		case owner.UID != keep && s.IsHeld(wf):
+			held = append(held, wf)
+		}
+	}
+	return held, nil
+}
+
+func ownerOf(wf *wfv1.Workflow) *metav1.OwnerReference {
+	if wf == nil {
+		return nil
+	}
+	return metav1.GetControllerOf(wf)
+}
