@@ -96,21 +96,21 @@ func endApproval(step *wfev1.StepStatus, node *wfv1.NodeStatus) {
 	if node.Phase == wfv1.NodeSucceeded {
 		step.Phase = wfev1.StepCompleted
 		if !strings.HasPrefix(node.Message, "approved") {
-			step.Message = inArgo("approved", node.Message)
+			step.Message = decidedInArgo("approved", node.Message)
 		}
 		return
 	}
 	step.Phase, step.Reason = wfev1.StepFailed, wfev1.ReasonApprovalRejected
 	if node.Message == "" {
-		step.Message = inArgo("rejected", "")
+		step.Message = decidedInArgo("rejected", "")
 	}
 	if strings.HasPrefix(node.Message, expiredMessage) {
 		step.Reason = wfev1.ReasonApprovalTimeout
 	}
 }
 
-// inArgo tells of a decision that was made in Argo itself, which need not say anything about it.
-func inArgo(decision, message string) string {
+// decidedInArgo tells of a decision that was made in Argo itself, which need not say anything about it.
+func decidedInArgo(decision, message string) string {
 	if message == "" {
 		return decision + " in Argo"
 	}

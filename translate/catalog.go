@@ -65,12 +65,31 @@ type ActionOutput struct {
 	Base64 bool
 }
 
-// Catalog is the actions by name.
+// Catalog holds actions by name.
 type Catalog map[string]*Action
+
+// NewCatalog makes the catalog of a namespace from the claims that are valid. A template of the namespace replaces one of
+// the cluster with the same action, also when it is broken.
+func NewCatalog(claims []Claim) Catalog {
+	catalog := Catalog{}
+	for _, namespaced := range []bool{false, true} {
+		for _, c := range claims {
+			key := keyOfClaim(c.Template)
+			if namespaced != (key.namespace != "") {
+				continue
+			}
+			delete(catalog, key.action)
+			if c.Action != nil {
+				catalog[key.action] = c.Action
+			}
+		}
+	}
+	return catalog
+}
 
 // NewAction reads an action from a WorkflowTemplate or ClusterWorkflowTemplate. The error says which field of the
 // template breaks the catalog's contract: the entrypoint is a container, script or resource template, everything that
-// counts is inside it, each output has a default, and no input is spliced into a command, a script or a manifest.
+// counts is inside it, each output has a default, and no input becomes part of a command, a script or a manifest.
 func NewAction(kind string, meta metav1.ObjectMeta, spec *wfv1.WorkflowSpec) (*Action, error) {
 	a := &Action{Name: meta.Labels[wfev1.LabelAction], Source: kind + "/" + meta.Name, Summary: meta.Annotations[descriptionAnnotation]}
 	if !isName(a.Name, 63) {
@@ -151,14 +170,14 @@ func checkActionTemplate(t *wfv1.Template) error {
 			return fmt.Errorf("%s is not allowed: %s", r.field, r.why)
 		}
 	}
-	return checkNoSplice(t)
+	return checkTemplateInjection(t)
 }
 
 func (a *Action) readParameters(base64List string) error {
 	a.inputs = make(map[string]int, len(a.template.Inputs.Parameters))
 	for i := range a.template.Inputs.Parameters {
 		in := &a.template.Inputs.Parameters[i]
-		if !isParameterName(in.Name) {
+		if !parameterNamePattern.MatchString(in.Name) {
 			return fmt.Errorf("parameter %q: a name has letters, digits, hyphens and underscores", in.Name)
 		}
 		if in.ValueFrom != nil {
@@ -181,7 +200,7 @@ func (a *Action) readOutputs(base64List string) error {
 	a.outputs = make(map[string]int, len(a.template.Outputs.Parameters))
 	for i := range a.template.Outputs.Parameters {
 		out := &a.template.Outputs.Parameters[i]
-		if !isParameterName(out.Name) {
+		if !parameterNamePattern.MatchString(out.Name) {
 			return fmt.Errorf("output %q: a name has letters, digits, hyphens and underscores", out.Name)
 		}
 		if out.ValueFrom == nil || out.ValueFrom.Default == nil {
@@ -222,16 +241,6 @@ func (a *Action) output(name string) *ActionOutput {
 		return &a.Outputs[i]
 	}
 	return nil
-}
-
-// isParameterName reports whether Argo and our expressions can name the parameter without an escape.
-func isParameterName(name string) bool {
-	for _, c := range []byte(name) {
-		if !isWordByte(string(rune(c)), 0) && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return name != ""
 }
 
 func description(parameter *wfv1.Parameter) string {

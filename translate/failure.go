@@ -28,9 +28,9 @@ type pattern struct {
 	reason wfev1.FailureReason
 }
 
-// toldToStop is how a container ends by SIGTERM, which pods of steps get only when somebody deletes or evicts them, or when
+// terminatedBySignal is how a container ends by SIGTERM, which pods of steps get only when somebody deletes or evicts them, or when
 // Argo shuts their Workflow down, which is known before anybody asks for the reason.
-const toldToStop = "exit code 143"
+const terminatedBySignal = "exit code 143"
 
 // argoTimeout is the whole message of a node whose pod did not start within the template's timeout (operator.go:127).
 const argoTimeout = "timeout"
@@ -48,7 +48,7 @@ var failurePatterns = []pattern{
 	{"Evicted", wfev1.ReasonPodDeleted},
 	{"The node was low on resource", wfev1.ReasonPodDeleted},
 	{"forbidden", wfev1.ReasonForbidden},
-	{toldToStop, wfev1.ReasonPodDeleted},
+	{terminatedBySignal, wfev1.ReasonPodDeleted},
 }
 
 // pendingPatterns are the reasons for which a pod cannot start that are known before its step ends.
@@ -134,7 +134,7 @@ func parseTermination(message string) (terminationMessage, bool) {
 	if !actionReasons[said.Reason] {
 		said.Reason = wfev1.ReasonActionFailed
 	}
-	if said.Reason == wfev1.ReasonActionFailed && hasWords(message[:start], toldToStop) {
+	if said.Reason == wfev1.ReasonActionFailed && hasWords(message[:start], terminatedBySignal) {
 		said.Reason = wfev1.ReasonPodDeleted
 	}
 	if said.Message == "" {
@@ -148,7 +148,7 @@ func parseTermination(message string) (terminationMessage, bool) {
 // stop before it writes down why (exec_control.go:48): where that write fails, the exit code is all that is left.
 func wasStopped(wf *wfv1.Workflow, node, last *wfv1.NodeStatus) bool {
 	const bySignal, byRetry = "workflow shutdown with strategy", "Stopped with strategy"
-	if strings.Contains(last.Message, bySignal) || hasWords(last.Message, toldToStop) {
+	if strings.Contains(last.Message, bySignal) || hasWords(last.Message, terminatedBySignal) {
 		return true
 	}
 	if !strings.Contains(node.Message, byRetry) || node.Type != wfv1.NodeTypeRetry {
@@ -164,7 +164,7 @@ func attemptsUsedUp(wf *wfv1.Workflow, node *wfv1.NodeStatus) bool {
 	for i := range wf.Spec.Templates {
 		t := &wf.Spec.Templates[i]
 		if t.Name == node.TemplateName && t.RetryStrategy != nil && t.RetryStrategy.Limit != nil {
-			return newNodeReader(wf).attempts(node).count > t.RetryStrategy.Limit.IntValue()
+			return attemptsOf(wf, node).count > t.RetryStrategy.Limit.IntValue()
 		}
 	}
 	return false

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"slices"
 	"strings"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
@@ -29,21 +30,12 @@ func NewGraph(steps []wfev1.Step) (*Graph, []Problem) {
 		}
 		g.index[name] = i
 	}
-	edges := 0
 	for i := range steps {
-		edges += len(steps[i].DependsOn)
-	}
-	all, listedBy := make([]int, 0, edges), make([]int, len(steps))
-	for i := range steps {
-		first := len(all)
 		var found []Problem
-		all, found = g.appendParents(all, &steps[i], i+1, listedBy)
+		g.parents[i], found = g.parentsOf(&steps[i])
+		g.edges += len(g.parents[i])
 		problems = append(problems, found...)
-		if len(all) > first {
-			g.parents[i] = all[first:len(all):len(all)]
-		}
 	}
-	g.edges = len(all)
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -53,64 +45,58 @@ func NewGraph(steps []wfev1.Step) (*Graph, []Problem) {
 	return g, nil
 }
 
-// appendParents appends the parents of a step. What a step has listed is marked by its number in listedBy, which all steps
-// share.
-func (g *Graph) appendParents(parents []int, step *wfev1.Step, number int, listedBy []int) ([]int, []Problem) {
+// parentsOf lists the steps that a step depends on directly, in the specification's order.
+func (g *Graph) parentsOf(step *wfev1.Step) ([]int, []Problem) {
 	var problems []Problem
+	parents := make([]int, 0, len(step.DependsOn))
 	for _, name := range step.DependsOn {
 		parent, known := g.index[name]
-		if !known {
+		switch {
+		case !known:
 			problems = append(problems, invalidf(step.Name, "dependsOn", "there is no step %q", name))
-			continue
-		}
-		if listedBy[parent] == number {
+		case slices.Contains(parents, parent):
 			problems = append(problems, invalidf(step.Name, "dependsOn", "%q is listed twice", name))
-			continue
+		default:
+			parents = append(parents, parent)
 		}
-		listedBy[parent] = number
-		parents = append(parents, parent)
 	}
 	return parents, problems
 }
 
 // The states of a step during the search for a cycle.
 const (
-	unseen = iota
+	unvisited = iota
 	onPath
 	placed
 )
 
 // sort puts every step after its dependencies and otherwise keeps the specification's order, so that a specification
-// that is written in a runnable order is its own plan. It returns the steps of a cycle instead if there is one. The
-// search keeps its own stack: a chain of any length costs no goroutine stack.
+// that is written in a runnable order is its own plan. It returns the steps of a cycle instead if there is one.
 func (g *Graph) sort(n int) []int {
 	g.order = make([]int, 0, n)
-	state := make([]uint8, n)
-	next := make([]int, n)
-	path := make([]int, 0, n)
-	for root := range n {
-		if state[root] != unseen {
-			continue
+	state := make([]int, n)
+	var path []int
+	var visit func(step int) []int
+	visit = func(step int) []int {
+		switch state[step] {
+		case placed:
+			return nil
+		case onPath:
+			return cycleOf(path, step)
 		}
-		path = append(path[:0], root)
-		state[root] = onPath
-		for len(path) > 0 {
-			step := path[len(path)-1]
-			if next[step] == len(g.parents[step]) {
-				state[step] = placed
-				g.order = append(g.order, step)
-				path = path[:len(path)-1]
-				continue
+		state[step], path = onPath, append(path, step)
+		for _, parent := range g.parents[step] {
+			if cycle := visit(parent); cycle != nil {
+				return cycle
 			}
-			parent := g.parents[step][next[step]]
-			next[step]++
-			switch state[parent] {
-			case unseen:
-				state[parent] = onPath
-				path = append(path, parent)
-			case onPath:
-				return cycleOf(path, parent)
-			}
+		}
+		state[step], path = placed, path[:len(path)-1]
+		g.order = append(g.order, step)
+		return nil
+	}
+	for step := range n {
+		if cycle := visit(step); cycle != nil {
+			return cycle
 		}
 	}
 	return nil
@@ -174,12 +160,10 @@ type bitset []uint64
 
 func newBitset(n int) bitset { return make(bitset, (n+63)/64) }
 
-// newBitsets makes many sets of n in one piece.
 func newBitsets(sets, n int) []bitset {
-	words := (n + 63) / 64
-	all, made := make(bitset, sets*words), make([]bitset, sets)
+	made := make([]bitset, sets)
 	for i := range made {
-		made[i] = all[i*words : (i+1)*words]
+		made[i] = newBitset(n)
 	}
 	return made
 }

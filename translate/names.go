@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"hash/fnv"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,39 +31,42 @@ var reservedNames = map[string]bool{
 	"nil": true, "not": true, "or": true, "true": true,
 }
 
-// isName reports whether s is a lower-case name that starts with a letter, as steps and actions have.
-func isName(s string, most int) bool {
-	if s == "" || len(s) > most || s[0] < 'a' || s[0] > 'z' || s[len(s)-1] == '-' {
-		return false
-	}
-	return isDNSLabel(s)
-}
+// The patterns of names: of steps and actions, of executions, and of parameters and outputs, which Argo's expressions and
+// our own must be able to name without an escape.
+var (
+	namePattern          = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
+	dnsLabelPattern      = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	parameterNamePattern = regexp.MustCompile(`^[-_A-Za-z0-9]+$`)
+)
 
-func isDNSLabel(s string) bool {
-	if s == "" || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
+// isName reports whether s can be the name of a step or an action, with at most this many characters.
+func isName(s string, most int) bool { return len(s) <= most && namePattern.MatchString(s) }
 
-// nodeID is the key of a node in a Workflow's status (Workflow.NodeID).
+// nodeID is the key of a node in a Workflow's status, as Argo's Workflow.NodeID computes it.
 func nodeID(workflow, nodeName string) string {
 	if nodeName == workflow {
 		return workflow
 	}
-	return hashed(workflow, nodeName)
+	return appendHash(workflow, nodeName)
 }
 
-// taskNodeName is the name of a task's node: the entrypoint's node is named like the Workflow.
+// appendHash appends the hash of a name, as Argo does to shorten names.
+func appendHash(prefix, name string) string {
+	return prefix + "-" + strconv.FormatUint(uint64(hashOf(name)), 10)
+}
+
+func hashOf(name string) uint32 {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(name)) // a hash never fails
+	return hash.Sum32()
+}
+
+// taskNodeName is the name of a task's node: the node of the entrypoint is named like the Workflow.
 func taskNodeName(workflow, task string) string { return workflow + "." + task }
 
-func appendTaskNodeName(to []byte, workflow, task string) []byte {
-	return append(append(append(to, workflow...), '.'), task...)
+// attemptNodeName is the name of the node of an attempt, counted from zero.
+func attemptNodeName(node string, attempt int) string {
+	return node + "(" + strconv.Itoa(attempt) + ")"
 }
 
 // podName is the name of the pod of a node. Nodes do not carry it: Argo generates it from the Workflow, the template
@@ -80,12 +85,7 @@ func podName(wf *wfv1.Workflow, node *wfv1.NodeStatus) string {
 	if len(prefix) > maxPodNamePrefix {
 		prefix = prefix[:maxPodNamePrefix]
 	}
-	return hashed(prefix, node.Name)
-}
-
-// hashed is how Argo makes names and keys short.
-func hashed(prefix, name string) string {
-	return prefix + "-" + strconv.FormatUint(uint64(fnv32a(name)), 10)
+	return appendHash(prefix, node.Name)
 }
 
 func templateOf(node *wfv1.NodeStatus) string {
@@ -93,16 +93,6 @@ func templateOf(node *wfv1.NodeStatus) string {
 		return node.TemplateRef.Template
 	}
 	return node.TemplateName
-}
-
-// fnv32a is package hash/fnv's function of this name, which would copy a string to the heap.
-func fnv32a[text string | []byte](s text) uint32 {
-	const offset, prime = 2166136261, 16777619
-	hash := uint32(offset)
-	for i := range len(s) {
-		hash = (hash ^ uint32(s[i])) * prime
-	}
-	return hash
 }
 
 // forbiddenSequence finds text that Argo ("{{") or the kubelet ("$(") would expand; there is no escape for either.
@@ -115,9 +105,9 @@ func forbiddenSequence(s string) string {
 	return ""
 }
 
-// garbledSequence finds a dollar sign that the kubelet would not hand on as it is in a value of the environment: it makes
+// corruptedSequence finds a dollar sign that the kubelet would not hand on as it is in a value of the environment: it makes
 // "$$" one of them, and reads what follows one as a single byte, which breaks any other character than one of ASCII.
-func garbledSequence(s string) string {
+func corruptedSequence(s string) string {
 	for rest := s; ; {
 		_, after, found := strings.Cut(rest, "$")
 		if !found || after == "" {

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/expr-lang/expr/builtin"
@@ -32,7 +33,10 @@ func TestReservedNames(t *testing.T) {
 		}
 		t.Run(word, func(t *testing.T) {
 			scope := map[string]taskResults{word: {Succeeded: true}, "other": {Skipped: true}}
-			_, err := argoexpr.EvalBool(string(appendDepends(appendDepends(nil, word, false), "other", true)), scope)
+			var depends strings.Builder
+			writeDepends(&depends, word, resultsOfSuccess)
+			writeDepends(&depends, "other", resultsOfEnd)
+			_, err := argoexpr.EvalBool(depends.String(), scope)
 			if reserved := err != nil; reserved != reservedNames[word] {
 				t.Errorf("Argo cannot evaluate the name: %t (%v), and it is reserved here: %t", reserved, err, reservedNames[word])
 			}
@@ -75,7 +79,7 @@ func TestForbiddenSequence(t *testing.T) {
 }
 
 func TestGarbledSequence(t *testing.T) {
-	checkSequences(t, garbledSequence, map[string]sequence{
+	checkSequences(t, corruptedSequence, map[string]sequence{
 		"Plain":    {reason: "A dollar sign before a letter, a bracket or the end stays.", text: "$HOME ${HOME} $1 a$ b$", want: ""},
 		"Doubled":  {reason: "The kubelet takes it for an escape.", text: "$1 echo $$", want: "$$"},
 		"Tripled":  {reason: "The first two are an escape.", text: "$$$", want: "$$"},

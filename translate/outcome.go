@@ -65,24 +65,24 @@ func MainFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus, wf
 	}
 	critical := criticalSteps(spec)
 	for i := range steps {
-		if critical[steps[i].Name] && !endedWell(&steps[i]) {
-			return couldNotRun(spec, &steps[i], steps)
+		if critical[steps[i].Name] && !isSatisfied(&steps[i]) {
+			return blockedFailure(spec, &steps[i], steps)
 		}
 	}
 	return nil
 }
 
-// endedWell reports whether a critical step did what was asked: it completed, or its condition did not hold.
-func endedWell(step *wfev1.StepStatus) bool {
+// isSatisfied reports whether a critical step did what was asked: it completed, or its condition did not hold.
+func isSatisfied(step *wfev1.StepStatus) bool {
 	if step.Phase == wfev1.StepSkipped {
 		return step.ArgoPhase == string(wfv1.NodeSkipped)
 	}
 	return step.Phase == wfev1.StepCompleted
 }
 
-// couldNotRun blames the failure, of a step that is not critical, that kept a critical step from running: the step
+// blockedFailure blames the failure, of a step that is not critical, that kept a critical step from running: the step
 // needs an output that never came. A step that was stopped needed nothing.
-func couldNotRun(spec *wfev1.WorkflowExecutionSpec, step *wfev1.StepStatus, steps []wfev1.StepStatus) *wfev1.Failure {
+func blockedFailure(spec *wfev1.WorkflowExecutionSpec, step *wfev1.StepStatus, steps []wfev1.StepStatus) *wfev1.Failure {
 	failure := &wfev1.Failure{Step: step.Name, Action: step.Action, Reason: wfev1.ReasonUnknown}
 	if step.Phase != wfev1.StepSkipped {
 		failure.Message = fmt.Sprintf("step %q did not end: it is %s", step.Name, step.Phase)

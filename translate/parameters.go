@@ -13,8 +13,8 @@ import (
 // maxValueBytes bounds a parameter's value.
 const maxValueBytes = 64 << 10
 
-// actionUse is one place where a step calls an action: the step itself, or its rollback.
-type actionUse struct {
+// actionCall is one place where a step calls an action: the step itself, or its rollback.
+type actionCall struct {
 	step       *wfev1.Step
 	path       string
 	action     string
@@ -24,36 +24,36 @@ type actionUse struct {
 }
 
 // field is the path of a parameter.
-func (u *actionUse) field(parameter *wfev1.Parameter) string {
-	return u.path + "parameters[" + parameter.Name + "]"
+func (c *actionCall) field(parameter *wfev1.Parameter) string {
+	return c.path + "parameters[" + parameter.Name + "]"
 }
 
-// checkUse checks the parameters of one call against the action's declaration.
-func (p *Plan) checkUse(use actionUse) []Problem {
-	action := p.catalog[use.action]
+// checkCall checks the parameters of one call against the action's declaration.
+func (p *Plan) checkCall(call actionCall) []Problem {
+	action := p.catalog[call.action]
 	if action == nil {
 		return []Problem{{
-			Step: use.step.Name, Field: use.path + "action", Reason: wfev1.ReasonUnknownAction,
-			Message: fmt.Sprintf("action %q is not in the catalog", use.action),
+			Step: call.step.Name, Field: call.path + "action", Reason: wfev1.ReasonUnknownAction,
+			Message: fmt.Sprintf("action %q is not in the catalog", call.action),
 		}}
 	}
 	var problems []Problem
 	if p.wfe.Spec.DryRun && action.parameter(ParameterDryRun) == nil {
-		problems = append(problems, invalidf(use.step.Name, use.path+"action", "action %q has no parameter %q, so it cannot be run dry", use.action, ParameterDryRun))
+		problems = append(problems, invalidf(call.step.Name, call.path+"action", "action %q has no parameter %q, so it cannot be run dry", call.action, ParameterDryRun))
 	}
-	given := map[string]bool{} // of no fixed size: it stays on the stack while it is small
-	for i := range use.parameters {
-		parameter := &use.parameters[i]
+	given := map[string]bool{}
+	for i := range call.parameters {
+		parameter := &call.parameters[i]
 		if given[parameter.Name] {
-			problems = append(problems, invalidf(use.step.Name, use.field(parameter), "the parameter is given twice"))
+			problems = append(problems, invalidf(call.step.Name, call.field(parameter), "the parameter is given twice"))
 		}
 		given[parameter.Name] = true
-		problems = append(problems, p.checkParameter(use, action, parameter)...)
+		problems = append(problems, p.checkParameter(call, action, parameter)...)
 	}
 	for i := range action.Parameters {
 		declared := &action.Parameters[i]
 		if declared.Default == nil && !given[declared.Name] && !isInjected(declared.Name) {
-			problems = append(problems, invalidf(use.step.Name, use.path+"parameters", "action %q requires parameter %q", use.action, declared.Name))
+			problems = append(problems, invalidf(call.step.Name, call.path+"parameters", "action %q requires parameter %q", call.action, declared.Name))
 		}
 	}
 	return problems
@@ -62,35 +62,35 @@ func (p *Plan) checkUse(use actionUse) []Problem {
 // isInjected reports whether the translator sets the parameter itself.
 func isInjected(name string) bool { return name == ParameterStep || name == ParameterDryRun }
 
-func (p *Plan) checkParameter(use actionUse, action *Action, parameter *wfev1.Parameter) []Problem {
+func (p *Plan) checkParameter(call actionCall, action *Action, parameter *wfev1.Parameter) []Problem {
 	if isInjected(parameter.Name) {
-		return []Problem{invalidf(use.step.Name, use.field(parameter), "the controller sets this parameter")}
+		return []Problem{invalidf(call.step.Name, call.field(parameter), "the controller sets this parameter")}
 	}
 	declared := action.parameter(parameter.Name)
 	if declared == nil {
-		return []Problem{invalidf(use.step.Name, use.field(parameter), "action %q has no such parameter; it has %s", action.Name, listParameters(action))}
+		return []Problem{invalidf(call.step.Name, call.field(parameter), "action %q has no such parameter; it has %s", action.Name, listParameters(action))}
 	}
 	if (parameter.Value == nil) == (parameter.ValueFrom == nil) {
-		return []Problem{invalidf(use.step.Name, use.field(parameter), "a parameter has either a value or a valueFrom")}
+		return []Problem{invalidf(call.step.Name, call.field(parameter), "a parameter has either a value or a valueFrom")}
 	}
 	if from := parameter.ValueFrom; from != nil {
 		if from.Output == "" {
-			return []Problem{invalidf(use.step.Name, use.field(parameter)+".valueFrom.output", "name the output")}
+			return []Problem{invalidf(call.step.Name, call.field(parameter)+".valueFrom.output", "name the output")}
 		}
-		if problems := p.checkReference(use.step, from.Step, from.Output, use.ownOutputs); len(problems) > 0 {
-			return within(use.field(parameter)+".valueFrom", problems)
+		if problems := p.checkReference(call.step, from.Step, from.Output, call.ownOutputs); len(problems) > 0 {
+			return prefixFields(call.field(parameter)+".valueFrom", problems)
 		}
-		return p.checkEncoding(use, declared, parameter)
+		return p.checkEncoding(call, declared, parameter)
 	}
-	if fault := faultOf(declared, *parameter.Value); fault != "" {
-		return []Problem{invalidf(use.step.Name, use.field(parameter), "%s", fault)}
+	if fault := checkValue(declared, *parameter.Value); fault != "" {
+		return []Problem{invalidf(call.step.Name, call.field(parameter), "%s", fault)}
 	}
 	return nil
 }
 
 // checkEncoding refuses an encoded output for a parameter that does not decode. The other way round the translator
 // encodes.
-func (p *Plan) checkEncoding(use actionUse, declared *ActionParameter, parameter *wfev1.Parameter) []Problem {
+func (p *Plan) checkEncoding(call actionCall, declared *ActionParameter, parameter *wfev1.Parameter) []Problem {
 	if p.graph == nil || declared.Base64 {
 		return nil
 	}
@@ -100,11 +100,11 @@ func (p *Plan) checkEncoding(use actionUse, declared *ActionParameter, parameter
 	if action == nil || !action.output(from.Output).Base64 {
 		return nil
 	}
-	return []Problem{invalidf(use.step.Name, use.field(parameter), "output %q of step %q is base64, and the parameter does not decode", from.Output, from.Step)}
+	return []Problem{invalidf(call.step.Name, call.field(parameter), "output %q of step %q is base64, and the parameter does not decode", from.Output, from.Step)}
 }
 
-// faultOf says what is wrong with a value; empty for nothing.
-func faultOf(declared *ActionParameter, value string) string {
+// checkValue says what is wrong with a value; empty for nothing.
+func checkValue(declared *ActionParameter, value string) string {
 	if len(value) > maxValueBytes {
 		return fmt.Sprintf("the value has %d bytes; at most %d are allowed", len(value), maxValueBytes)
 	}
@@ -114,26 +114,16 @@ func faultOf(declared *ActionParameter, value string) string {
 	if declared.Base64 {
 		return ""
 	}
-	if !isPrintableASCII(value) && !json.Valid([]byte(strconv.Quote(value))) { // how Argo puts a value into a template (util/template simpleReplaceStrict)
+	if !json.Valid([]byte(strconv.Quote(value))) { // how Argo puts a value into a template (util/template simpleReplaceStrict)
 		return "the value has a control or unprintable character that Argo cannot carry: use a parameter that the catalog declares as base64"
 	}
 	if sequence := forbiddenSequence(value); sequence != "" {
 		return fmt.Sprintf("the sequence %q is not allowed in a value, since it would be expanded on its way to the action", sequence)
 	}
-	if sequence := garbledSequence(value); sequence != "" {
+	if sequence := corruptedSequence(value); sequence != "" {
 		return fmt.Sprintf("the sequence %q is not allowed in a value, since the kubelet would not hand it on as it is: use a parameter that the catalog declares as base64", sequence)
 	}
 	return ""
-}
-
-// isPrintableASCII reports whether quoting a value needs no escape that JSON does not have, which is so for most.
-func isPrintableASCII(value string) bool {
-	for i := range len(value) {
-		if value[i] < ' ' || value[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 func listParameters(a *Action) string {

@@ -63,7 +63,7 @@ func Actions(spec *wfev1.WorkflowExecutionSpec) []string {
 
 func checkName(name string) []Problem {
 	switch {
-	case !isDNSLabel(name):
+	case !dnsLabelPattern.MatchString(name):
 		return []Problem{{Field: "metadata.name", Reason: wfev1.ReasonInvalidSpec, Message: fmt.Sprintf("%q is not a DNS label", name)}}
 	case len(name) > maxExecutionName:
 		return []Problem{{Field: "metadata.name", Reason: wfev1.ReasonInvalidSpec, Message: fmt.Sprintf("%q is longer than %d characters", name, maxExecutionName)}}
@@ -87,13 +87,13 @@ func (p *Plan) checkStep(step *wfev1.Step) []Problem {
 	case step.Approval != nil:
 		problems = append(problems, p.checkApprovalStep(step)...)
 	default:
-		use := actionUse{step: step, action: step.Action, parameters: step.Parameters}
-		problems = append(problems, p.checkUse(use)...)
+		call := actionCall{step: step, action: step.Action, parameters: step.Parameters}
+		problems = append(problems, p.checkCall(call)...)
 	}
 	problems = append(problems, p.checkWhen(step)...)
 	if rollback := step.Rollback; rollback != nil && step.Approval == nil {
-		use := actionUse{step: step, path: "rollback.", action: rollback.Action, parameters: rollback.Parameters, ownOutputs: true}
-		problems = append(problems, p.checkUse(use)...)
+		call := actionCall{step: step, path: "rollback.", action: rollback.Action, parameters: rollback.Parameters, ownOutputs: true}
+		problems = append(problems, p.checkCall(call)...)
 	}
 	return problems
 }
@@ -141,7 +141,7 @@ func (p *Plan) checkWhen(step *wfev1.Step) []Problem {
 	if when == nil {
 		return nil
 	}
-	problems := within("when", p.checkReference(step, when.Step, when.Output, false))
+	problems := prefixFields("when", p.checkReference(step, when.Step, when.Output, false))
 	for _, value := range when.Values {
 		if sequence := forbiddenSequence(value); sequence != "" {
 			problems = append(problems, invalidf(step.Name, "when.values", "the sequence %q is not allowed", sequence))
@@ -207,7 +207,7 @@ func (p *Plan) checkReference(step *wfev1.Step, name, output string, self bool) 
 }
 
 // within puts the fields of problems below another field.
-func within(field string, problems []Problem) []Problem {
+func prefixFields(field string, problems []Problem) []Problem {
 	for i := range problems {
 		problems[i].Field = field + "." + problems[i].Field
 	}
@@ -219,11 +219,9 @@ func (p *Plan) checkNodeIDs() []Problem {
 	var problems []Problem
 	for _, workflow := range []string{p.wfe.Name, p.wfe.Name + wfev1.RollbackSuffix} {
 		taken := make(map[uint32]string, len(p.wfe.Spec.Steps))
-		var node []byte
 		for i := range p.wfe.Spec.Steps {
 			name := p.wfe.Spec.Steps[i].Name
-			node = appendTaskNodeName(node[:0], workflow, name)
-			id := fnv32a(node)
+			id := hashOf(taskNodeName(workflow, name))
 			if other, clash := taken[id]; clash {
 				problems = append(problems, invalidf(name, "name", "Argo cannot tell this name from %q (the hash of both is equal); rename one", other))
 			}

@@ -139,9 +139,9 @@ func recordedOutputs(steps []wfev1.StepStatus) map[outputKey]string {
 // checkUndo checks an undo as it will be called: its action as the catalog has it now, with the values as recorded.
 func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Problem {
 	undo := step.Rollback
-	use := actionUse{step: step, path: "rollback.", action: undo.Action, parameters: undo.Parameters, ownOutputs: true}
+	call := actionCall{step: step, path: "rollback.", action: undo.Action, parameters: undo.Parameters, ownOutputs: true}
 	action := p.catalog[undo.Action]
-	problems := p.checkUse(use)
+	problems := p.checkCall(call)
 	if len(problems) > 0 {
 		return problems
 	}
@@ -151,7 +151,7 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 		if parameter.ValueFrom == nil || declared == nil {
 			continue
 		}
-		field := use.field(parameter)
+		field := call.field(parameter)
 		if source, ok := p.graph.Index(parameter.ValueFrom.Step); ok && declared.Base64 && p.catalog[p.wfe.Spec.Steps[source].Action] == nil {
 			problems = append(problems, invalidf(step.Name, field, "action %q is no longer in the catalog, so nobody knows whether its output is base64", p.wfe.Spec.Steps[source].Action))
 			continue
@@ -167,7 +167,7 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 				continue
 			}
 		}
-		if fault := faultOf(declared, value); fault != "" {
+		if fault := checkValue(declared, value); fault != "" {
 			problems = append(problems, invalidf(step.Name, field, "%s", fault))
 		}
 	}

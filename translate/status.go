@@ -38,11 +38,10 @@ func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
 			budget -= sizeOf(previous[i].Outputs)
 		}
 	}
-	nodes := newNodeReader(wf)
 	for i := range previous {
 		previous[i].DeepCopyInto(&steps[i])
 		if !previous[i].Phase.IsTerminal() {
-			mapStep(&steps[i], wf, nodes)
+			mapStep(&steps[i], wf)
 			steps[i].Outputs = boundOutputs(&steps[i], &budget)
 			steps[i].Message = Truncate(steps[i].Message, mostOfMessage)
 		}
@@ -59,9 +58,9 @@ func sizeOf(outputs []wfev1.Output) int {
 }
 
 // mapStep brings a step that has not ended to what its nodes tell.
-func mapStep(step *wfev1.StepStatus, wf *wfv1.Workflow, nodes *nodeReader) {
+func mapStep(step *wfev1.StepStatus, wf *wfv1.Workflow) {
 	ended := wf.Status.Fulfilled()
-	node, found := nodes.ofTask(step.Name)
+	node, found := findNode(wf, taskNodeName(wf.Name, step.Name))
 	if !found {
 		if ended {
 			endWithoutNode(step, wf)
@@ -69,13 +68,13 @@ func mapStep(step *wfev1.StepStatus, wf *wfv1.Workflow, nodes *nodeReader) {
 		return
 	}
 	step.ArgoPhase = Truncate(string(node.Phase), maxPhaseBytes)
-	tried := nodes.attempts(node)
-	mapAttempts(step, wf, node, tried)
+	tried := attemptsOf(wf, &node)
+	mapAttempts(step, wf, &node, tried)
 	if node.Fulfilled() || ended {
-		mapEnd(step, wf, node, tried)
+		mapEnd(step, wf, &node, tried)
 		return
 	}
-	mapProgress(step, node, tried)
+	mapProgress(step, &node, tried)
 }
 
 func mapAttempts(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, tried attempts) {
@@ -212,12 +211,11 @@ func timeOf(t metav1.Time) *metav1.Time {
 
 // PendingSince is since when a step's current pod waits to start, and the pod's name; nil while none waits.
 func PendingSince(wf *wfv1.Workflow, step string) (*metav1.Time, string) {
-	nodes := newNodeReader(wf)
-	node, found := nodes.ofTask(step)
+	node, found := findNode(wf, taskNodeName(wf.Name, step))
 	if !found {
 		return nil, ""
 	}
-	last := nodes.attempts(node).last
+	last := attemptsOf(wf, &node).last
 	if last == nil || last.Type != wfv1.NodeTypePod || last.Phase != wfv1.NodePending {
 		return nil, ""
 	}

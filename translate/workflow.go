@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -27,13 +28,13 @@ const (
 	titleAnnotation       = "workflows.argoproj.io/title"
 	descriptionAnnotation = "workflows.argoproj.io/description"
 
-	// beltSeconds is Argo's own deadline on our Workflows, 90 days. The controller keeps the real one, which excludes
+	// argoDeadlineSeconds is Argo's own deadline on our Workflows, 90 days. The controller keeps the real one, which excludes
 	// approvals; this one only keeps Argo's workflowDefaults from setting a shorter one.
-	beltSeconds = 90 * 24 * 3600
-	// keepSeconds keeps Argo's time to live away from our Workflows, 20 years: the controller deletes executions.
-	keepSeconds = 20 * 365 * 24 * 3600
-	// podKeepDuration is how long the pods of an ended Workflow stay for whoever wants to read their logs.
-	podKeepDuration = "24h"
+	argoDeadlineSeconds = 90 * 24 * 3600
+	// argoTTLSeconds keeps Argo's time to live away from our Workflows, 20 years: the controller deletes executions.
+	argoTTLSeconds = 20 * 365 * 24 * 3600
+	// podRetention is how long the pods of an ended Workflow stay for whoever wants to read their logs.
+	podRetention = "24h"
 )
 
 // Options are the settings of an installation that shape its Workflows.
@@ -82,8 +83,8 @@ func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
 	if serviceAccount == "" {
 		serviceAccount = opts.ServiceAccountName
 	}
-	deadline := int64(beltSeconds)
-	keep := int32(keepSeconds)
+	deadline := int64(argoDeadlineSeconds)
+	keep := int32(argoTTLSeconds)
 	var parallelism *int64
 	if most := p.wfe.Spec.Parallelism; most != nil {
 		parallelism = ptr.To(int64(*most))
@@ -100,7 +101,7 @@ func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
 			Parallelism:           parallelism,
 			SecurityContext:       restrictedPod(),
 			ActiveDeadlineSeconds: &deadline,
-			PodGC:                 &wfv1.PodGC{Strategy: wfv1.PodGCOnWorkflowCompletion, DeleteDelayDuration: podKeepDuration},
+			PodGC:                 &wfv1.PodGC{Strategy: wfv1.PodGCOnWorkflowCompletion, DeleteDelayDuration: podRetention},
 			TTLStrategy:           &wfv1.TTLStrategy{SecondsAfterCompletion: &keep, SecondsAfterSuccess: &keep, SecondsAfterFailure: &keep},
 		},
 	}
@@ -125,11 +126,11 @@ func (p *Plan) buildTask(i int, templates *templateSet) wfv1.DAGTask {
 // buildArguments lists the parameters of a call in the action's order: what is given, and what the translator sets.
 // Whatever else the action has keeps its default, which is in its template.
 func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Parameter, reference func(*wfev1.OutputReference, bool) string) []wfv1.Parameter {
-	values := map[string]*wfev1.Parameter{} // of no fixed size: it stays on the stack while it is small
+	values := map[string]*wfev1.Parameter{}
 	for i := range given {
 		values[given[i].Name] = &given[i]
 	}
-	var arguments []wfv1.Parameter
+	arguments := make([]wfv1.Parameter, 0, len(action.Parameters))
 	for i := range action.Parameters {
 		declared := &action.Parameters[i]
 		var value string
@@ -146,9 +147,6 @@ func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Paramet
 			value = base64.StdEncoding.EncodeToString([]byte(*parameter.Value))
 		default:
 			value = *parameter.Value
-		}
-		if arguments == nil {
-			arguments = make([]wfv1.Parameter, 0, len(action.Parameters)-i)
 		}
 		arguments = append(arguments, wfv1.Parameter{Name: declared.Name, Value: ptr.To(wfv1.AnyString(value))})
 	}
@@ -182,31 +180,47 @@ func outputVariable(step, output string) string {
 func (p *Plan) buildDepends(i int) string {
 	step := &p.wfe.Spec.Steps[i]
 	read := readSteps(step)
-	text := make([]byte, 0, 1<<10) // of a fixed size: it stays on the stack, and only what is made of it is kept
-	for _, parent := range p.graph.Parents(i) {
+	parents := p.graph.Parents(i)
+	var text strings.Builder
+	text.Grow(60 * (len(parents) + len(read))) // enough for names of 16 characters
+	for _, parent := range parents {
 		source := &p.wfe.Spec.Steps[parent]
-		text = appendDepends(text, source.Name, !source.IsCritical() && !slices.Contains(read, source.Name))
+		results := resultsOfSuccess
+		if !source.IsCritical() && !slices.Contains(read, source.Name) {
+			results = resultsOfEnd
+		}
+		writeDepends(&text, source.Name, results)
 	}
 	for _, name := range read {
-		if distant, _ := p.graph.Index(name); !slices.Contains(p.graph.Parents(i), distant) {
-			text = appendDepends(text, name, false)
+		if distant, _ := p.graph.Index(name); !slices.Contains(parents, distant) {
+			writeDepends(&text, name, resultsOfSuccess)
 		}
 	}
-	return string(text)
+	return text.String()
 }
 
-// appendDepends appends what lets a task wait for a step to a depends expression.
-func appendDepends(text []byte, step string, mayFail bool) []byte {
-	if len(text) > 0 {
-		text = append(text, " && "...)
+// The results of a step that let the steps that depend on it run.
+var (
+	resultsOfSuccess = []string{"Succeeded", "Skipped"}
+	resultsOfEnd     = []string{"Succeeded", "Skipped", "Failed", "Errored"}
+)
+
+// writeDepends adds to a depends expression that a step has one of these results.
+func writeDepends(text *strings.Builder, step string, results []string) {
+	if text.Len() > 0 {
+		text.WriteString(" && ")
 	}
-	text = append(append(append(text, '('), step...), ".Succeeded || "...)
-	text = append(append(text, step...), ".Skipped"...)
-	if mayFail {
-		text = append(append(append(text, " || "...), step...), ".Failed || "...)
-		text = append(append(text, step...), ".Errored"...)
+	for i, result := range results {
+		separator := " || "
+		if i == 0 {
+			separator = "("
+		}
+		text.WriteString(separator)
+		text.WriteString(step)
+		text.WriteString(".")
+		text.WriteString(result)
 	}
-	return append(text, ')')
+	text.WriteString(")")
 }
 
 // readSteps are the names of the steps whose outputs a step reads, sorted.

@@ -183,7 +183,7 @@ func TestWorkflowTemplateNamesDoNotClash(t *testing.T) {
 // carries reports whether Argo can put a value into a template: it quotes values as Go does and then reads them as JSON
 // (util/template simpleReplaceStrict), which knows fewer escapes. The kubelet must hand it on as well.
 func carries(value string) bool {
-	return json.Valid([]byte(strconv.Quote(value))) && garbledSequence(value) == ""
+	return json.Valid([]byte(strconv.Quote(value))) && corruptedSequence(value) == ""
 }
 
 // TestWorkflowArgumentsSurviveArgo puts hostile values through Argo's substitutions, which must leave them alone: as an

@@ -92,16 +92,16 @@ func TestFromFolder(t *testing.T) {
 			reason: "as in the controller: nobody gets another action than the namespace says",
 			files:  map[string]string{"a.yaml": manifest(namespacedKind, "mine", "a") + "---\n" + manifest(namespacedKind, "mine-too", "a") + "---\n" + manifest(clusterKind, "a", "a")},
 			problems: []string{
-				`WorkflowTemplate/mine-too: 2 templates claim action "a", so none of them is it`,
-				`WorkflowTemplate/mine: 2 templates claim action "a", so none of them is it`,
+				`WorkflowTemplate/mine-too: 2 templates claim action "a", so none of them is used: remove the label from all but one`,
+				`WorkflowTemplate/mine: 2 templates claim action "a", so none of them is used: remove the label from all but one`,
 			},
 		},
 		"ClaimedTwice": {
 			reason: "of two claims none is right",
 			files:  map[string]string{"a.yaml": manifest(clusterKind, "a", "x") + "---\n" + manifest(clusterKind, "b", "x")},
 			problems: []string{
-				`ClusterWorkflowTemplate/a: 2 templates claim action "x", so none of them is it`,
-				`ClusterWorkflowTemplate/b: 2 templates claim action "x", so none of them is it`,
+				`ClusterWorkflowTemplate/a: 2 templates claim action "x", so none of them is used: remove the label from all but one`,
+				`ClusterWorkflowTemplate/b: 2 templates claim action "x", so none of them is used: remove the label from all but one`,
 			},
 		},
 		"Broken": {

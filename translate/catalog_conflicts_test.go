@@ -49,8 +49,8 @@ func TestCatalog(t *testing.T) {
 			[]Template{claim("", "a", "one"), claim("", "b", "one"), claim("", "c", "two")},
 			map[string]string{"two": "ClusterWorkflowTemplate/c"},
 			map[string]string{
-				"a": `ClusterWorkflowTemplate/a: 2 templates claim action "one", so none of them is it`,
-				"b": `ClusterWorkflowTemplate/b: 2 templates claim action "one", so none of them is it`,
+				"a": `ClusterWorkflowTemplate/a: 2 templates claim action "one", so none of them is used: remove the label from all but one`,
+				"b": `ClusterWorkflowTemplate/b: 2 templates claim action "one", so none of them is used: remove the label from all but one`,
 			},
 		},
 		"Namespaced": {
