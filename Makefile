@@ -195,7 +195,7 @@ test-page: $(BIN)/mermaid.min.js
 	@for need in chromium dot:graphviz; do \
 		command -v $${need%:*} >/dev/null || { echo "installing $${need#*:} with apt-get, as root" >&2; \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${need#*:} fonts-dejavu-core || exit 1; }; done
-	$(envtest) env MERMAID=$< go test -C test/clients -count=1 ./page/ ./pictures/
+	$(envtest) env MERMAID=$< go test -C test/clients -count=1 ./dashboard/ ./graph/
 
 # The npm package of Mermaid contains one file for browsers, which needs no other package.
 MERMAID_VERSION := 12.3.0

@@ -1,4 +1,4 @@
-// Command kubectl-wfe is the kubectl plugin for WorkflowExecutions: kubectl wfe. It holds wiring only.
+// Command kubectl-wfe is the kubectl plugin for WorkflowExecutions: kubectl wfe. This package contains wiring only.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	_ "k8s.io/client-go/plugin/pkg/client/auth" // the ways to log in that kubeconfigs ask for
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // registers the authentication plugins of kubeconfigs
 
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/command"
 )

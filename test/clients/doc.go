@@ -1,3 +1,3 @@
-// Package clients has no code: the packages below it test what the programs that people use make of executions. It is a
-// module of its own, so that their libraries are not among the controller's.
+// Package clients has no code. The packages below it test executions with the clients that users run: browsers, kstatus,
+// Mermaid and Graphviz. It is a separate module, so that their libraries are not dependencies of the controller.
 package clients

@@ -1,3 +1,3 @@
-// Package kstatus tests what the library of kubectl, Argo CD, Flux and their like says of an execution at each moment of
-// its life: In progress, Current or Failed.
+// Package kstatus tests the status that the kstatus library computes for every version of an execution: InProgress,
+// Current or Failed. Argo CD, Flux and other clients use this library.
 package kstatus

@@ -16,46 +16,46 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/test/clients/internal/world"
+	"github.com/kubernaut-io/workflowexecution/test/clients/internal/cluster"
 )
 
-// moment is what was to be seen of an execution at a time.
-type moment struct {
-	phase              wfev1.Phase
-	says               status.Status
-	generation, deemed int64
-	// stale is the types of conditions that are of an earlier generation than the status.
+// version is one version of an execution and the status that kstatus computes for it.
+type version struct {
+	phase                          wfev1.Phase
+	status                         status.Status
+	generation, observedGeneration int64
+	// stale are the types of the conditions with an earlier generation than the status.
 	stale []string
 }
 
-// history is what the executions looked like, one moment after another.
-type history struct {
-	lock    sync.Mutex
-	moments map[string][]moment
+// recorder has the versions of each execution, in order.
+type recorder struct {
+	lock     sync.Mutex
+	versions map[string][]version
 }
 
-// record watches all executions and asks the library about every version of each.
-func record(t *testing.T, w *world.World) *history {
+// record watches all executions and computes the status of every version.
+func record(t *testing.T, w *cluster.Cluster) *recorder {
 	t.Helper()
 	users, err := dynamic.NewForConfig(w.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	executions := users.Resource(wfev1.GroupVersion.WithResource("workflowexecutions")).Namespace(world.Namespace)
+	executions := users.Resource(wfev1.GroupVersion.WithResource("workflowexecutions")).Namespace(cluster.Namespace)
 	ctx, stop := context.WithCancel(context.Background())
 	changes, err := executions.Watch(ctx, metav1.ListOptions{})
 	if err != nil {
 		stop()
 		t.Fatal(err)
 	}
-	h := &history{moments: map[string][]moment{}}
+	h := &recorder{versions: map[string][]version{}}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for change := range changes.ResultChan() {
 			object, isObject := change.Object.(*unstructured.Unstructured)
 			switch {
-			case ctx.Err() != nil: // it has seen enough
+			case ctx.Err() != nil: // the test is over
 				return
 			case !isObject:
 				t.Errorf("the watch broke: %v", change.Object)
@@ -71,38 +71,38 @@ func record(t *testing.T, w *world.World) *history {
 	return h
 }
 
-func (h *history) note(t *testing.T, object *unstructured.Unstructured) {
+func (h *recorder) note(t *testing.T, object *unstructured.Unstructured) {
 	result, err := status.Compute(object)
 	if err != nil {
 		t.Errorf("%s: %v", object.GetName(), err)
 		return
 	}
 	phase, _, _ := unstructured.NestedString(object.Object, "status", "phase")
-	deemed, _, _ := unstructured.NestedInt64(object.Object, "status", "observedGeneration")
-	m := moment{phase: wfev1.Phase(phase), says: result.Status, generation: object.GetGeneration(), deemed: deemed}
+	observed, _, _ := unstructured.NestedInt64(object.Object, "status", "observedGeneration")
+	v := version{phase: wfev1.Phase(phase), status: result.Status, generation: object.GetGeneration(), observedGeneration: observed}
 	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
 	for _, c := range conditions {
 		condition, _ := c.(map[string]any)
-		if of, _, _ := unstructured.NestedInt64(condition, "observedGeneration"); of != deemed {
+		if of, _, _ := unstructured.NestedInt64(condition, "observedGeneration"); of != observed {
 			kind, _, _ := unstructured.NestedString(condition, "type")
-			m.stale = append(m.stale, kind)
+			v.stale = append(v.stale, kind)
 		}
 	}
 	h.lock.Lock()
 	defer h.lock.Unlock()
-	h.moments[object.GetName()] = append(h.moments[object.GetName()], m)
+	h.versions[object.GetName()] = append(h.versions[object.GetName()], v)
 }
 
-func (h *history) of(name string) []moment {
+func (h *recorder) of(name string) []version {
 	h.lock.Lock()
 	defer h.lock.Unlock()
-	return slices.Clone(h.moments[name])
+	return slices.Clone(h.versions[name])
 }
 
-// wanted is what the library is to say of an execution that the controller has looked at.
+// wanted returns the expected status of an execution whose current generation is observed.
 func wanted(phase wfev1.Phase) status.Status {
 	switch phase {
-	case wfev1.PhaseCompleted, wfev1.PhaseCancelled: // a cancelled one is as its specification asks for
+	case wfev1.PhaseCompleted, wfev1.PhaseCancelled: // a cancelled execution matches its specification
 		return status.CurrentStatus
 	case wfev1.PhaseFailed:
 		return status.FailedStatus
@@ -111,10 +111,9 @@ func wanted(phase wfev1.Phase) status.Status {
 	return status.InProgressStatus
 }
 
-// TestEveryMoment lets executions go every way that there is, and holds every version that the API server ever had of
-// them to what should be said of it.
-func TestEveryMoment(t *testing.T) {
-	w := world.Start(t)
+// TestEveryVersion runs executions through every phase and verifies the status of each of their versions.
+func TestEveryVersion(t *testing.T) {
+	w := cluster.Start(t)
 	h := record(t, w)
 	create := func(wfe *wfev1.WorkflowExecution, steps ...wfev1.Step) {
 		t.Helper()
@@ -123,20 +122,20 @@ func TestEveryMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wait := func(name string) wfev1.Step { return world.Step(name, "wait", "seconds", "1") }
+	wait := func(name string) wfev1.Step { return cluster.Step(name, "wait", "seconds", "1") }
 	undone := wait("first")
 	undone.Rollback = &wfev1.Rollback{Action: "wait", Parameters: wait("").Parameters}
 
-	create(world.Execution("completes"), wait("first"), world.After(wait("second"), "first"))
-	create(world.Execution("fails"), undone, world.After(wait("fail-second"), "first"))
-	create(world.Execution("invalid"), world.Step("first", "no-such-action"))
-	create(world.Execution("cancelled"), wait("hang-first"))
-	create(world.Execution("suspended"), wait("hang-first"), world.After(wait("second"), "hang-first"))
-	create(world.Execution("waits"), wfev1.Step{Name: "ask", Approval: &wfev1.ApprovalRequest{}}, world.After(wait("second"), "ask"))
-	holder := world.Execution("holder")
+	create(cluster.Execution("completes"), wait("first"), cluster.After(wait("second"), "first"))
+	create(cluster.Execution("fails"), undone, cluster.After(wait("fail-second"), "first"))
+	create(cluster.Execution("invalid"), cluster.Step("first", "no-such-action"))
+	create(cluster.Execution("cancelled"), wait("hang-first"))
+	create(cluster.Execution("suspended"), wait("hang-first"), cluster.After(wait("second"), "hang-first"))
+	create(cluster.Execution("waits"), wfev1.Step{Name: "ask", Approval: &wfev1.ApprovalRequest{}}, cluster.After(wait("second"), "ask"))
+	holder := cluster.Execution("holder")
 	create(holder, wait("hang-first"))
 	w.WaitPhase(t, "holder", wfev1.PhaseRunning)
-	locked := world.Execution("locked")
+	locked := cluster.Execution("locked")
 	locked.Spec.Target = holder.Spec.Target
 	create(locked, wait("first"))
 
@@ -161,59 +160,59 @@ func TestEveryMoment(t *testing.T) {
 	for name, phase := range ends {
 		w.WaitPhase(t, name, phase)
 	}
-	// What is edited after the end changes nothing, and is seen.
+	// An edit after the end changes nothing, but the controller observes it.
 	w.Change(t, "completes", func(spec *wfev1.WorkflowExecutionSpec) { spec.Suspended = true })
 	w.Wait(t, "completes", "observed", func(wfe *wfev1.WorkflowExecution) bool { return wfe.Status.ObservedGeneration == wfe.Generation })
 	terminating(t, w, "invalid")
 
 	seen := map[wfev1.Phase]bool{}
 	for name := range ends {
-		moments := h.until(t, w, name)
-		if first := moments[0]; first.phase != "" || first.says != status.InProgressStatus {
-			t.Errorf("%s: before the controller has seen it, it is %q and %s", name, first.phase, first.says)
+		versions := h.until(t, w, name)
+		if first := versions[0]; first.phase != "" || first.status != status.InProgressStatus {
+			t.Errorf("%s: the first version has phase %q and status %s", name, first.phase, first.status)
 		}
-		for _, m := range moments {
-			want := wanted(m.phase)
-			if m.generation != m.deemed {
+		for _, v := range versions {
+			want := wanted(v.phase)
+			if v.generation != v.observedGeneration {
 				want = status.InProgressStatus
 			}
-			if m.says != want && m.says != status.TerminatingStatus {
-				t.Errorf("%s: in phase %q, generation %d of which %d is seen, it is %s and not %s", name, m.phase, m.generation, m.deemed, m.says, want)
+			if v.status != want && v.status != status.TerminatingStatus {
+				t.Errorf("%s: phase %q, generation %d, observed generation %d: status %s, want %s", name, v.phase, v.generation, v.observedGeneration, v.status, want)
 			}
-			if len(m.stale) > 0 {
-				t.Errorf("%s: in phase %q kubectl wait passes over %v: they are of an earlier generation", name, m.phase, m.stale)
+			if len(v.stale) > 0 {
+				t.Errorf("%s: phase %q: kubectl wait ignores %v, which have an earlier generation", name, v.phase, v.stale)
 			}
-			seen[m.phase] = true
+			seen[v.phase] = true
 		}
 	}
 	for _, phase := range wfev1.Phases {
 		if !seen[phase] {
-			t.Errorf("no execution was in phase %s; there were %v", phase, slices.Collect(maps.Keys(seen)))
+			t.Errorf("no execution was in phase %s; the phases were %v", phase, slices.Collect(maps.Keys(seen)))
 		}
 	}
 }
 
-// until is an execution's history up to how it is now.
-func (h *history) until(t *testing.T, w *world.World, name string) []moment {
+// until returns the versions of an execution up to its current one.
+func (h *recorder) until(t *testing.T, w *cluster.Cluster, name string) []version {
 	t.Helper()
 	now := w.Wait(t, name, "there", func(*wfev1.WorkflowExecution) bool { return true })
 	for {
-		moments := h.of(name)
-		if n := len(moments); n > 0 && moments[n-1].phase == now.Status.Phase && moments[n-1].generation == now.Generation {
-			return moments
+		versions := h.of(name)
+		if n := len(versions); n > 0 && versions[n-1].phase == now.Status.Phase && versions[n-1].generation == now.Generation {
+			return versions
 		}
 		select {
 		case <-t.Context().Done():
-			t.Fatalf("the watch has not told how %s is now", name)
+			t.Fatalf("the watch did not deliver the current version of %s", name)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// terminating holds that an execution that is being deleted is said to be.
-func terminating(t *testing.T, w *world.World, name string) {
+// terminating verifies the status of an execution that is being deleted.
+func terminating(t *testing.T, w *cluster.Cluster, name string) {
 	t.Helper()
-	key := client.ObjectKey{Namespace: world.Namespace, Name: name}
+	key := client.ObjectKey{Namespace: cluster.Namespace, Name: name}
 	wfe := &wfev1.WorkflowExecution{}
 	if err := w.Admin.Get(t.Context(), key, wfe); err != nil {
 		t.Fatal(err)
@@ -231,6 +230,6 @@ func terminating(t *testing.T, w *world.World, name string) {
 		t.Fatal(err)
 	}
 	if result, err := status.Compute(object); err != nil || result.Status != status.TerminatingStatus {
-		t.Errorf("%s is being deleted, and is %v (%v)", name, result, err)
+		t.Errorf("%s is being deleted, but its status is %v (%v)", name, result, err)
 	}
 }

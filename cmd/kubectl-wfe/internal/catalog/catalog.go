@@ -11,11 +11,11 @@ import (
 type Catalog struct {
 	// Entries are the actions, sorted by name.
 	Entries []*translate.Action
-	// Problems tell of templates that claim to be an action and are not used.
+	// Problems are the reasons why templates with the action label are not used.
 	Problems []string
 }
 
-// build makes a catalog of templates by the rules of the controller.
+// build applies the controller's rules to templates.
 func build(templates []translate.Template) *Catalog {
 	claims := translate.NewClaims(templates)
 	c := &Catalog{}
@@ -30,7 +30,7 @@ func build(templates []translate.Template) *Catalog {
 	return c
 }
 
-// Actions are the actions as the translator takes them.
+// Actions returns the actions in the form that package translate takes.
 func (c *Catalog) Actions() translate.Catalog {
 	actions := make(translate.Catalog, len(c.Entries))
 	for _, action := range c.Entries {
@@ -39,12 +39,12 @@ func (c *Catalog) Actions() translate.Catalog {
 	return actions
 }
 
-// Find is the action of this name, or nil.
+// Find returns the action of this name, or nil.
 func (c *Catalog) Find(name string) *translate.Action {
 	return c.Actions()[name]
 }
 
-// Over is this catalog on top of another one: of two actions of one name it keeps its own.
+// Over merges this catalog with a base. Its own actions win over those of the same name in the base.
 func (c *Catalog) Over(base *Catalog) *Catalog {
 	merged := &Catalog{Entries: slices.Clone(c.Entries), Problems: append(slices.Clone(base.Problems), c.Problems...)}
 	for _, action := range base.Entries {

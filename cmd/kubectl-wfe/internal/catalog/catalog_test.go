@@ -12,7 +12,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// TestBuiltIn compares the embedded catalog with the folder that it is made from.
+// TestBuiltIn compares the embedded catalog with its source folder.
 func TestBuiltIn(t *testing.T) {
 	t.Parallel()
 	embedded, err := BuiltIn()
@@ -74,7 +74,7 @@ func TestFromFolder(t *testing.T) {
 		err      string
 	}{
 		"ManyDocuments": {
-			reason: "a file may hold many documents, and a folder other files",
+			reason: "a file can have several documents, and a folder other files",
 			files: map[string]string{
 				"a.yaml":         manifest(clusterKind, "b", "b") + "---\n" + manifest(clusterKind, "a", "a") + "---\nkind: ConfigMap\n",
 				"deeper/c.yml":   manifest(clusterKind, "c", "c"),
@@ -84,12 +84,12 @@ func TestFromFolder(t *testing.T) {
 			want: []string{"a ClusterWorkflowTemplate/a", "b ClusterWorkflowTemplate/b", "c ClusterWorkflowTemplate/c"},
 		},
 		"NamespacedWins": {
-			reason: "as in the controller",
+			reason: "a namespaced template wins, as in the controller",
 			files:  map[string]string{"a.yaml": manifest(clusterKind, "a", "a") + "---\n" + manifest(namespacedKind, "mine", "a")},
 			want:   []string{"a WorkflowTemplate/mine"},
 		},
 		"BrokenNamespacedWins": {
-			reason: "as in the controller: nobody gets another action than the namespace says",
+			reason: "an invalid namespaced template hides the cluster's action, as in the controller",
 			files:  map[string]string{"a.yaml": manifest(namespacedKind, "mine", "a") + "---\n" + manifest(namespacedKind, "mine-too", "a") + "---\n" + manifest(clusterKind, "a", "a")},
 			problems: []string{
 				`WorkflowTemplate/mine-too: 2 templates claim action "a", so none of them is used: remove the label from all but one`,
@@ -97,7 +97,7 @@ func TestFromFolder(t *testing.T) {
 			},
 		},
 		"ClaimedTwice": {
-			reason: "of two claims none is right",
+			reason: "two templates with the same action label are both unused",
 			files:  map[string]string{"a.yaml": manifest(clusterKind, "a", "x") + "---\n" + manifest(clusterKind, "b", "x")},
 			problems: []string{
 				`ClusterWorkflowTemplate/a: 2 templates claim action "x", so none of them is used: remove the label from all but one`,
@@ -105,7 +105,7 @@ func TestFromFolder(t *testing.T) {
 			},
 		},
 		"Broken": {
-			reason:   "a template that is no action is told, and the others are used",
+			reason:   "an invalid template is reported, and the others are used",
 			files:    map[string]string{"a.yaml": manifest(clusterKind, "good", "good"), "b.yaml": strings.Replace(manifest(clusterKind, "bad", "bad"), "entrypoint: do", "entrypoint: none", 1)},
 			want:     []string{"good ClusterWorkflowTemplate/good"},
 			problems: []string{`ClusterWorkflowTemplate/bad: spec.entrypoint: there is no template "none"`},
@@ -166,7 +166,7 @@ func claim(action, name string) translate.Template {
 	return templates[0]
 }
 
-func TestFromFolderThatIsNone(t *testing.T) {
+func TestFromFolderErrors(t *testing.T) {
 	t.Parallel()
 	if _, err := FromFolder("catalog.go"); err == nil || !strings.Contains(err.Error(), "is not a folder") {
 		t.Errorf("error %v", err)

@@ -22,10 +22,10 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// BuiltIn is the catalog of config/actions, as it was when the program was built.
+// BuiltIn returns the catalog of config/actions, which is embedded in the program.
 func BuiltIn() (*Catalog, error) { return fromFiles(actions.Files) }
 
-// FromFolder is the catalog of the manifests in a folder and those below it. Objects of other kinds are passed over.
+// FromFolder returns the catalog of the manifests in a folder and its subfolders. It ignores objects of other kinds.
 func FromFolder(folder string) (*Catalog, error) {
 	info, err := os.Stat(folder)
 	if err != nil {
@@ -68,11 +68,10 @@ func isManifest(name string) bool {
 	return false
 }
 
-// theNamespace is where the namespaced templates of files are taken to be, wherever they say they are: a folder is the
-// catalog of one namespace.
-const theNamespace = "default"
+// fileNamespace replaces the namespaces in files: a folder is the catalog of a single namespace.
+const fileNamespace = "default"
 
-// decode reads the templates with the label of an action.
+// decode returns the templates with the action label.
 func decode(content []byte) ([]translate.Template, error) {
 	var found []translate.Template
 	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096)
@@ -95,7 +94,7 @@ func decode(content []byte) ([]translate.Template, error) {
 	}
 }
 
-// decodeTemplate is the template that an object is, or nil.
+// decodeTemplate returns an object as a template, or nil for other kinds.
 func decodeTemplate(object []byte) (translate.Template, error) {
 	var meta metav1.TypeMeta
 	if err := json.Unmarshal(object, &meta); err != nil {
@@ -108,21 +107,21 @@ func decodeTemplate(object []byte) (translate.Template, error) {
 	case "WorkflowTemplate":
 		t := &wfv1.WorkflowTemplate{}
 		err := json.Unmarshal(object, t)
-		t.Namespace = theNamespace
+		t.Namespace = fileNamespace
 		return t, err
 	}
 	return nil, nil
 }
 
-// Scope says where actions come from, as the controller's flags do.
+// Scope selects the sources of actions, like the controller's flags.
 type Scope struct {
 	// NamespacedActions adds the WorkflowTemplates of an execution's namespace.
 	NamespacedActions bool
-	// CatalogNamespace is whose WorkflowTemplates are the catalog; empty for the cluster's.
+	// CatalogNamespace is the namespace whose WorkflowTemplates replace the ClusterWorkflowTemplates; empty for none.
 	CatalogNamespace string
 }
 
-// FromCluster is the catalog for executions of a namespace, as the controller sees it.
+// FromCluster returns the catalog that the controller uses for executions in a namespace.
 func FromCluster(ctx context.Context, reader client.Reader, namespace string, scope Scope) (*Catalog, error) {
 	var found []translate.Template
 	labelled := client.HasLabels{wfev1.LabelAction}

@@ -12,29 +12,29 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// addScope adds the flags that say where the cluster's actions come from.
-func addScope(cmd *cobra.Command) *catalog.Scope {
+// addCatalogScope adds the flags that select the sources of the cluster's actions.
+func addCatalogScope(cmd *cobra.Command) *catalog.Scope {
 	scope := &catalog.Scope{}
-	cmd.Flags().BoolVar(&scope.NamespacedActions, "namespaced-actions", false, "Use the templates of the namespace too, as the controller's flag says.")
-	cmd.Flags().StringVar(&scope.CatalogNamespace, "catalog-namespace", "", "Namespace whose templates are the actions, in place of the cluster's, as the controller's flag says.")
+	cmd.Flags().BoolVar(&scope.NamespacedActions, "namespaced-actions", false, "Include the WorkflowTemplates of the namespace. Must match the controller's flag.")
+	cmd.Flags().StringVar(&scope.CatalogNamespace, "catalog-namespace", "", "Namespace whose WorkflowTemplates replace the ClusterWorkflowTemplates. Must match the controller's flag.")
 	return scope
 }
 
 func (s *session) newActions() *cobra.Command {
-	f := &files{session: s}
+	f := &manifests{session: s}
 	var offline bool
 	cmd := &cobra.Command{
 		Use:     "actions [NAME]",
-		GroupID: groupLook,
+		GroupID: groupInspect,
 		Short:   "List the actions that steps can name, with their parameters",
-		Long: `Lists the actions of the cluster's catalog, or tells all of one. With --offline they are the built-in ones, with
---catalog those of a folder too; then no cluster is needed.`,
+		Long: `Lists the actions in the cluster's catalog, or describes one action. --offline lists the built-in actions instead, and
+--catalog adds the actions in a folder; neither needs a cluster.`,
 		Example: examples("kubectl wfe actions", "kubectl wfe actions scale-deployment", "kubectl wfe actions --offline -o wide"),
 		Args:    cobra.MaximumNArgs(1),
 	}
 	f.addCatalog(cmd)
 	cmd.Flags().BoolVar(&offline, "offline", false, "List the built-in actions.")
-	scope := addScope(cmd)
+	scope := addCatalogScope(cmd)
 	o := newOutput(cmd, "", formatJSON, formatYAML, formatWide)
 	load := func(cmd *cobra.Command) (*catalog.Catalog, error) {
 		if offline || f.folder != "" {
@@ -51,7 +51,7 @@ func (s *session) newActions() *cobra.Command {
 		for _, entry := range known.Entries {
 			names = append(names, entry.Name)
 		}
-		return beginning(names, prefix), cobra.ShellCompDirectiveNoFileComp
+		return withPrefix(names, prefix), cobra.ShellCompDirectiveNoFileComp
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		known, err := load(cmd)
@@ -63,7 +63,7 @@ func (s *session) newActions() *cobra.Command {
 		}
 		entry := known.Find(args[0])
 		if entry == nil {
-			return fmt.Errorf("there is no action %q in the catalog", args[0])
+			return fmt.Errorf("action %q is not in the catalog: list the actions with kubectl wfe actions", args[0])
 		}
 		if o.isObject() {
 			return s.printValue(o, describeAction(entry))
@@ -73,7 +73,7 @@ func (s *session) newActions() *cobra.Command {
 	return cmd
 }
 
-// clusterCatalog is the cluster's catalog; what is broken in it is told.
+// clusterCatalog returns the cluster's catalog and warns of its invalid templates.
 func (s *session) clusterCatalog(cmd *cobra.Command, scope *catalog.Scope) (*catalog.Catalog, error) {
 	c, err := s.connect()
 	if err != nil {
@@ -89,14 +89,14 @@ func (s *session) clusterCatalog(cmd *cobra.Command, scope *catalog.Scope) (*cat
 	return known, nil
 }
 
-// catalogOrBuiltIn is the cluster's catalog for commands that can do without. Who may work in a namespace need not be
-// allowed to read what the cluster has; then it is the built-in actions, and complete is false.
+// catalogOrBuiltIn returns the cluster's catalog, or the built-in actions for a user without permission to read cluster
+// scoped templates. In that case complete is false.
 func (s *session) catalogOrBuiltIn(cmd *cobra.Command, scope *catalog.Scope) (known *catalog.Catalog, complete bool, err error) {
 	known, err = s.clusterCatalog(cmd, scope)
 	if !apierrors.IsForbidden(err) {
 		return known, err == nil, err
 	}
-	s.warn("you may not read the cluster's catalog, so only the built-in actions are known")
+	s.warn("no permission to list the cluster's actions: using the built-in actions only")
 	known, err = catalog.BuiltIn()
 	return known, false, err
 }
@@ -120,7 +120,7 @@ func (s *session) printActions(o *output, entries []*translate.Action) error {
 		for j := range entry.Parameters {
 			p := &entry.Parameters[j]
 			switch {
-			case isFilledIn(p.Name):
+			case isSetByController(p.Name):
 			case p.Default == nil:
 				required = append(required, p.Name)
 			default:
@@ -142,12 +142,12 @@ func (s *session) printActions(o *output, entries []*translate.Action) error {
 	return o.printTable(s.Streams.Out, columns, rows)
 }
 
-// isFilledIn reports whether the controller gives the parameter its value.
-func isFilledIn(parameter string) bool {
+// isSetByController reports whether the controller sets the value of a parameter.
+func isSetByController(parameter string) bool {
 	return parameter == translate.ParameterStep || parameter == translate.ParameterDryRun
 }
 
-// action is an action for programs.
+// action is the JSON and YAML form of an action.
 type action struct {
 	Name       string      `json:"name"`
 	Summary    string      `json:"summary,omitempty"`
@@ -169,7 +169,7 @@ func describeAction(entry *translate.Action) action {
 	a := action{Name: entry.Name, Summary: entry.Summary, Source: entry.Source, Parameters: []parameter{}, Outputs: []parameter{}}
 	for i := range entry.Parameters {
 		p := &entry.Parameters[i]
-		if !isFilledIn(p.Name) {
+		if !isSetByController(p.Name) {
 			a.Parameters = append(a.Parameters, parameter{p.Name, p.Description, p.Default == nil, p.Default, p.Enum, p.Base64})
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// world is a real API server without any controller: the tests write statuses in the controller's place.
-type world struct {
+// testCluster is an API server without a controller: the tests write the statuses.
+type testCluster struct {
 	t          *testing.T
 	admin      client.WithWatch
 	kubeconfig string
@@ -28,7 +28,7 @@ type world struct {
 // TestAPIServer runs the commands that need a cluster against a real API server and etcd.
 func TestAPIServer(t *testing.T) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		t.Fatal("KUBEBUILDER_ASSETS must name the folder of etcd and kube-apiserver; make test-unit sees to it")
+		t.Fatal("KUBEBUILDER_ASSETS must name the folder with etcd and kube-apiserver; make test-unit sets it")
 	}
 	environment := &envtest.Environment{ControlPlaneStartTimeout: 2 * time.Minute}
 	config, err := environment.Start()
@@ -37,7 +37,7 @@ func TestAPIServer(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if err := environment.Stop(); err != nil {
-			t.Errorf("stopping the API server: %v", err)
+			t.Errorf("stop the API server: %v", err)
 		}
 	})
 	user, err := environment.AddUser(envtest.User{Name: "carol", Groups: []string{"system:masters"}}, config)
@@ -48,8 +48,8 @@ func TestAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, kubeconfig: write(t, "config", string(kubeconfig)), namespace: "default"}
-	// Before there are definitions: in parallel with nothing.
+	w := &testCluster{t: t, kubeconfig: write(t, "config", string(kubeconfig)), namespace: "default"}
+	// This test must finish before the definitions are installed.
 	testNoDefinitions(w)
 
 	folders, err := testutil.DefinitionFolders()
@@ -67,10 +67,10 @@ func TestAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.installCatalog()
-	for name, test := range map[string]func(*world){
-		"UnknownNames": testUnknownNames, "Look": testLook, "Completion": testCompletion, "Logs": testLogs, "Actions": testActions,
-		"Decide": testDecide, "DecideTogether": testDecideTogether, "Steer": testSteer, "Retry": testRetry, "RetryByAnEditor": testRetryByAnEditor,
-		"Watch": testWatch, "WatchDeletion": testWatchDeletion, "Diff": testDiff, "DiffWithoutEnd": testDiffWithoutEnd, "Dashboard": testDashboard, "DashboardRefuses": testDashboardRefuses,
+	for name, test := range map[string]func(*testCluster){
+		"UnknownNames": testUnknownNames, "Views": testViews, "Completion": testCompletion, "Logs": testLogs, "Actions": testActions,
+		"Decisions": testDecisions, "ConcurrentDecisions": testConcurrentDecisions, "Control": testControl, "Retry": testRetry, "RetryByAnEditor": testRetryByAnEditor,
+		"Watch": testWatch, "WatchDeletion": testWatchDeletion, "Diff": testDiff, "DiffTimeout": testDiffTimeout, "Dashboard": testDashboard, "DashboardErrors": testDashboardErrors,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,28 +79,28 @@ func TestAPIServer(t *testing.T) {
 	}
 }
 
-// in is the world in a namespace of its own.
-func (w *world) in(t *testing.T) *world {
+// in returns the cluster with a new namespace.
+func (w *testCluster) in(t *testing.T) *testCluster {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	if err := w.admin.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, admin: w.admin, kubeconfig: w.kubeconfig, namespace: ns.Name}
+	return &testCluster{t: t, admin: w.admin, kubeconfig: w.kubeconfig, namespace: ns.Name}
 }
 
-// run runs the program on the world's namespace.
-func (w *world) run(args ...string) result {
+// run runs the program in the test's namespace.
+func (w *testCluster) run(args ...string) result {
 	w.t.Helper()
 	return w.runIn(w.t.Context(), "", args...)
 }
 
-func (w *world) runIn(ctx context.Context, in string, args ...string) result {
+func (w *testCluster) runIn(ctx context.Context, in string, args ...string) result {
 	return run(ctx, in, append([]string{"--kubeconfig", w.kubeconfig, "-n", w.namespace}, args...)...)
 }
 
-// installCatalog makes the built-in actions those of the cluster, and one that is broken.
-func (w *world) installCatalog() {
+// installCatalog installs the built-in actions.
+func (w *testCluster) installCatalog() {
 	w.t.Helper()
 	files, err := filepath.Glob("../../../../config/actions/*-*.yaml")
 	if err != nil {
@@ -118,7 +118,7 @@ func (w *world) installCatalog() {
 }
 
 // sample creates an execution of four steps, of which the second is an approval.
-func (w *world) sample(name string) *wfev1.WorkflowExecution {
+func (w *testCluster) createSample(name string) *wfev1.WorkflowExecution {
 	w.t.Helper()
 	value := func(s string) *string { return &s }
 	deployment := wfev1.Parameter{Name: "deployment", Value: value("payment-api")}
@@ -142,8 +142,8 @@ func (w *world) sample(name string) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// report writes a status in the controller's place: a phase, and the phases of the first steps.
-func (w *world) report(ctx context.Context, wfe *wfev1.WorkflowExecution, phase wfev1.Phase, steps ...wfev1.StepPhase) error {
+// writeStatus writes a status like the controller: a phase, and the phases of the first steps.
+func (w *testCluster) writeStatus(ctx context.Context, wfe *wfev1.WorkflowExecution, phase wfev1.Phase, steps ...wfev1.StepPhase) error {
 	now := metav1.NewTime(time.Now().Truncate(time.Second))
 	before := wfe.DeepCopy()
 	wfe.Status.Phase, wfe.Status.StartTime = phase, &now
@@ -174,15 +174,15 @@ func (w *world) report(ctx context.Context, wfe *wfev1.WorkflowExecution, phase 
 	return w.admin.Status().Patch(ctx, wfe, client.MergeFrom(before))
 }
 
-func (w *world) mustReport(wfe *wfev1.WorkflowExecution, phase wfev1.Phase, steps ...wfev1.StepPhase) {
+func (w *testCluster) mustWriteStatus(wfe *wfev1.WorkflowExecution, phase wfev1.Phase, steps ...wfev1.StepPhase) {
 	w.t.Helper()
-	if err := w.report(w.t.Context(), wfe, phase, steps...); err != nil {
+	if err := w.writeStatus(w.t.Context(), wfe, phase, steps...); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// now is the execution as the API server has it.
-func (w *world) now(name string) *wfev1.WorkflowExecution {
+// execution returns the current version of an execution.
+func (w *testCluster) execution(name string) *wfev1.WorkflowExecution {
 	w.t.Helper()
 	wfe := &wfev1.WorkflowExecution{}
 	if err := w.admin.Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, wfe); err != nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/tree"
 )
 
-// mustComplete registers the completion of a flag. It fails only for a flag that does not exist.
+// mustComplete registers the completion of a flag. It panics if the flag does not exist.
 func mustComplete(cmd *cobra.Command, flag string, complete cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 		panic(err)
 	}
 }
 
-// completeFlags completes the flags that all commands have.
+// completeFlags registers the completion of the global flags.
 func (s *session) completeFlags(root *cobra.Command) {
 	mustComplete(root, "namespace", func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		c, err := s.connect()
@@ -34,7 +34,7 @@ func (s *session) completeFlags(root *cobra.Command) {
 		for i := range list.Items {
 			names = append(names, list.Items[i].Name)
 		}
-		return beginning(names, prefix), cobra.ShellCompDirectiveNoFileComp
+		return withPrefix(names, prefix), cobra.ShellCompDirectiveNoFileComp
 	})
 	mustComplete(root, "context", func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		config, err := s.config.ToRawKubeConfigLoader().RawConfig()
@@ -46,12 +46,12 @@ func (s *session) completeFlags(root *cobra.Command) {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		return beginning(names, prefix), cobra.ShellCompDirectiveNoFileComp
+		return withPrefix(names, prefix), cobra.ShellCompDirectiveNoFileComp
 	})
 }
 
-// executions completes the name of an execution, of those that a command can be used on.
-func (s *session) executions(suits func(*wfev1.WorkflowExecution) bool) cobra.CompletionFunc {
+// executions completes the names of the executions that match; nil matches all.
+func (s *session) executions(matches func(*wfev1.WorkflowExecution) bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -66,17 +66,17 @@ func (s *session) executions(suits func(*wfev1.WorkflowExecution) bool) cobra.Co
 		}
 		var names []string
 		for i := range list.Items {
-			if suits == nil || suits(&list.Items[i]) {
+			if matches == nil || matches(&list.Items[i]) {
 				names = append(names, list.Items[i].Name)
 			}
 		}
-		return beginning(names, prefix), cobra.ShellCompDirectiveNoFileComp
+		return withPrefix(names, prefix), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// executionsAndSteps completes the name of an execution, and then of one of its steps.
-func (s *session) executionsAndSteps(suits func(*wfev1.WorkflowExecution) bool, stepSuits func(*wfev1.Step) bool) cobra.CompletionFunc {
-	names := s.executions(suits)
+// executionsAndSteps completes the name of an execution, then the name of one of its steps.
+func (s *session) executionsAndSteps(matches func(*wfev1.WorkflowExecution) bool, stepMatches func(*wfev1.Step) bool) cobra.CompletionFunc {
+	names := s.executions(matches)
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if len(args) != 1 {
 			return names(cmd, args, prefix)
@@ -87,15 +87,15 @@ func (s *session) executionsAndSteps(suits func(*wfev1.WorkflowExecution) bool, 
 		}
 		var steps []string
 		for i := range wfe.Spec.Steps {
-			if stepSuits(&wfe.Spec.Steps[i]) {
+			if stepMatches(&wfe.Spec.Steps[i]) {
 				steps = append(steps, wfe.Spec.Steps[i].Name)
 			}
 		}
-		return beginning(steps, prefix), cobra.ShellCompDirectiveNoFileComp
+		return withPrefix(steps, prefix), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-func beginning(words []string, prefix string) []string {
+func withPrefix(words []string, prefix string) []string {
 	return slices.DeleteFunc(words, func(word string) bool { return !strings.HasPrefix(word, prefix) })
 }
 

@@ -16,7 +16,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// connection is the cluster and the namespace that the flags and the kubeconfig name.
+// connection has clients for the cluster and the namespace that the flags and the kubeconfig select.
 type connection struct {
 	client.WithWatch
 	kube      kubernetes.Interface
@@ -28,7 +28,7 @@ func (s *session) connect() (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A warning of the API server is for those who write objects by hand; what this program writes is its own affair.
+	// Warnings of the API server are about the program's own requests, which the user cannot change.
 	config.WarningHandler = rest.NoWarnings{}
 	namespace, _, err := s.config.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
@@ -51,21 +51,21 @@ func (s *session) connect() (*connection, error) {
 	return &connection{WithWatch: c, kube: kube, namespace: namespace}, nil
 }
 
-// get is the execution of this name.
+// get returns the execution of this name.
 func (c *connection) get(ctx context.Context, name string) (*wfev1.WorkflowExecution, error) {
 	wfe := &wfev1.WorkflowExecution{}
 	err := c.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, wfe)
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("there is no WorkflowExecution %q in namespace %q", name, c.namespace)
+		return nil, fmt.Errorf("WorkflowExecution %q not found in namespace %q", name, c.namespace)
 	}
 	if err != nil {
 		return nil, err
 	}
-	wfe.SetGroupVersionKind(wfev1.GroupVersion.WithKind(wfev1.Kind)) // the decoder leaves it out
+	wfe.SetGroupVersionKind(wfev1.GroupVersion.WithKind(wfev1.Kind)) // the decoder clears it
 	return wfe, nil
 }
 
-// open connects and gets the execution of this name.
+// open connects to the cluster and returns the execution of this name.
 func (s *session) open(ctx context.Context, name string) (*connection, *wfev1.WorkflowExecution, error) {
 	c, err := s.connect()
 	if err != nil {

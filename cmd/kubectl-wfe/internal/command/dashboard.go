@@ -26,32 +26,32 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/page"
 )
 
-// farewell bounds the wait for open pages at the end.
-const farewell = 2 * time.Second
+// shutdownTimeout bounds the wait for open pages during shutdown.
+const shutdownTimeout = 2 * time.Second
 
-// scope is which executions a dashboard shows.
+// scope selects the executions of a dashboard, and its port.
 type scope struct {
-	everywhere bool
-	selector   string
-	port       uint16
+	allNamespaces bool
+	selector      string
+	port          uint16
 }
 
 func (s *session) newDashboard() *cobra.Command {
 	var shown scope
 	cmd := &cobra.Command{
 		Use:     "dashboard [NAME]",
-		GroupID: groupLook,
+		GroupID: groupInspect,
 		Short:   "Show executions in a browser, live",
-		Long: `Serves pages on this machine's loopback until it is interrupted: the list of executions, and of each one what to do next,
-its timeline and its graph. They change as the cluster does. The pages only show, with your own rights, and only to who
-opens the address that is printed. In the cluster nothing is installed or exposed.`,
+		Long: `Serves web pages on the loopback interface until interrupted: the list of executions, and for each execution its next
+commands, its timeline and its graph. The pages update live. They are read-only, use your own permissions, and open only
+from the printed address, which contains a secret. The command installs and exposes nothing in the cluster.`,
 		Example:           examples("kubectl wfe dashboard -A", "kubectl wfe dashboard NAME -n production --port 8081"),
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.executions(nil),
 	}
-	cmd.Flags().BoolVarP(&shown.everywhere, "all-namespaces", "A", false, "Show the executions of all namespaces.")
-	cmd.Flags().StringVarP(&shown.selector, "selector", "l", "", "Show the executions with these labels only.")
-	cmd.Flags().Uint16Var(&shown.port, "port", 0, "Port on the loopback; 0 is any that is free.")
+	cmd.Flags().BoolVarP(&shown.allNamespaces, "all-namespaces", "A", false, "Show the executions in all namespaces.")
+	cmd.Flags().StringVarP(&shown.selector, "selector", "l", "", "Label selector of the executions to show.")
+	cmd.Flags().Uint16Var(&shown.port, "port", 0, "Port on the loopback interface; 0 selects a free port.")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path := "/"
 		c, err := s.connect()
@@ -69,9 +69,9 @@ opens the address that is printed. In the cluster nothing is installed or expose
 	return cmd
 }
 
-// serve serves the dashboard until the context ends.
+// serve serves the dashboard until the context is done.
 func (s *session) serve(ctx context.Context, c *connection, shown scope, path string) error {
-	// What may not be seen is told here, and not on a page that stays empty.
+	// Without this request, a missing permission would appear only as an empty page.
 	probe := shown.options(c, metav1.ListOptions{Limit: 1})
 	if err := c.List(ctx, &wfev1.WorkflowExecutionList{}, probe); err != nil {
 		return err
@@ -91,28 +91,28 @@ func (s *session) serve(ctx context.Context, c *connection, shown scope, path st
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	gathered := make(chan struct{})
+	synced := make(chan struct{})
 	go func() {
-		defer close(gathered)
-		c.gather(ctx, shown, store)
+		defer close(synced)
+		c.syncStore(ctx, shown, store)
 	}()
 	server := &http.Server{
 		Handler: dashboard.New(settings), ReadHeaderTimeout: 10 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return ctx }, // so that live pages end with the program
+		BaseContext: func(net.Listener) context.Context { return ctx }, // ends the event streams when the program ends
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	s.say("http://%s%s?%s", listener.Addr(), path, url.Values{"token": {settings.Token}}.Encode())
-	s.warn("press Ctrl-C to end it")
+	s.printLine("http://%s%s?%s", listener.Addr(), path, url.Values{"token": {settings.Token}}.Encode())
+	s.warn("press Ctrl-C to stop")
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		err = errors.Join(server.Shutdown(end), notClosed(<-served))
 	}
 	stop()
-	<-gathered
+	<-synced
 	return err
 }
 
@@ -126,15 +126,15 @@ func notClosed(err error) error {
 func (shown scope) options(c *connection, raw metav1.ListOptions) *client.ListOptions {
 	raw.LabelSelector = shown.selector
 	options := &client.ListOptions{Raw: &raw}
-	if !shown.everywhere {
+	if !shown.allNamespaces {
 		options.Namespace = c.namespace
 	}
 	return options
 }
 
-// gather keeps a store as the cluster is, by one watch.
-func (c *connection) gather(ctx context.Context, shown scope, store *dashboard.Store) {
-	told := func(err error) {
+// syncStore copies the executions of the cluster to a store, with a single watch.
+func (c *connection) syncStore(ctx context.Context, shown scope, store *dashboard.Store) {
+	report := func(err error) {
 		if err != nil && ctx.Err() == nil {
 			store.Report(explain(err))
 			return
@@ -145,12 +145,12 @@ func (c *connection) gather(ctx context.Context, shown scope, store *dashboard.S
 		ListWithContextFunc: func(ctx context.Context, raw metav1.ListOptions) (runtime.Object, error) {
 			list := &wfev1.WorkflowExecutionList{}
 			err := c.List(ctx, list, shown.options(c, raw))
-			told(err)
+			report(err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, raw metav1.ListOptions) (watch.Interface, error) {
 			w, err := c.Watch(ctx, &wfev1.WorkflowExecutionList{}, shown.options(c, raw))
-			told(err)
+			report(err)
 			return w, err
 		},
 	}
@@ -174,19 +174,19 @@ func (c *connection) gather(ctx context.Context, shown scope, store *dashboard.S
 		},
 		Transform: func(object any) (any, error) {
 			if wfe, isExecution := object.(*wfev1.WorkflowExecution); isExecution {
-				wfe.ManagedFields = nil // nobody reads them here, and they are large
+				wfe.ManagedFields = nil // large, and not on any page
 			}
 			return object, nil
 		},
 	})
-	// What goes wrong with a watch is on the page, and put right by the next one.
+	// The page reports the error of a watch, and the informer starts the next one.
 	controller.RunWithContext(klog.NewContext(ctx, logr.Discard()))
 }
 
-// scopeText says what a dashboard looks at.
+// scopeText returns the scope of a dashboard for its header.
 func (s *session) scopeText(c *connection, shown scope) string {
 	where := "namespace " + c.namespace
-	if shown.everywhere {
+	if shown.allNamespaces {
 		where = "all namespaces"
 	}
 	if shown.selector != "" {
@@ -198,7 +198,7 @@ func (s *session) scopeText(c *connection, shown scope) string {
 	return where
 }
 
-// contextName is the context of the kubeconfig that is used, or empty.
+// contextName returns the name of the current context, or empty.
 func (s *session) contextName() string {
 	if *s.config.Context != "" {
 		return *s.config.Context
@@ -210,8 +210,8 @@ func (s *session) contextName() string {
 	return config.CurrentContext
 }
 
-// clusterFlags name the cluster that is used: somebody copies a command into another terminal, where the current context
-// may be another one.
+// clusterFlags returns the flags that select the current cluster. Users copy commands to other terminals, which can have
+// another current context.
 func (s *session) clusterFlags() []string {
 	var flags []string
 	if path := *s.config.KubeConfig; path != "" {

@@ -19,8 +19,8 @@ import (
 
 var printedAddress = regexp.MustCompile(`http://127\.0\.0\.1:\d+/\S*\?token=\S+`)
 
-// served is a dashboard that runs.
-type served struct {
+// dashboardProcess is a running dashboard command.
+type dashboardProcess struct {
 	t       *testing.T
 	address *url.URL
 	client  *http.Client
@@ -28,12 +28,12 @@ type served struct {
 	code    chan int
 }
 
-// serve starts the dashboard and opens the address that it prints.
-func (w *world) serve(args ...string) *served {
+// serve starts the dashboard and reads the address that it prints.
+func (w *testCluster) serve(args ...string) *dashboardProcess {
 	w.t.Helper()
 	ctx, end := context.WithCancel(w.t.Context())
 	out := &buffer{}
-	s := &served{t: w.t, end: end, code: make(chan int, 1)}
+	s := &dashboardProcess{t: w.t, end: end, code: make(chan int, 1)}
 	go func() {
 		s.code <- Main(ctx, Environment{Streams: streamsTo(out), Lookup: func(string) string { return "" }, Now: time.Now},
 			append([]string{"kubectl-wfe", "dashboard", "--kubeconfig", w.kubeconfig, "-n", w.namespace}, args...))
@@ -43,9 +43,9 @@ func (w *world) serve(args ...string) *served {
 	for printedAddress.FindString(out.String()) == "" {
 		select {
 		case code := <-s.code:
-			w.t.Fatalf("the dashboard ended with %d: %s", code, out)
+			w.t.Fatalf("the dashboard exited with code %d: %s", code, out)
 		case <-deadline:
-			w.t.Fatalf("no address was printed: %s", out)
+			w.t.Fatalf("the dashboard printed no address: %s", out)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -61,7 +61,7 @@ func (w *world) serve(args ...string) *served {
 	return s
 }
 
-func (s *served) get(path string) *http.Response {
+func (s *dashboardProcess) get(path string) *http.Response {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.address.Host+path, nil)
 	if err != nil {
@@ -75,8 +75,8 @@ func (s *served) get(path string) *http.Response {
 	return response
 }
 
-// until reads a stream until it has said something.
-func (s *served) until(stream *bufio.Scanner, want string) {
+// until reads a stream until a line contains the text.
+func (s *dashboardProcess) until(stream *bufio.Scanner, want string) {
 	s.t.Helper()
 	for stream.Scan() {
 		if strings.Contains(stream.Text(), want) {
@@ -87,7 +87,7 @@ func (s *served) until(stream *bufio.Scanner, want string) {
 }
 
 // testDashboard follows an execution through a page, from its creation to its deletion.
-func testDashboard(w *world) {
+func testDashboard(w *testCluster) {
 	s := w.serve()
 	if response := s.get("/"); response.StatusCode != http.StatusUnauthorized {
 		w.t.Errorf("without the token: %s", response.Status)
@@ -98,18 +98,18 @@ func testDashboard(w *world) {
 	}
 	list := bufio.NewScanner(s.get("/live/").Body)
 	one := bufio.NewScanner(s.get("/live/execution/" + w.namespace + "/seen").Body)
-	s.until(list, "There are no executions here yet")
-	s.until(one, "There is no execution")
+	s.until(list, "No executions yet")
+	s.until(one, "not found in namespace")
 
-	wfe := w.sample("seen")
+	wfe := w.createSample("seen")
 	s.until(list, "/execution/"+w.namespace+"/seen")
-	w.mustReport(wfe, wfev1.PhaseAwaitingApproval, wfev1.StepCompleted, wfev1.StepAwaitingApproval)
+	w.mustWriteStatus(wfe, wfev1.PhaseAwaitingApproval, wfev1.StepCompleted, wfev1.StepAwaitingApproval)
 	s.until(list, "Awaiting approval")
 	s.until(one, "kubectl wfe approve --kubeconfig="+w.kubeconfig)
 	if err := w.admin.Delete(w.t.Context(), wfe, &client.DeleteOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
-	s.until(one, "There is no execution")
+	s.until(one, "not found in namespace")
 
 	s.end()
 	if code := <-s.code; code != exitDone {
@@ -117,14 +117,14 @@ func testDashboard(w *world) {
 	}
 }
 
-// testDashboardRefuses holds that what cannot be shown is said in the terminal.
-func testDashboardRefuses(w *world) {
-	w.run("dashboard", "nothing").check(w.t, 1, `there is no WorkflowExecution "nothing"`)
+// testDashboardErrors verifies that the command reports what it cannot show.
+func testDashboardErrors(w *testCluster) {
+	w.run("dashboard", "nothing").check(w.t, 1, `WorkflowExecution "nothing" not found`)
 	w.run("dashboard", "--selector", "=").check(w.t, 1, "error: ")
-	w.sample("named")
+	w.createSample("named")
 	s := w.serve("named")
 	if want := "/execution/" + w.namespace + "/named"; s.address.Path != want {
-		w.t.Errorf("the address leads to %s, want %s", s.address.Path, want)
+		w.t.Errorf("the path of the address is %s, want %s", s.address.Path, want)
 	}
 	w.run("dashboard", "--port", s.address.Port()).check(w.t, 1, "address already in use")
 }

@@ -12,34 +12,34 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/catalog"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/dryrun"
-	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/terminal"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/tree"
 )
 
-// cleanupTimeout bounds the deletion of a dry run, which also happens when the user has had enough.
+// cleanupTimeout bounds the deletion of a dry run, which also happens after an interrupt.
 const cleanupTimeout = 10 * time.Second
 
 func (s *session) newDiff() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:     "diff NAME | -f FILE",
-		GroupID: groupLook,
-		Short:   "Show what an execution would change, by a dry run in the cluster",
-		Long: `Runs a copy of an execution dry: every action asks the API server what it would do, and changes nothing; approvals are
-given. It shows what each step would change and deletes the copy. As with kubectl diff the exit code is 0 when nothing would
-change, 1 when something would, and 2 when that could not be told, because of an error or a step that fails.`,
+		GroupID: groupInspect,
+		Short:   "Show what an execution would change, with a dry run in the cluster",
+		Long: `Creates a dry run of an execution, shows what each step would change, and deletes the dry run. The actions send their
+requests with server-side dry run, so they change nothing; approvals are granted. The exit code is that of kubectl diff: 0 if
+nothing would change, 1 if something would change, and 2 after an error or a failed step.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.executions(nil),
 	}
-	f := s.newFiles(cmd)
-	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "How long to wait for each dry run.")
-	scope := addScope(cmd)
+	f := s.newManifests(cmd)
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "Maximum time to wait for each dry run.")
+	scope := addCatalogScope(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		changes, err := s.diff(cmd, f, args, scope, timeout)
-		var told *codeError
+		var coded *codeError
 		switch {
-		case errors.As(err, &told):
-			return &codeError{code: exitDiffError, err: told.err}
+		case errors.As(err, &coded):
+			return &codeError{code: exitDiffError, err: coded.err}
 		case err != nil && cmd.Context().Err() != nil:
 			return err
 		case err != nil:
@@ -52,7 +52,7 @@ change, 1 when something would, and 2 when that could not be told, because of an
 	return cmd
 }
 
-func (s *session) diff(cmd *cobra.Command, f *files, args []string, scope *catalog.Scope, timeout time.Duration) (changes bool, err error) {
+func (s *session) diff(cmd *cobra.Command, f *manifests, args []string, scope *catalog.Scope, timeout time.Duration) (changes bool, err error) {
 	c, err := s.connect()
 	if err != nil {
 		return false, err
@@ -61,7 +61,7 @@ func (s *session) diff(cmd *cobra.Command, f *files, args []string, scope *catal
 	if err != nil {
 		return false, err
 	}
-	executions, err := s.fromFilesOrCluster(cmd, f, args, func() (*catalog.Catalog, error) { return known, nil })
+	executions, err := s.fromManifestsOrCluster(cmd, f, args, func() (*catalog.Catalog, error) { return known, nil })
 	if err != nil {
 		return false, err
 	}
@@ -80,26 +80,26 @@ func (s *session) diff(cmd *cobra.Command, f *files, args []string, scope *catal
 		report := s.reportDiff(wfe, ended, known)
 		changes = changes || report.Changes
 		if ended.Status.Phase != wfev1.PhaseCompleted {
-			return false, fmt.Errorf("the dry run of %q ended in phase %s, so what it would change is not known in full", wfe.Name, ended.Status.Phase)
+			return false, fmt.Errorf("the dry run of %q finished in phase %s, so the changes are incomplete", wfe.Name, ended.Status.Phase)
 		}
 	}
 	return changes, nil
 }
 
 func (s *session) reportDiff(wfe, ended *wfev1.WorkflowExecution, known *catalog.Catalog) dryrun.Report {
-	painter := paint.For(s.Streams.Out, s.Lookup)
-	report := dryrun.Read(ended, known.Actions(), painter)
-	s.say("%s", painter.Bold(fmt.Sprintf("%s: %s/%s", wfe.Name, wfe.Spec.Target.Kind, wfe.Spec.Target.Name)))
+	style := terminal.StyleFor(s.Streams.Out, s.Lookup)
+	report := dryrun.Read(ended, known.Actions(), style)
+	s.printLine("%s", style.Bold(fmt.Sprintf("%s: %s/%s", wfe.Name, wfe.Spec.Target.Kind, wfe.Spec.Target.Name)))
 	for _, line := range report.Lines {
-		s.say("%s", line)
+		s.printLine("%s", line)
 	}
 	if failure := ended.Status.Failure; failure != nil && failure.Step == "" {
-		s.say("%s", oneLine(tree.Because(failure)))
+		s.printLine("%s", oneLine(tree.FailureText(failure)))
 	}
 	return report
 }
 
-// runDry creates a dry run, waits for its end and deletes it, whatever happens.
+// runDry creates a dry run, waits until it finishes, and deletes it in every case.
 func (s *session) runDry(ctx context.Context, c *connection, wfe *wfev1.WorkflowExecution, timeout time.Duration) (ended *wfev1.WorkflowExecution, err error) {
 	if err := c.Create(ctx, wfe); err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (s *session) runDry(ctx context.Context, c *connection, wfe *wfev1.Workflow
 			err = errors.Join(err, fmt.Errorf("delete the dry run %q: %w", wfe.Name, failed))
 		}
 	}()
-	bounded, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the dry run %q has not ended within %s", wfe.Name, timeout))
+	bounded, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the dry run %q did not finish within %s", wfe.Name, timeout))
 	defer cancel()
 	err = c.follow(bounded, wfe, func(now *wfev1.WorkflowExecution, _ bool) bool {
 		ended = now

@@ -1,3 +1,3 @@
-// Package command is the commands of kubectl wfe: flags, talking to the cluster, and exit codes. What is shown and what
-// is written is made by the packages beside it.
+// Package command has the commands of kubectl wfe: flags, requests to the cluster, and exit codes. The packages beside it
+// build and format the objects.
 package command

@@ -16,16 +16,17 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// tick is how often running times are shown anew, and how often it is asked whether the execution is still there.
+// tick is how often running durations are updated and a deletion is noticed.
 const tick = time.Second
 
-// follow calls look with an execution as it is now and whenever it changes, until look says that it is done; again is
-// true when only time has passed. A watch that breaks is taken up again. It is an error when the execution is deleted.
-func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, look func(wfe *wfev1.WorkflowExecution, again bool) (done bool)) error {
-	if look(wfe, false) {
+// follow calls observe with the current version of an execution and with each later one, until observe returns true.
+// Between changes it calls observe at each tick, with isTick set. It restarts a broken watch. The deletion of the
+// execution is an error.
+func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, observe func(wfe *wfev1.WorkflowExecution, isTick bool) (done bool)) error {
+	if observe(wfe, false) {
 		return nil
 	}
-	// What goes wrong with a watch is put right by the next one, so nobody is told.
+	// The informer restarts a broken watch, so its errors need no log.
 	indexer, informer, events, stopped := watchtools.NewIndexerInformerWatcherWithLogger(logr.Discard(), c.source(wfe), &wfev1.WorkflowExecution{})
 	defer func() {
 		events.Stop()
@@ -43,18 +44,18 @@ func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, l
 			switch {
 			case !isExecution:
 				continue
-			case now.UID != wfe.UID: // another one of its name
+			case now.UID != wfe.UID: // another object with the same name
 				return gone
 			}
 			wfe = now
-			if look(wfe, false) {
+			if observe(wfe, false) {
 				return nil
 			}
 		case <-ticker.C:
 			if informer.HasSynced() && len(indexer.ListKeys()) == 0 {
 				return gone
 			}
-			if look(wfe, true) {
+			if observe(wfe, true) {
 				return nil
 			}
 		}

@@ -14,7 +14,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// mainContainer is the container of a step's pod in which the action runs.
+// mainContainer is the container that runs the action in a step's pod.
 const mainContainer = "main"
 
 func (s *session) newLogs() *cobra.Command {
@@ -23,17 +23,17 @@ func (s *session) newLogs() *cobra.Command {
 	tail := int64(-1)
 	cmd := &cobra.Command{
 		Use:     "logs NAME [STEP]",
-		GroupID: groupLook,
+		GroupID: groupInspect,
 		Short:   "Print the logs of an execution's steps",
-		Long: `Prints what a step's last attempt wrote, or what all steps wrote, each line behind its step's name. Pods are kept for
-24 hours after their Workflow has ended.`,
+		Long: `Prints the logs of the last attempt of a step, or of all steps with the step's name before each line. Pods are kept for
+24 hours after their Workflow finishes.`,
 		Example:           examples("kubectl wfe logs NAME", "kubectl wfe logs NAME STEP -f", "kubectl wfe logs NAME STEP --rollback"),
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: s.executionsAndSteps(nil, isAction),
 	}
-	cmd.Flags().BoolVarP(&options.Follow, "follow", "f", false, "Go on as more is written; needs a STEP.")
-	cmd.Flags().BoolVar(&options.Timestamps, "timestamps", false, "Begin each line with its time.")
-	cmd.Flags().Int64Var(&tail, "tail", -1, "How many of the last lines to print; -1 is all.")
+	cmd.Flags().BoolVarP(&options.Follow, "follow", "f", false, "Stream new log lines; requires STEP.")
+	cmd.Flags().BoolVar(&options.Timestamps, "timestamps", false, "Include the time of each line.")
+	cmd.Flags().Int64Var(&tail, "tail", -1, "Number of recent lines to print; -1 prints all.")
 	cmd.Flags().BoolVar(&rollback, "rollback", false, "Print the logs of the rollback.")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if tail >= 0 {
@@ -44,7 +44,7 @@ func (s *session) newLogs() *cobra.Command {
 			step = args[1]
 		}
 		if options.Follow && step == "" {
-			return fmt.Errorf("name the step to follow: kubectl wfe logs %s STEP -f", args[0])
+			return fmt.Errorf("must specify a step to follow: kubectl wfe logs %s STEP -f", args[0])
 		}
 		c, wfe, err := s.open(cmd.Context(), args[0])
 		if err != nil {
@@ -73,7 +73,7 @@ func (s *session) newLogs() *cobra.Command {
 
 type stepPod struct{ step, pod string }
 
-// podsOf is the pods of one step, or of all that have one.
+// podsOf returns the pod of one step, or of all steps that have one.
 func podsOf(wfe *wfev1.WorkflowExecution, step string, rollback bool) ([]stepPod, error) {
 	steps := wfe.Status.Steps
 	if rollback {
@@ -93,7 +93,7 @@ func podsOf(wfe *wfev1.WorkflowExecution, step string, rollback bool) ([]stepPod
 		case steps[i].PodName != "":
 			return []stepPod{{step, steps[i].PodName}}, nil
 		case steps[i].Action == "":
-			return nil, fmt.Errorf("step %q is an approval: nothing runs and nothing is logged", step)
+			return nil, fmt.Errorf("step %q is an approval and has no logs", step)
 		}
 		return nil, fmt.Errorf("step %q has no pod: it is %s", step, steps[i].Phase)
 	}
@@ -101,7 +101,7 @@ func podsOf(wfe *wfev1.WorkflowExecution, step string, rollback bool) ([]stepPod
 		return nil, fmt.Errorf("%q has no step %q; it has %s", wfe.Name, step, namesOf(stepNames(steps)))
 	}
 	if len(pods) == 0 {
-		return nil, fmt.Errorf("no step of %q has a pod yet", wfe.Name)
+		return nil, fmt.Errorf("no step of %q has a pod", wfe.Name)
 	}
 	return pods, nil
 }
@@ -117,16 +117,16 @@ func stepNames(steps []wfev1.StepStatus) []string {
 func (c *connection) copyLog(ctx context.Context, out io.Writer, namespace string, pod stepPod, prefix string, options *corev1.PodLogOptions) error {
 	stream, err := c.kube.CoreV1().Pods(namespace).GetLogs(pod.pod, options).Stream(ctx)
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("the pod %s of step %q is gone", pod.pod, pod.step)
+		return fmt.Errorf("pod %s of step %q not found: it was deleted", pod.pod, pod.step)
 	}
 	if err != nil {
 		return fmt.Errorf("step %q: %w", pod.step, err)
 	}
-	defer func() { _ = stream.Close() }() // it was read to its end, or what went wrong is told
+	defer func() { _ = stream.Close() }() // the read error is returned
 	return prefixLines(out, stream, prefix)
 }
 
-// prefixLines copies line by line, so that lines of any length stay whole.
+// prefixLines copies lines of any length and adds a prefix to each.
 func prefixLines(out io.Writer, in io.Reader, prefix string) error {
 	reader := bufio.NewReader(in)
 	for {

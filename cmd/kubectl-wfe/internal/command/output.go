@@ -1,6 +1,7 @@
 package command
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
+	"sigs.k8s.io/yaml"
 )
 
 // The formats of -o.
@@ -27,7 +29,7 @@ type output struct {
 	printer printers.ResourcePrinter
 }
 
-// newOutput adds -o to a command, with the formats that it knows and the one that it has unless told.
+// newOutput adds -o to a command, with its allowed formats and its default.
 func newOutput(cmd *cobra.Command, preset string, allowed ...string) *output {
 	o := &output{allowed: allowed}
 	cmd.Flags().StringVarP(&o.format, "output", "o", preset, "Output format: "+strings.Join(allowed, ", ")+".")
@@ -47,10 +49,10 @@ func newOutput(cmd *cobra.Command, preset string, allowed ...string) *output {
 	return o
 }
 
-// isObject reports whether the object itself is asked for.
+// isObject reports whether the format prints the object itself.
 func (o *output) isObject() bool { return o.format == formatJSON || o.format == formatYAML }
 
-// print prints an object; YAML documents after the first one are set apart.
+// print prints an object. The printer separates YAML documents.
 func (o *output) print(object runtime.Object, out io.Writer) error {
 	if o.printer == nil {
 		printer, err := genericclioptions.NewJSONYamlPrintFlags().ToPrinter(o.format)
@@ -62,13 +64,13 @@ func (o *output) print(object runtime.Object, out io.Writer) error {
 	return o.printer.PrintObj(object, out)
 }
 
-// column is a column of a table; wide ones are shown with -o wide only.
+// column is a column of a table; wide columns need -o wide.
 type column struct {
 	name string
 	wide bool
 }
 
-// printTable prints rows in columns, or says that there are none.
+// printTable prints rows in columns.
 func (o *output) printTable(out io.Writer, columns []column, rows [][]any) error {
 	table := &metav1.Table{}
 	for _, c := range columns {
@@ -82,4 +84,20 @@ func (o *output) printTable(out io.Writer, columns []column, rows [][]any) error
 		table.Rows = append(table.Rows, metav1.TableRow{Cells: row})
 	}
 	return printers.NewTablePrinter(printers.PrintOptions{Wide: o.format == formatWide}).PrintObj(table, out)
+}
+
+// namesOf formats a list of names for a message.
+func namesOf(names []string) string { return fmt.Sprintf("%q", names) }
+
+// printValue prints a value that is not a Kubernetes object as JSON or YAML.
+func (s *session) printValue(o *output, value any) error {
+	encoded, err := json.MarshalIndent(value, "", "    ")
+	if err == nil && o.format == formatYAML {
+		encoded, err = yaml.JSONToYAML(encoded)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.Streams.Out, string(encoded))
+	return err
 }

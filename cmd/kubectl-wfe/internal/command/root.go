@@ -13,12 +13,12 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/terminal"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/tree"
 )
 
-// The exit codes. Every command ends with exitDone or exitError but watch, which tells the outcome, and diff, which
-// does as kubectl diff.
+// The exit codes. Commands return exitDone or exitError, except watch, which returns the outcome of the execution, and
+// diff, which uses the codes of kubectl diff.
 const (
 	exitDone        = 0
 	exitError       = 1
@@ -30,10 +30,10 @@ const (
 	exitDiffError = 2
 )
 
-// completer is what the program is called to complete words for kubectl: kubectl looks for a program of this name.
+// completer is the program name that kubectl calls for the completion of a plugin's arguments.
 const completer = "kubectl_complete-wfe"
 
-// codeError ends the program with a code; err is nil when all has been said.
+// codeError sets the exit code; err is nil when the output already has the problem.
 type codeError struct {
 	code int
 	err  error
@@ -42,7 +42,7 @@ type codeError struct {
 func (e *codeError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 func (e *codeError) Unwrap() error { return e.err }
 
-// Environment is what surrounds the program.
+// Environment has the program's inputs and outputs other than its arguments.
 type Environment struct {
 	Streams genericiooptions.IOStreams
 	// Lookup reads an environment variable.
@@ -51,13 +51,13 @@ type Environment struct {
 	Version string
 }
 
-// session is what every command has.
+// session is the state that all commands share.
 type session struct {
 	Environment
 	config *genericclioptions.ConfigFlags
 }
 
-// Main runs the command that args names, the program's own name first, and returns the exit code.
+// Main runs the command in args, which start with the program's name, and returns the exit code.
 func Main(ctx context.Context, env Environment, args []string) int {
 	root := newRoot(env)
 	words := args[1:]
@@ -86,8 +86,8 @@ func newRoot(env Environment) *cobra.Command {
 	s := &session{Environment: env, config: genericclioptions.NewConfigFlags(true)}
 	root := &cobra.Command{
 		Use:           "kubectl-wfe",
-		Short:         "Run, follow and steer remediations",
-		Long:          "Runs, follows and steers WorkflowExecutions: remediations that run as Argo Workflows.",
+		Short:         "Run, follow and control remediations",
+		Long:          "Runs, follows and controls WorkflowExecutions: remediations that run as Argo Workflows.",
 		Version:       env.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -99,9 +99,9 @@ func newRoot(env Environment) *cobra.Command {
 	s.config.AddFlags(root.PersistentFlags())
 	s.completeFlags(root)
 	root.AddGroup(
-		&cobra.Group{ID: groupFiles, Title: "Without a cluster:"},
-		&cobra.Group{ID: groupLook, Title: "Look:"},
-		&cobra.Group{ID: groupSteer, Title: "Steer:"},
+		&cobra.Group{ID: groupOffline, Title: "Commands that need no cluster:"},
+		&cobra.Group{ID: groupInspect, Title: "Commands to inspect executions:"},
+		&cobra.Group{ID: groupControl, Title: "Commands to control executions:"},
 	)
 	root.AddCommand(
 		s.newLint(), s.newTranslate(),
@@ -111,29 +111,31 @@ func newRoot(env Environment) *cobra.Command {
 	return root
 }
 
-// The groups of commands in the help.
+// The command groups of the help.
 const (
-	groupFiles = "files"
-	groupLook  = "look"
-	groupSteer = "steer"
+	groupOffline = "offline"
+	groupInspect = "inspect"
+	groupControl = "control"
 )
 
-// drawing is how trees are drawn on the output.
+// drawing returns the options of trees for the output.
 func (s *session) drawing() tree.Options {
 	width := 0
-	if paint.IsTerminal(s.Streams.Out, s.Lookup) {
-		width, _ = paint.Size(s.Streams.Out)
+	if terminal.IsTerminal(s.Streams.Out, s.Lookup) {
+		width, _ = terminal.Size(s.Streams.Out)
 	}
-	return tree.Options{Now: s.Now(), Paint: paint.For(s.Streams.Out, s.Lookup), Width: width}
+	return tree.Options{Now: s.Now(), Style: terminal.StyleFor(s.Streams.Out, s.Lookup), Width: width}
 }
 
-// say writes a line to the output.
-func (s *session) say(format string, args ...any) { fmt.Fprintf(s.Streams.Out, format+"\n", args...) }
+// printLine writes a line to the output.
+func (s *session) printLine(format string, args ...any) {
+	fmt.Fprintf(s.Streams.Out, format+"\n", args...)
+}
 
-// warn writes a line that is not the result.
+// warn writes a note to the error stream.
 func (s *session) warn(format string, args ...any) {
 	fmt.Fprintf(s.Streams.ErrOut, "note: "+format+"\n", args...)
 }
 
-// examples indents the lines of a command's examples.
+// examples indents the example lines of a command.
 func examples(lines ...string) string { return "  " + strings.Join(lines, "\n  ") }

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/terminal"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/tree"
 )
 
@@ -18,19 +18,19 @@ func (s *session) newWatch() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:     "watch NAME",
-		GroupID: groupLook,
-		Short:   "Follow an execution until it ends",
-		Long: `Follows an execution until it ends: as a live tree on a terminal, else with a line for each change.
-The exit code is the outcome: 0 Completed, 2 Failed, 3 Cancelled; 1 is an error of this command, such as its timeout.`,
+		GroupID: groupInspect,
+		Short:   "Follow an execution until it finishes",
+		Long: `Follows an execution until it finishes: as a live tree on a terminal, otherwise with one line for each change.
+The exit code is 0 for Completed, 2 for Failed, 3 for Cancelled, and 1 for an error of this command, such as its timeout.`,
 		Example:           examples("kubectl apply -f remediation.yaml && kubectl wfe watch NAME"),
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: s.executions(isLive),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "How long to follow; 0 is until the end.")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "Maximum time to follow; 0 means no limit.")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		if timeout > 0 {
-			bounded, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%q has not ended within %s", args[0], timeout))
+			bounded, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%q did not finish within %s", args[0], timeout))
 			defer cancel()
 			ctx = bounded
 		}
@@ -48,14 +48,14 @@ func (s *session) watch(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	look := s.printChanges()
-	if paint.IsTerminal(s.Streams.Out, s.Lookup) {
-		look = s.redraw()
+	observe := s.printChanges()
+	if terminal.IsTerminal(s.Streams.Out, s.Lookup) {
+		observe = s.redraw()
 	}
 	var last *wfev1.WorkflowExecution
-	err = c.follow(ctx, wfe, func(now *wfev1.WorkflowExecution, again bool) bool {
+	err = c.follow(ctx, wfe, func(now *wfev1.WorkflowExecution, isTick bool) bool {
 		last = now
-		look(now, again)
+		observe(now, isTick)
 		return now.Status.Phase.IsTerminal()
 	})
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *session) watch(ctx context.Context, name string) error {
 	return outcome(last)
 }
 
-// outcome turns how an execution ended into the exit code.
+// outcome returns the exit code for the phase of a finished execution.
 func outcome(wfe *wfev1.WorkflowExecution) error {
 	switch wfe.Status.Phase {
 	case wfev1.PhaseFailed:
@@ -76,27 +76,27 @@ func outcome(wfe *wfev1.WorkflowExecution) error {
 	return nil
 }
 
-// printChanges prints a line for each change.
+// printChanges returns an observer that prints a line for each change.
 func (s *session) printChanges() func(*wfev1.WorkflowExecution, bool) {
 	var before *wfev1.WorkflowExecution
-	return func(now *wfev1.WorkflowExecution, again bool) {
-		if again {
+	return func(now *wfev1.WorkflowExecution, isTick bool) {
+		if isTick {
 			return
 		}
 		for _, line := range tree.Changes(before, now, s.drawing()) {
-			s.say("%s", line)
+			s.printLine("%s", line)
 		}
 		before = now
 	}
 }
 
-// redraw draws the tree over the one before.
+// redraw returns an observer that replaces the previous tree on the terminal.
 func (s *session) redraw() func(*wfev1.WorkflowExecution, bool) {
 	drawn := 0
 	return func(now *wfev1.WorkflowExecution, _ bool) {
 		lines := tree.Draw(now, s.drawing())
 		if !now.Status.Phase.IsTerminal() {
-			_, height := paint.Size(s.Streams.Out)
+			_, height := terminal.Size(s.Streams.Out)
 			lines = tree.Fit(lines, height-1)
 		}
 		var b strings.Builder

@@ -1,3 +1,3 @@
-// Package dashboard serves the pages of package page to one browser on this machine: read only, for whoever knows the
-// token, and live. It shows what a store holds and talks to no cluster; who fills the store decides what may be seen.
+// Package dashboard serves the pages of package page on the loopback interface. The pages are read-only, update live and
+// require a token. The server reads from a store and has no client; the caller decides which executions the store has.
 package dashboard

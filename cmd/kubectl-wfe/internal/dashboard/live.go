@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// tick is how often times that pass are shown anew.
+	// tick is how often running durations are updated.
 	tick = time.Second
-	// pause is the least time between two looks, so that a storm of changes does not become one of pages.
-	pause = 100 * time.Millisecond
+	// minInterval is the minimum time between two updates, which limits the load of many changes.
+	minInterval = 100 * time.Millisecond
 )
 
-// live sends the main part of a page now and whenever it reads differently, as server-sent events.
-func (s *server) live(write writer) http.HandlerFunc {
+// live sends the main part of a page as a server-sent event, first immediately and then after each difference.
+func (s *server) live(render renderer) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		control := http.NewResponseController(w)
@@ -26,8 +26,8 @@ func (s *server) live(write writer) http.HandlerFunc {
 		for {
 			changed := s.Store.Changed()
 			var out bytes.Buffer
-			if _, err := write(&out, false, r); err != nil {
-				return // the browser asks again, and the page says what is wrong
+			if _, err := render(&out, false, r); err != nil {
+				return // the browser reconnects, and the whole page reports the error
 			}
 			if !bytes.Equal(out.Bytes(), last) {
 				last = out.Bytes()
@@ -41,7 +41,7 @@ func (s *server) live(write writer) http.HandlerFunc {
 			select {
 			case <-r.Context().Done():
 				return
-			case <-time.After(pause):
+			case <-time.After(minInterval):
 			}
 			select {
 			case <-r.Context().Done():

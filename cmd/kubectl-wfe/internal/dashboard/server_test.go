@@ -15,7 +15,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-const token = "a-secret-word"
+const token = "a-secret-token"
 
 // site is a dashboard that listens on the loopback.
 type site struct {
@@ -36,7 +36,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// browser is a client that keeps cookies, and has shown the token.
+// browser returns a client that has exchanged the token for the cookie.
 func (s *site) browser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -89,9 +89,9 @@ func TestPages(t *testing.T) {
 		text   string
 	}{
 		"/":                               {200, `href="/execution/production/oom"`},
-		"/?phase=Completed":               {200, "Nothing is like that"},
+		"/?phase=Completed":               {200, "No execution matches"},
 		"/execution/production/oom":       {200, "kubectl wfe retry -n production oom"},
-		"/execution/production/gone":      {404, "it was deleted"},
+		"/execution/production/gone":      {404, "It was deleted"},
 		"/execution/production/%3Cb%3E":   {404, "&lt;b&gt;"},
 		"/assets/style.css":               {200, "--back"},
 		"/assets/script.js":               {200, "EventSource"},
@@ -107,12 +107,12 @@ func TestPages(t *testing.T) {
 	}
 	s.store.Report("the API server cannot be reached")
 	if _, body, _ := get(t, client, s.URL); !strings.Contains(body, "the API server cannot be reached") {
-		t.Errorf("the page does not say that it may be out of date:\n%s", body)
+		t.Errorf("the page does not report the problem:\n%s", body)
 	}
 }
 
-// TestGuard asks as those do who should get nothing.
-func TestGuard(t *testing.T) {
+// TestAuthentication sends requests that must be rejected, and valid ones.
+func TestAuthentication(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store.Put(execution("oom", wfev1.PhaseFailed))
@@ -123,22 +123,22 @@ func TestGuard(t *testing.T) {
 		cookie             string
 		want               int
 	}{
-		"Good":       {"who has the cookie", http.MethodGet, host, "/", token, http.StatusOK},
-		"Head":       {"a look at the header", http.MethodHead, host, "/", token, http.StatusOK},
-		"Rebinding":  {"another name that leads here", http.MethodGet, "evil.example", "/", token, http.StatusMisdirectedRequest},
+		"Good":       {"a request with the cookie", http.MethodGet, host, "/", token, http.StatusOK},
+		"Head":       {"a request for the headers", http.MethodHead, host, "/", token, http.StatusOK},
+		"Rebinding":  {"another name that resolves to this machine", http.MethodGet, "evil.example", "/", token, http.StatusMisdirectedRequest},
 		"OtherPort":  {"another port", http.MethodGet, "127.0.0.1:1", "/", token, http.StatusMisdirectedRequest},
-		"NoHost":     {"no name at all", http.MethodGet, "", "/", token, http.StatusMisdirectedRequest},
-		"Stranger":   {"who has no cookie", http.MethodGet, host, "/", "", http.StatusUnauthorized},
-		"Guess":      {"who has another one", http.MethodGet, host, "/", "a-secret-wor", http.StatusUnauthorized},
-		"GuessToken": {"who shows another token", http.MethodGet, host, "/?token=x", "", http.StatusUnauthorized},
-		"Live":       {"changes are as secret", http.MethodGet, host, "/live/", "", http.StatusUnauthorized},
-		"Asset":      {"and so is all else", http.MethodGet, host, "/assets/style.css", "", http.StatusUnauthorized},
-		"Write":      {"nothing can be changed", http.MethodPost, host, "/", token, http.StatusMethodNotAllowed},
-		"Delete":     {"nothing can be removed", http.MethodDelete, host, "/execution/production/oom", token, http.StatusMethodNotAllowed},
+		"NoHost":     {"an empty host", http.MethodGet, "", "/", token, http.StatusMisdirectedRequest},
+		"Stranger":   {"a request without the cookie", http.MethodGet, host, "/", "", http.StatusUnauthorized},
+		"Guess":      {"a request with a wrong cookie", http.MethodGet, host, "/", "a-secret-toke", http.StatusUnauthorized},
+		"GuessToken": {"a request with a wrong token", http.MethodGet, host, "/?token=x", "", http.StatusUnauthorized},
+		"Live":       {"an event stream needs the cookie", http.MethodGet, host, "/live/", "", http.StatusUnauthorized},
+		"Asset":      {"an asset needs the cookie", http.MethodGet, host, "/assets/style.css", "", http.StatusUnauthorized},
+		"Write":      {"the server is read-only", http.MethodPost, host, "/", token, http.StatusMethodNotAllowed},
+		"Delete":     {"the server is read-only", http.MethodDelete, host, "/execution/production/oom", token, http.StatusMethodNotAllowed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // a stream that is answered goes on
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // an accepted stream does not end by itself
 			defer cancel()
 			request := httptest.NewRequestWithContext(ctx, test.method, "http://"+host+test.path, nil)
 			request.Host = test.host
@@ -152,7 +152,7 @@ func TestGuard(t *testing.T) {
 				t.Errorf("%s: %d, want %d", test.reason, answer.Code, test.want)
 			}
 			if test.want != http.StatusOK && strings.Contains(answer.Body.String(), "oom") {
-				t.Errorf("%s: the answer tells of an execution: %s", test.reason, answer.Body)
+				t.Errorf("%s: the response contains an execution: %s", test.reason, answer.Body)
 			}
 			header := answer.Result().Header
 			if p := header.Get("Content-Security-Policy"); !strings.HasPrefix(p, "default-src 'none';") || strings.Contains(p, "unsafe") {
@@ -167,7 +167,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// TestToken holds that the token leads only to this server, and leaves the address.
+// TestToken verifies that the redirect stays on this server and removes the token.
 func TestToken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -199,7 +199,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// stream reads the events of a page.
+// stream reads the event stream of a page.
 type stream struct {
 	t     *testing.T
 	lines *bufio.Scanner
@@ -223,7 +223,7 @@ func (s *site) open(t *testing.T, ctx context.Context, path string) *stream { //
 	return &stream{t: t, lines: bufio.NewScanner(response.Body), body: response.Body}
 }
 
-// next is the data of the next event.
+// next returns the data of the next event.
 func (s *stream) next() string {
 	s.t.Helper()
 	var data []string
@@ -253,8 +253,8 @@ func TestLive(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	list, one := s.open(t, ctx, "/live/"), s.open(t, ctx, "/live/execution/production/oom")
-	list.has("There are no executions here yet")
-	one.has("There is no execution")
+	list.has("No executions yet")
+	one.has("not found in namespace")
 
 	s.store.Put(execution("oom", wfev1.PhaseRunning))
 	list.has(" Running</span>")
@@ -263,7 +263,7 @@ func TestLive(t *testing.T) {
 	s.store.Put(execution("other", wfev1.PhaseRunning))
 	list.has("other")
 
-	// That nothing is said to the second page of the other execution is seen by what it is told next.
+	// The change of the other execution sends nothing to the second page: its next event is about its own change.
 	s.store.Put(execution("oom", wfev1.PhaseFailed))
 	one.has("kubectl wfe retry -n production oom")
 
@@ -271,11 +271,11 @@ func TestLive(t *testing.T) {
 	one.has("the API server cannot be reached")
 	s.store.Report("")
 	s.store.Remove("production", "oom")
-	for !strings.Contains(one.next(), "There is no execution") { // they may come as one
+	for !strings.Contains(one.next(), "not found in namespace") { // the two changes can arrive as one event
 	}
 }
 
-// TestLiveTimes holds that what runs is shown to run without any change in the cluster.
+// TestLiveTimes verifies that durations advance without a change in the cluster.
 func TestLiveTimes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -284,7 +284,7 @@ func TestLiveTimes(t *testing.T) {
 	settings := Settings{Store: s.store, Hosts: []string{"h:1"}, Token: token}
 	calls := 0
 	settings.Now = func() time.Time {
-		calls++ // by one request at a time
+		calls++ // there is one request at a time
 		return wfe.CreationTimestamp.Add(time.Duration(calls) * time.Hour)
 	}
 	request := httptest.NewRequest(http.MethodGet, "http://h:1/live/", nil)
@@ -298,7 +298,7 @@ func TestLiveTimes(t *testing.T) {
 	}
 }
 
-// counting ends a stream after its second event.
+// counting cancels a stream after its second event.
 type counting struct {
 	*httptest.ResponseRecorder
 	enough  context.CancelFunc
@@ -311,8 +311,8 @@ func (c *counting) Flush() {
 	}
 }
 
-// TestEnds holds that a page that is open does not keep the program.
-func TestEnds(t *testing.T) {
+// TestStreamEnds verifies that an open page does not keep the program running.
+func TestStreamEnds(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -322,6 +322,6 @@ func TestEnds(t *testing.T) {
 	for stream.lines.Scan() {
 	}
 	if stream.lines.Err() == nil {
-		t.Error("the stream goes on")
+		t.Error("the stream did not end")
 	}
 }

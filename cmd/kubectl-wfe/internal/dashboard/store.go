@@ -8,32 +8,31 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// Store holds the executions that the pages show, and wakes the pages when something has changed. Objects in it are not
-// changed any more.
+// Store holds the executions of the pages and notifies the pages of changes. Callers must not change the objects.
 type Store struct {
 	lock       sync.Mutex
 	executions map[types.NamespacedName]*wfev1.WorkflowExecution
 	problem    string
-	// changed is closed, and replaced, by each change.
+	// changed is closed and replaced at each change.
 	changed chan struct{}
 }
 
-// NewStore is an empty store.
+// NewStore returns an empty store.
 func NewStore() *Store {
 	return &Store{executions: map[types.NamespacedName]*wfev1.WorkflowExecution{}, changed: make(chan struct{})}
 }
 
-// Put adds an execution or replaces what is known of it.
+// Put adds or replaces an execution.
 func (s *Store) Put(wfe *wfev1.WorkflowExecution) {
 	s.change(func() { s.executions[types.NamespacedName{Namespace: wfe.Namespace, Name: wfe.Name}] = wfe })
 }
 
-// Remove forgets an execution.
+// Remove removes an execution.
 func (s *Store) Remove(namespace, name string) {
 	s.change(func() { delete(s.executions, types.NamespacedName{Namespace: namespace, Name: name}) })
 }
 
-// Report says why the store may be out of date, or, when empty, that it is not.
+// Report sets the reason why the store can be out of date; empty means that it is up to date.
 func (s *Store) Report(problem string) {
 	s.lock.Lock()
 	same := s.problem == problem
@@ -51,7 +50,7 @@ func (s *Store) change(apply func()) {
 	s.changed = make(chan struct{})
 }
 
-// All is every execution, in no order.
+// All returns every execution, in no order.
 func (s *Store) All() []*wfev1.WorkflowExecution {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -62,21 +61,21 @@ func (s *Store) All() []*wfev1.WorkflowExecution {
 	return all
 }
 
-// Find is the execution of this name, or nil.
+// Find returns the execution of this name, or nil.
 func (s *Store) Find(namespace, name string) *wfev1.WorkflowExecution {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	return s.executions[types.NamespacedName{Namespace: namespace, Name: name}]
 }
 
-// Problem says why the store may be out of date; empty if it is not.
+// Problem returns the reason why the store can be out of date, or empty.
 func (s *Store) Problem() string {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	return s.problem
 }
 
-// Changed is closed when something changes after the call.
+// Changed returns a channel that is closed at the next change.
 func (s *Store) Changed() <-chan struct{} {
 	s.lock.Lock()
 	defer s.lock.Unlock()

@@ -6,11 +6,11 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// TestStoreWakes holds that each change wakes who waits, and that a report that says nothing new does not.
-func TestStoreWakes(t *testing.T) {
+// TestStoreNotifies verifies that each change closes the channel, and that a repeated report does not.
+func TestStoreNotifies(t *testing.T) {
 	t.Parallel()
 	s := NewStore()
-	woken := func(change func()) bool {
+	notifies := func(change func()) bool {
 		changed := s.Changed()
 		change()
 		select {
@@ -31,8 +31,8 @@ func TestStoreWakes(t *testing.T) {
 		"the same report": {func() { s.Report(s.Problem()) }, false},
 		"nothing":         {func() {}, false},
 	} {
-		if got := woken(test.change); got != test.want {
-			t.Errorf("%s: woken %t", name, got)
+		if got := notifies(test.change); got != test.want {
+			t.Errorf("%s: notified %t", name, got)
 		}
 	}
 }

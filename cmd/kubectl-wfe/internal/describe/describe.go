@@ -1,4 +1,4 @@
-// Package describe tells all that is known of an execution, in the form of kubectl describe. It is pure.
+// Package describe formats the details of an execution in the layout of kubectl describe. It is pure.
 package describe
 
 import (
@@ -17,31 +17,31 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// maxOutput bounds an output's value in the list.
+// maxOutput bounds the length of an output's value.
 const maxOutput = 120
 
-// page is what is written on; the first error stays, and is told at the end.
-type page struct {
+// printer writes sections in columns. The tab writer keeps the first error, which the last Flush returns.
+type printer struct {
 	*tabwriter.Writer
 	options tree.Options
 }
 
-func (p *page) field(name, value string) {
+func (p *printer) field(name, value string) {
 	if value != "" {
 		p.line("%s:\t%s", name, strings.Join(strings.Fields(value), " "))
 	}
 }
 
-func (p *page) line(format string, args ...any) { fmt.Fprintf(p.Writer, format+"\n", args...) }
+func (p *printer) line(format string, args ...any) { fmt.Fprintf(p.Writer, format+"\n", args...) }
 
-func (p *page) section(name string) {
-	_ = p.Flush() // so that each section has columns of its own; Write tells of an error
+func (p *printer) section(name string) {
+	_ = p.Flush() // each section has its own column widths; Write returns the error
 	p.line("%s:", name)
 }
 
-// Write describes an execution and its events, with its tree as o says.
+// Write writes the details, the tree and the events of an execution.
 func Write(out io.Writer, wfe *wfev1.WorkflowExecution, events []corev1.Event, o tree.Options) error {
-	p := &page{Writer: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), options: o}
+	p := &printer{Writer: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), options: o}
 	p.summary(wfe)
 	p.approvals(wfe)
 	p.section("Steps")
@@ -55,7 +55,7 @@ func Write(out io.Writer, wfe *wfev1.WorkflowExecution, events []corev1.Event, o
 	return p.Flush()
 }
 
-func (p *page) summary(wfe *wfev1.WorkflowExecution) {
+func (p *printer) summary(wfe *wfev1.WorkflowExecution) {
 	spec, status := &wfe.Spec, &wfe.Status
 	p.field("Name", wfe.Name)
 	p.field("Namespace", wfe.Namespace)
@@ -74,7 +74,7 @@ func (p *page) summary(wfe *wfev1.WorkflowExecution) {
 	p.field("Progress", status.Progress)
 	p.field("Started", p.when(status.StartTime))
 	p.field("Ended", p.when(status.CompletionTime))
-	p.field("Took", tree.Took(status.StartTime, status.CompletionTime, p.options.Now))
+	p.field("Took", tree.Elapsed(status.StartTime, status.CompletionTime, p.options.Now))
 	if seconds := status.ApprovalWaitSeconds; seconds > 0 {
 		p.field("Waited for approvals", ofSeconds(seconds))
 	}
@@ -99,16 +99,16 @@ func ofSeconds(seconds int64) string {
 	return duration.HumanDuration(time.Duration(seconds) * time.Second)
 }
 
-func (p *page) when(t *metav1.Time) string {
+func (p *printer) when(t *metav1.Time) string {
 	if t == nil {
 		return ""
 	}
 	return fmt.Sprintf("%s (%s ago)", t.UTC().Format(time.RFC3339), p.ago(t.Time))
 }
 
-func (p *page) ago(t time.Time) string { return duration.HumanDuration(p.options.Now.Sub(t)) }
+func (p *printer) ago(t time.Time) string { return duration.HumanDuration(p.options.Now.Sub(t)) }
 
-func (p *page) approvals(wfe *wfev1.WorkflowExecution) {
+func (p *printer) approvals(wfe *wfev1.WorkflowExecution) {
 	if len(wfe.Spec.Approvals) == 0 {
 		return
 	}
@@ -125,7 +125,7 @@ func (p *page) approvals(wfe *wfev1.WorkflowExecution) {
 	}
 }
 
-func (p *page) outputs(title string, steps []wfev1.StepStatus) {
+func (p *printer) outputs(title string, steps []wfev1.StepStatus) {
 	begun := false
 	for i := range steps {
 		for _, output := range steps[i].Outputs {
@@ -139,7 +139,7 @@ func (p *page) outputs(title string, steps []wfev1.StepStatus) {
 	}
 }
 
-func (p *page) conditions(conditions []metav1.Condition) {
+func (p *printer) conditions(conditions []metav1.Condition) {
 	if len(conditions) == 0 {
 		return
 	}
@@ -149,19 +149,19 @@ func (p *page) conditions(conditions []metav1.Condition) {
 	}
 }
 
-func (p *page) events(events []corev1.Event) {
+func (p *printer) events(events []corev1.Event) {
 	if len(events) == 0 {
 		return
 	}
 	p.section("Events")
 	for i := range events {
 		e := &events[i]
-		p.line("  %s\t%s\t%s\t%s", e.Type, e.Reason, p.ago(seen(e)), strings.Join(strings.Fields(e.Message), " "))
+		p.line("  %s\t%s\t%s\t%s", e.Type, e.Reason, p.ago(lastSeen(e)), strings.Join(strings.Fields(e.Message), " "))
 	}
 }
 
-// seen is when an event happened last: by the old way of writing events, by the new one, or by its creation.
-func seen(e *corev1.Event) time.Time {
+// lastSeen returns the time of an event's last occurrence. The core API and events.k8s.io use different fields.
+func lastSeen(e *corev1.Event) time.Time {
 	switch {
 	case e.Series != nil:
 		return e.Series.LastObservedTime.Time

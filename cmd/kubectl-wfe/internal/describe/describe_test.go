@@ -55,7 +55,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestEmpty describes an execution that nobody has seen: no section without content.
+// TestEmpty verifies that an execution without a status has no empty sections.
 func TestEmpty(t *testing.T) {
 	t.Parallel()
 	wfe := &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Name: "a", Namespace: "ns"}}

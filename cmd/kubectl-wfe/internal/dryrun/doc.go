@@ -1,3 +1,3 @@
-// Package dryrun makes the dry run of an execution and reads from its outputs what the execution would change. It is
-// pure: somebody else runs it.
+// Package dryrun builds the dry run of an execution and reads the planned changes from its outputs. It is pure: the
+// caller creates the dry run and waits for it.
 package dryrun

@@ -9,27 +9,27 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/terminal"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/tree"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
 const (
-	// infix ends the generated name but for the five characters that the API server adds.
+	// infix precedes the five characters that the API server appends to a generated name.
 	infix = "-diff-"
-	// maxPrefix leaves room for infix and those characters within an execution's name.
+	// maxPrefix leaves room for infix and the generated characters in an execution's name.
 	maxPrefix = 54 - len(infix) - 5
-	// keepSeconds is when the controller deletes a dry run that was left behind.
-	keepSeconds = 600
-	// maxShown bounds the values that are shown.
-	maxShown = 60
-	// changed is the output by which an action tells whether it changes something.
+	// ttlSeconds lets the controller delete a dry run that this program could not delete.
+	ttlSeconds = 600
+	// maxValue bounds the length of a value in the report.
+	maxValue = 60
+	// changed is the output that reports whether an action changes anything.
 	changed = "changed"
-	// previous begins the name of the output that tells what a parameter replaces.
+	// previous is the prefix of the outputs that have the value which a parameter replaces.
 	previous = "previous-"
 )
 
-// New is the dry run of an execution, whatever state that is in. Approvals are given, for nothing happens.
+// New returns the dry run of an execution in any state. It approves every approval, because a dry run changes nothing.
 func New(wfe *wfev1.WorkflowExecution, by string) *wfev1.WorkflowExecution {
 	prefix := wfe.Name
 	if prefix == "" {
@@ -42,8 +42,8 @@ func New(wfe *wfev1.WorkflowExecution, by string) *wfev1.WorkflowExecution {
 		ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + infix, Namespace: wfe.Namespace},
 		Spec:       *wfe.Spec.DeepCopy(),
 	}
-	keep := int32(keepSeconds)
-	made.Spec.DryRun, made.Spec.TTLSecondsAfterFinished = true, &keep
+	ttl := int32(ttlSeconds)
+	made.Spec.DryRun, made.Spec.TTLSecondsAfterFinished = true, &ttl
 	made.Spec.Cancel, made.Spec.Suspended, made.Spec.Approvals = wfev1.CancelNone, false, nil
 	for i := range made.Spec.Steps {
 		if made.Spec.Steps[i].Approval != nil {
@@ -55,16 +55,16 @@ func New(wfe *wfev1.WorkflowExecution, by string) *wfev1.WorkflowExecution {
 	return made
 }
 
-// Report is what a dry run found.
+// Report lists what a dry run would change.
 type Report struct {
 	Lines []string
-	// Changes is whether a step would change something.
+	// Changes is true when a step would change something.
 	Changes bool
 }
 
-// Read reads the outputs of a dry run that has ended. The catalog says which outputs are encoded; an action that is not
-// in it is shown as it is.
-func Read(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, painter paint.Painter) Report {
+// Read reads the outputs of a finished dry run. The catalog declares which outputs are base64; the outputs of an action
+// that it lacks are not decoded.
+func Read(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, style terminal.Style) Report {
 	var r Report
 	specs := make(map[string]*wfev1.Step, len(wfe.Spec.Steps))
 	for i := range wfe.Spec.Steps {
@@ -77,8 +77,8 @@ func Read(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, painter paint
 		if spec == nil || spec.Approval != nil {
 			continue
 		}
-		mark, colour, says := verdict(step)
-		r.Lines = append(r.Lines, painter.Phase(colour, fmt.Sprintf("%s %s", mark, step.Name))+fmt.Sprintf("  %s  %s", step.Action, says))
+		symbol, color, text := verdict(step)
+		r.Lines = append(r.Lines, style.Phase(color, fmt.Sprintf("%s %s", symbol, step.Name))+fmt.Sprintf("  %s  %s", step.Action, text))
 		for _, detail := range reader.details(spec, step) {
 			r.Lines = append(r.Lines, "    "+detail)
 		}
@@ -87,8 +87,8 @@ func Read(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, painter paint
 	return r
 }
 
-// verdict is how a step's line begins and ends.
-func verdict(step *wfev1.StepStatus) (mark, colour, says string) {
+// verdict returns the symbol, the color and the text of a step's line.
+func verdict(step *wfev1.StepStatus) (symbol, color, text string) {
 	switch step.Phase {
 	case wfev1.StepSkipped:
 		return "-", "Skipped", "would not run"
@@ -99,12 +99,12 @@ func verdict(step *wfev1.StepStatus) (mark, colour, says string) {
 		case "false":
 			return "=", "Skipped", "would change nothing"
 		}
-		return "=", "Skipped", "changes nothing by itself"
+		return "=", "Skipped", "makes no changes"
 	case wfev1.StepFailed:
-		return "✖", "Failed", strings.Join(strings.Fields(tree.Because(&wfev1.Failure{Reason: step.Reason, Message: step.Message})), " ")
+		return "✖", "Failed", strings.Join(strings.Fields(tree.FailureText(&wfev1.Failure{Reason: step.Reason, Message: step.Message})), " ")
 	case wfev1.StepPending, wfev1.StepRunning, wfev1.StepAwaitingApproval, wfev1.StepCancelled:
 	}
-	return "✖", "Failed", "did not end: " + string(step.Phase)
+	return "✖", "Failed", "did not finish: " + string(step.Phase)
 }
 
 func value(step *wfev1.StepStatus, output string) string {
@@ -116,13 +116,13 @@ func value(step *wfev1.StepStatus, output string) string {
 	return ""
 }
 
-// reader knows what the outputs and parameters of an execution mean.
+// reader interprets the outputs and parameters of an execution.
 type reader struct {
 	wfe     *wfev1.WorkflowExecution
 	catalog translate.Catalog
 }
 
-// details tell what a step would do: what each given parameter replaces, and the other outputs as they are.
+// details returns what a step would do: the value that each parameter replaces, and the other outputs.
 func (r *reader) details(spec *wfev1.Step, step *wfev1.StepStatus) []string {
 	var details []string
 	for _, output := range step.Outputs {
@@ -138,7 +138,7 @@ func (r *reader) details(spec *wfev1.Step, step *wfev1.StepStatus) []string {
 				details = append(details, fmt.Sprintf("%s: %s → %s", parameter, old, now))
 			}
 		case isPrevious && r.declares(step.Action, parameter):
-			// What is not asked for stays.
+			// The step does not set the parameter, so its value stays.
 		default:
 			details = append(details, fmt.Sprintf("%s: %s", output.Name, old))
 		}
@@ -157,7 +157,7 @@ func (r *reader) declares(action, parameter string) bool {
 	return false
 }
 
-// given is the value that a step gives a parameter, if it does; one from another step is taken from that one's outputs.
+// given returns the value that a step sets for a parameter. It resolves a reference from the other step's outputs.
 func (r *reader) given(spec *wfev1.Step, parameter string) (string, bool) {
 	for i := range spec.Parameters {
 		p := &spec.Parameters[i]
@@ -199,7 +199,7 @@ func (r *reader) decode(action string, output wfev1.Output) string {
 	return output.Value
 }
 
-// shorten makes one short line of a value.
+// shorten returns a value as one short line.
 func shorten(text string) string {
-	return translate.Truncate(strings.Join(strings.Fields(text), " "), maxShown)
+	return translate.Truncate(strings.Join(strings.Fields(text), " "), maxValue)
 }

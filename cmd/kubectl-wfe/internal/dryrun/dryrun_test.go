@@ -9,7 +9,7 @@ import (
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/catalog"
-	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/terminal"
 )
 
 func parse(t *testing.T, text string) *wfev1.WorkflowExecution {
@@ -71,7 +71,7 @@ func TestRead(t *testing.T) {
 		changes    bool
 	}{
 		"Changes": {
-			reason: "a parameter is told with what it replaces, one that is not given is not",
+			reason: "a parameter appears with the value that it replaces; a parameter that is not set does not appear",
 			in: `
 spec:
   steps:
@@ -96,7 +96,7 @@ status:
 			changes: true,
 		},
 		"NoChanges": {
-			reason: "what is as asked, what only looks, and what does not run",
+			reason: "a step without a difference, a step that only reads, and a step that is skipped",
 			in: `
 spec: {steps: [{name: scale, action: scale-deployment}, {name: verify, action: verify-deployment}, {name: later, action: wait}]}
 status:
@@ -106,12 +106,12 @@ status:
   - {name: later, action: wait, phase: Skipped}`,
 			want: []string{
 				"= scale  scale-deployment  would change nothing",
-				"= verify  verify-deployment  changes nothing by itself", "    healthy: true",
+				"= verify  verify-deployment  makes no changes", "    healthy: true",
 				"- later  wait  would not run",
 			},
 		},
 		"References": {
-			reason: "a value from another step is shown as that one delivers it",
+			reason: "a reference is resolved from the outputs of the other step",
 			in: `
 spec:
   steps:
@@ -131,16 +131,16 @@ status:
 			changes: true,
 		},
 		"Failure": {
-			reason: "a step that cannot work says why, and the ones behind it did not run",
+			reason: "a failed step has its reason, and the steps after it did not finish",
 			in: `
 spec: {steps: [{name: a, action: wait}, {name: b, action: wait}]}
 status: {steps: [{name: a, action: wait, phase: Failed, reason: Forbidden, message: "not\nallowed"}, {name: b, action: wait, phase: Cancelled}]}`,
-			want: []string{"✖ a  wait  Forbidden: not allowed", "✖ b  wait  did not end: Cancelled"},
+			want: []string{"✖ a  wait  Forbidden: not allowed", "✖ b  wait  did not finish: Cancelled"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := Read(parse(t, test.in), builtIn.Actions(), paint.Painter{})
+			got := Read(parse(t, test.in), builtIn.Actions(), terminal.Style{})
 			if diff := cmp.Diff(test.want, got.Lines); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", test.reason, diff)
 			}

@@ -1,3 +1,3 @@
-// Package graph writes the graph of an execution's steps as text for dot and Mermaid, and as an SVG picture by a small
-// layered layout of its own. It is pure.
+// Package graph writes the graph of an execution's steps for Graphviz and Mermaid, and as an SVG image with a small
+// layered layout. It is pure.
 package graph

@@ -8,7 +8,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// node is a step in the picture.
+// node is a step of the graph.
 type node struct {
 	name, label string
 	phase       wfev1.StepPhase
@@ -17,7 +17,7 @@ type node struct {
 	parents     []int
 }
 
-// Write writes the graph of an execution in a format: dot, mermaid or svg.
+// Write returns the graph of an execution in a format: dot, mermaid or svg.
 func Write(wfe *wfev1.WorkflowExecution, format string) (string, error) {
 	nodes, err := read(wfe)
 	if err != nil {
@@ -31,10 +31,10 @@ func Write(wfe *wfev1.WorkflowExecution, format string) (string, error) {
 	case "svg":
 		return svg(wfe.Name, nodes, nil), nil
 	}
-	return "", fmt.Errorf("%q is not a format of a graph: use dot, mermaid or svg", format)
+	return "", fmt.Errorf("%q is not a graph format: use dot, mermaid or svg", format)
 }
 
-// read is the steps in plan order, so that every step comes after its parents.
+// read returns the steps in plan order: every step comes after its parents.
 func read(wfe *wfev1.WorkflowExecution) ([]node, error) {
 	graph, problems := translate.NewGraph(wfe.Spec.Steps)
 	if len(problems) > 0 {
@@ -61,15 +61,15 @@ func read(wfe *wfev1.WorkflowExecution) ([]node, error) {
 	return nodes, nil
 }
 
-// fills are the colours of the phases; a step that nothing is known of is white.
+// fills are the colors of the phases; a step without a status is white.
 var fills = map[wfev1.StepPhase]string{
 	wfev1.StepPending: "#f2f2f2", wfev1.StepRunning: "#cfe8fc", wfev1.StepAwaitingApproval: "#fff1c2",
 	wfev1.StepCompleted: "#d3f2d8", wfev1.StepFailed: "#fbd0d0", wfev1.StepSkipped: "#e8e8e8", wfev1.StepCancelled: "#f6dccb",
 }
 
 func (n *node) fill() string {
-	if colour, known := fills[n.phase]; known {
-		return colour
+	if color, known := fills[n.phase]; known {
+		return color
 	}
 	return "#ffffff"
 }
@@ -97,7 +97,7 @@ func dot(name string, nodes []node) string {
 	return b.String()
 }
 
-// quote is text as dot quotes it.
+// quote quotes text for dot.
 func quote(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(text) + `"`
 }
@@ -129,7 +129,7 @@ func mermaid(nodes []node) string {
 	return b.String()
 }
 
-// entities is text within quotes of Mermaid.
+// entities escapes text for a quoted Mermaid label.
 func entities(text string) string {
 	return strings.NewReplacer("&", "#amp;", `"`, "#quot;", "<", "#lt;", ">", "#gt;").Replace(text)
 }

@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// sample has a long edge, an approval, a step that is not critical, and is not written in plan order.
+// sample has a long edge, an approval and a non-critical step, and its steps are not in plan order.
 func sample() *wfev1.WorkflowExecution {
 	no := false
 	wfe := &wfev1.WorkflowExecution{}
@@ -64,8 +64,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestHostileNames holds that nothing in a name can end the string that it is in.
-func TestHostileNames(t *testing.T) {
+// TestEscaping verifies that no name can end the string that contains it.
+func TestEscaping(t *testing.T) {
 	t.Parallel()
 	wfe := sample()
 	wfe.Name = `"><script>&`
@@ -109,7 +109,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-func TestRefuses(t *testing.T) {
+func TestErrors(t *testing.T) {
 	t.Parallel()
 	if _, err := Write(sample(), "png"); err == nil || !strings.Contains(err.Error(), "dot, mermaid or svg") {
 		t.Errorf("error %v", err)
@@ -121,7 +121,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// TestNoOverlap draws graphs of many shapes: boxes of one layer do not overlap, and every edge runs to the right.
+// TestNoOverlap arranges graphs of many shapes: the boxes of a layer do not overlap, and every edge runs to the right.
 func TestNoOverlap(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 2, 10, 100, 500} {
@@ -161,8 +161,7 @@ func TestNoOverlap(t *testing.T) {
 	}
 }
 
-// TestFewCrossings holds that the order within the layers is improved: two chains that are written crosswise do not
-// cross in the picture.
+// TestFewCrossings verifies that reordering the layers removes the crossing of two chains.
 func TestFewCrossings(t *testing.T) {
 	t.Parallel()
 	p := arrange([]node{{name: "a1"}, {name: "b1"}, {name: "b2", parents: []int{1}}, {name: "a2", parents: []int{0}}})

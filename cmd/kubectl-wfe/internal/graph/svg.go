@@ -9,7 +9,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// The measures of the picture, in pixels.
+// The dimensions of the image, in pixels.
 const (
 	margin     = 16
 	boxHeight  = 44
@@ -20,11 +20,11 @@ const (
 	minWidth   = 96
 )
 
-// box is where a slot is drawn.
+// box is the rectangle of a slot.
 type box struct{ x, y, width, height float64 }
 
-// Picture is the graph of an execution as an SVG picture to be put into a page: each step is a link to where link says,
-// and what is drawn has a class, so that the page may colour it.
+// Picture returns the graph of an execution as SVG for a page. Each step is a link to the address that link returns, and
+// each element has a class for the page's style sheet.
 func Picture(wfe *wfev1.WorkflowExecution, link func(step string) string) (string, error) {
 	nodes, err := read(wfe)
 	if err != nil {
@@ -56,8 +56,8 @@ func svg(name string, nodes []node, link func(step string) string) string {
 	return b.String()
 }
 
-// measure places the layers from left to right, each as wide as its widest label, and centres each from top to bottom.
-func (p *picture) measure(nodes []node) (boxes []box, width, height float64) {
+// measure places the layers from left to right, each as wide as its widest label, and centers them vertically.
+func (p *layout) measure(nodes []node) (boxes []box, width, height float64) {
 	boxes = make([]box, len(p.slots))
 	heights := make([]float64, len(p.layers))
 	for l, layer := range p.layers {
@@ -84,7 +84,7 @@ func (p *picture) measure(nodes []node) (boxes []box, width, height float64) {
 	return boxes, x - columnGap + margin, height + 2*margin
 }
 
-func (p *picture) heightOf(i int) float64 {
+func (p *layout) heightOf(i int) float64 {
 	if p.slots[i].node < 0 {
 		return bendHeight
 	}
@@ -96,7 +96,7 @@ func widthOf(n *node) float64 {
 	return max(minWidth, float64(longest)*charWidth+24)
 }
 
-// curve leads an edge from the right side of its first box through the bends to the left side of its last.
+// curve returns the path of an edge from the right side of its first box through its bends to the left side of its last.
 func curve(path []int, boxes []box) string {
 	first := boxes[path[0]]
 	x, y := first.x+first.width, first.y+first.height/2

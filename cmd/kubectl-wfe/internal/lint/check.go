@@ -22,7 +22,7 @@ type Checker struct {
 	catalog translate.Catalog
 }
 
-// NewChecker makes a checker for executions that use the actions of the catalog.
+// NewChecker returns a checker for executions that use the actions of a catalog.
 func NewChecker(catalog translate.Catalog) (*Checker, error) {
 	s, err := newSchema()
 	if err != nil {
@@ -31,13 +31,13 @@ func NewChecker(catalog translate.Catalog) (*Checker, error) {
 	return &Checker{schema: s, catalog: catalog}, nil
 }
 
-// Valid is an execution without a problem: with its defaults, and its plan.
+// Valid is an execution without problems, with its defaults and its plan.
 type Valid struct {
 	WFE  *wfev1.WorkflowExecution
 	Plan *translate.Plan
 }
 
-// Check reads the executions of a file. The problems are sorted by line.
+// Check checks the executions in a file. The problems are sorted by line.
 func (c *Checker) Check(file string, content []byte) ([]Valid, []Problem) {
 	documents, problems := read(file, content)
 	var valid []Valid
@@ -61,12 +61,12 @@ func (c *Checker) check(d *document) (*wfev1.WorkflowExecution, *translate.Plan,
 	if metadata, isObject := object["metadata"].(map[string]any); isObject {
 		metadata["name"] = d.name()
 	}
-	unknown, invalid := c.schema.admit(object)
+	unknown, invalid := c.schema.validate(object)
 	for _, path := range unknown {
-		problems = append(problems, d.problem("", path, "there is no such field"))
+		problems = append(problems, d.problem("", path, "unknown field"))
 	}
 	for _, e := range invalid {
-		problems = append(problems, d.told(e))
+		problems = append(problems, d.fieldProblem(e))
 	}
 	wfe := &wfev1.WorkflowExecution{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, wfe); err != nil {
@@ -79,70 +79,70 @@ func (c *Checker) check(d *document) (*wfev1.WorkflowExecution, *translate.Plan,
 	var found *translate.InvalidError
 	if errors.As(err, &found) {
 		for _, p := range found.Problems {
-			problems = d.addUnlessTold(problems, p)
+			problems = d.addUnlessReported(problems, p)
 		}
 	}
 	return wfe, plan, problems
 }
 
-// addUnlessTold adds a problem that the translator found, unless the schema tells of the same field: it knows what the
-// API server will say. A rule of the schema that says the same less exactly gives way to it.
-func (d *document) addUnlessTold(problems []Problem, p translate.Problem) []Problem {
+// addUnlessReported adds a problem of the translator, unless the schema reports the same field. It replaces a schema
+// problem with the same message and a less exact path.
+func (d *document) addUnlessReported(problems []Problem, p translate.Problem) []Problem {
 	path := p.Field
 	if p.Step == "" && !strings.HasPrefix(path, "metadata.") {
 		path = "spec." + path
 	}
-	for i, told := range problems {
+	for i, reported := range problems {
 		switch {
-		case told.Step == p.Step && told.Message == p.Message && strings.HasPrefix(path, told.Field):
+		case reported.Step == p.Step && reported.Message == p.Message && strings.HasPrefix(path, reported.Field):
 			problems[i] = d.problem(p.Step, path, p.Message)
 			return problems
-		case told.Step == p.Step && told.Field == path:
+		case reported.Step == p.Step && reported.Field == path:
 			return problems
 		}
 	}
 	return append(problems, d.problem(p.Step, path, p.Message))
 }
 
-// told is what the schema tells of an object.
-func (d *document) told(e *field.Error) Problem {
+// fieldProblem converts an error of the schema.
+func (d *document) fieldProblem(e *field.Error) Problem {
 	if match := ofStep.FindStringSubmatch(e.Detail); match != nil {
 		return d.problem(match[1], match[2], match[3])
 	}
-	return d.problem("", pathOf(e), describe(e))
+	return d.problem("", pathOf(e), messageOf(e))
 }
 
-// ofStep is the message of a rule on steps: as a problem of the translator it begins with the step and the field.
+// ofStep matches the message of a rule on steps, which starts with the step and the field like a translator problem.
 var ofStep = regexp.MustCompile(`^step "([^"]*)": ([a-zA-Z.]+): (.*)$`)
 
 var stepPath = regexp.MustCompile(`^spec\.steps\[(\d+)\]\.?`)
 
-// problem puts a message to a field. A path that leads into a step is told by the step's name.
+// problem reports a message for a field. A path below spec.steps is reported with the step's name.
 func (d *document) problem(step, path, message string) Problem {
-	return d.problemAt(d.lineOf(step, path), d.inStep(step, path), message)
+	return d.problemAt(d.lineOf(step, path), d.locate(step, path), message)
 }
 
-type place struct{ step, path string }
+type location struct{ step, path string }
 
-func (d *document) inStep(step, path string) place {
+func (d *document) locate(step, path string) location {
 	match := stepPath.FindStringSubmatch(path)
 	if step != "" || match == nil {
-		return place{step, path}
+		return location{step, path}
 	}
 	i, _ := strconv.Atoi(match[1]) // digits only
 	spec, _ := d.object["spec"].(map[string]any)
 	steps, _ := spec["steps"].([]any)
 	if i >= len(steps) {
-		return place{"", path}
+		return location{"", path}
 	}
 	fields, _ := steps[i].(map[string]any)
 	name, _ := fields["name"].(string)
 	if name == "" {
-		return place{"", path}
+		return location{"", path}
 	}
-	return place{name, strings.TrimPrefix(path, match[0])}
+	return location{name, strings.TrimPrefix(path, match[0])}
 }
 
-func (d *document) problemAt(line int, at place, message string) Problem {
+func (d *document) problemAt(line int, at location, message string) Problem {
 	return Problem{File: d.file, Line: line, Execution: d.name(), Step: at.step, Field: at.path, Message: message}
 }

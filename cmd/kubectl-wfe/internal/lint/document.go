@@ -15,20 +15,20 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// Problem is what is wrong at one place of a manifest.
+// Problem is an error at one location in a manifest.
 type Problem struct {
 	File string `json:"file"`
 	Line int    `json:"line"`
-	// Execution is the name of the WorkflowExecution; empty where there is none.
+	// Execution is the name of the WorkflowExecution; empty outside of one.
 	Execution string `json:"execution,omitempty"`
-	// Step is the step at fault; empty where the fault is not one step's.
+	// Step is the name of the step; empty for a problem outside of the steps.
 	Step string `json:"step,omitempty"`
-	// Field is the path of the field below the step, or in the object where Step is empty.
+	// Field is the path of the field, relative to the step if there is one.
 	Field   string `json:"field,omitempty"`
 	Message string `json:"message"`
 }
 
-// String gives the problem in one line that editors can jump to.
+// String returns the problem as one line in the file:line: message form that editors recognize.
 func (p Problem) String() string {
 	parts := []string{fmt.Sprintf("%s:%d", p.File, p.Line)}
 	if p.Execution != "" {
@@ -43,17 +43,17 @@ func (p Problem) String() string {
 	return strings.Join(append(parts, p.Message), ": ")
 }
 
-// document is one WorkflowExecution as it is written in a file.
+// document is one WorkflowExecution in a file.
 type document struct {
 	file   string
 	object map[string]any
 	node   *yamlv3.Node
-	// offset is how many lines of the file come before the node's document.
+	// offset is the number of lines before the node's YAML document.
 	offset int
 }
 
-// read finds the WorkflowExecutions in the YAML or JSON documents of a file, those in lists too. Objects of other kinds
-// are passed over. The problems are of documents that cannot be read at all.
+// read returns the WorkflowExecutions in the YAML or JSON documents of a file, including those in lists. It ignores
+// objects of other kinds. The problems are documents that cannot be parsed.
 func read(file string, content []byte) ([]*document, []Problem) {
 	var documents []*document
 	var problems []Problem
@@ -72,7 +72,7 @@ type part struct {
 	text   []byte
 }
 
-// split cuts a stream at its "---" lines.
+// split splits a stream at its "---" lines.
 func split(content []byte) []part {
 	var parts []part
 	var current part
@@ -97,19 +97,19 @@ func readPart(file string, p part) ([]*document, *Problem) {
 	if len(root.Content) == 0 {
 		return nil, nil
 	}
-	// The values are read as kubectl reads them, which differs from the nodes' YAML 1.2 in words such as yes and on.
+	// kubectl parses YAML 1.1, where words such as yes and on are booleans. The nodes follow YAML 1.2.
 	encoded, err := yaml.YAMLToJSON(p.text)
 	if err != nil {
 		return nil, syntaxProblem(file, p.offset, err)
 	}
 	var object map[string]any
 	if err := utiljson.Unmarshal(encoded, &object); err != nil {
-		return nil, &Problem{File: file, Line: p.offset + root.Content[0].Line, Message: "the document is not an object"}
+		return nil, &Problem{File: file, Line: p.offset + root.Content[0].Line, Message: "the document is not a mapping"}
 	}
 	return collect(&document{file: file, object: object, node: root.Content[0], offset: p.offset}), nil
 }
 
-// collect is the WorkflowExecutions in an object: itself, or those in its items.
+// collect returns the WorkflowExecutions in an object: itself, or those in its items.
 func collect(d *document) []*document {
 	kind, _ := d.object["kind"].(string)
 	if kind == wfev1.Kind {
@@ -131,7 +131,7 @@ func collect(d *document) []*document {
 
 var errorLine = regexp.MustCompile(`line (\d+): `)
 
-// syntaxProblem moves the line that the parser tells out of its message.
+// syntaxProblem moves the line number from the parser's message to the problem.
 func syntaxProblem(file string, offset int, err error) *Problem {
 	p := &Problem{File: file, Line: offset + 1, Message: err.Error()}
 	var typed *yamlv3.TypeError
@@ -146,7 +146,7 @@ func syntaxProblem(file string, offset int, err error) *Problem {
 	return p
 }
 
-// name is what the execution is called, or will be called like.
+// name returns the name of the execution, or the form of its generated name.
 func (d *document) name() string {
 	metadata, _ := d.object["metadata"].(map[string]any)
 	name, _ := metadata["name"].(string)

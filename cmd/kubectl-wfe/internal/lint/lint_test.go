@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// newChecker knows the built-in actions, and those on top of them.
+// newChecker returns a checker for the built-in actions and those of further catalogs.
 func newChecker(t *testing.T, more ...*catalog.Catalog) *Checker {
 	t.Helper()
 	known, err := catalog.BuiltIn()
@@ -32,7 +32,7 @@ func newChecker(t *testing.T, more ...*catalog.Catalog) *Checker {
 	return checker
 }
 
-// TestGolden lints every testdata/<case>.yaml; what is found is in <case>.txt.
+// TestGolden compares the problems of every testdata/<case>.yaml with <case>.txt.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	checker := newChecker(t)
@@ -72,7 +72,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestSamples finds no problem in what the repository tells people to apply.
+// TestSamples verifies that the samples have no problems.
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	own, err := catalog.FromFolder("../../../../config/samples/actions")
@@ -96,7 +96,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestValuesAreReadAsByKubectl tells YAML's two generations apart: kubectl reads yes as true.
+// TestValuesAreReadAsByKubectl verifies that values follow YAML 1.1, where yes is true.
 func TestValuesAreReadAsByKubectl(t *testing.T) {
 	t.Parallel()
 	documents, problems := read("in.yaml", []byte("kind: WorkflowExecution\nspec: {dryRun: yes}\n"))
@@ -108,8 +108,8 @@ func TestValuesAreReadAsByKubectl(t *testing.T) {
 	}
 }
 
-// TestLinesWithinLists holds that a problem is told where it is, after comments, documents and lists.
-func TestLinesWithinLists(t *testing.T) {
+// TestLinesInLists verifies the line of a problem after comments, in a later document, and in a list.
+func TestLinesInLists(t *testing.T) {
 	t.Parallel()
 	content := "# one\n---\n# three\nkind: List\nitems:\n- apiVersion: workflowexecution.kubernaut.io/v1alpha1\n  kind: WorkflowExecution\n" +
 		"  metadata: {name: a}\n  spec:\n    target: {apiVersion: v1, kind: Node, name: node-1}\n    steps:\n    - name: s\n      action: none\n"

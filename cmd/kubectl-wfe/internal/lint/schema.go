@@ -21,7 +21,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/config/crd"
 )
 
-// schema does to an object what the API server does with the CustomResourceDefinition.
+// schema validates objects like the API server does with the CustomResourceDefinition.
 type schema struct {
 	structural *structuralschema.Structural
 	openAPI    validation.SchemaValidator
@@ -55,18 +55,18 @@ func newSchema() (*schema, error) {
 	return nil, fmt.Errorf("the definition of WorkflowExecutions has no version %s", wfev1.GroupVersion.Version)
 }
 
-// admit takes out of an object what the schema does not know, gives it the defaults, and returns the paths of the
-// unknown fields and all that is invalid.
-func (s *schema) admit(object map[string]any) (unknown []string, invalid field.ErrorList) {
+// validate removes unknown fields from an object, sets its defaults, and returns the paths of the unknown fields and the
+// validation errors.
+func (s *schema) validate(object map[string]any) (unknown []string, invalid field.ErrorList) {
 	unknown = pruning.PruneWithOptions(object, s.structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
 	defaulting.PruneNonNullableNullsWithoutDefaults(object, s.structural)
 	defaulting.Default(object, s.structural)
 	invalid = validation.ValidateCustomResource(nil, object, s.openAPI)
 	invalid = append(invalid, listtype.ValidateListSetsAndMaps(nil, s.structural, object)...)
 	if len(invalid) > 0 {
-		return unknown, invalid // the rules are written for objects of the right shape
+		return unknown, invalid // the rules expect an object that matches the schema
 	}
-	// A rule's message is a sentence of its own, so nothing else is told of it.
+	// The message of a rule is complete without the value.
 	broken, _ := s.rules.Validate(context.Background(), nil, s.structural, object, nil, apicel.RuntimeCELCostBudget)
 	for _, e := range broken {
 		e.BadValue = nil
@@ -74,8 +74,8 @@ func (s *schema) admit(object map[string]any) (unknown []string, invalid field.E
 	return unknown, broken
 }
 
-// pathOf is the path of what is wrong. A rule on the whole object says in its message what it is about, and of two items
-// with the same key it is the key that is wrong.
+// pathOf returns the path of an error. A rule on the whole object names the field in its message. For a duplicate item it
+// is the path of the key.
 func pathOf(e *field.Error) string {
 	path := strings.TrimPrefix(e.Field, "<nil>")
 	if path == "" && strings.HasPrefix(e.Detail, nameField+" ") {
@@ -91,27 +91,27 @@ func pathOf(e *field.Error) string {
 
 const nameField = "metadata.name"
 
-// describe says what is wrong without the path, which is told beside it.
-func describe(e *field.Error) string {
+// messageOf returns the message of an error without its path.
+func messageOf(e *field.Error) string {
 	if e.Type == field.ErrorTypeRequired {
 		return "the field is required"
 	}
 	detail := e.Detail
-	if _, said, found := strings.Cut(detail, " in body "); found {
-		detail = said
+	if _, rest, found := strings.Cut(detail, " in body "); found {
+		detail = rest
 	}
-	value := printed(e.BadValue)
+	value := formatValue(e.BadValue)
 	switch {
 	case e.Type == field.ErrorTypeDuplicate:
-		return strings.TrimSpace(value + " is given twice")
+		return strings.TrimSpace(value + " is duplicated")
 	case e.Type == field.ErrorTypeTypeInvalid, value == "":
 		return detail
 	}
 	return fmt.Sprintf("%s: %s", value, detail)
 }
 
-// printed is a value as it can be read in one line; empty for one that cannot.
-func printed(value any) string {
+// formatValue returns a short value for a message; empty for one that does not fit on a line.
+func formatValue(value any) string {
 	switch v := value.(type) {
 	case string:
 		if len(v) > 64 {
@@ -123,7 +123,7 @@ func printed(value any) string {
 	case map[string]any:
 		for _, only := range v {
 			if len(v) == 1 {
-				return printed(only)
+				return formatValue(only)
 			}
 		}
 	}

@@ -52,17 +52,17 @@ func TestAdvise(t *testing.T) {
 			"kubectl wfe logs --context=prod -n production oom drain -f",
 			"kubectl wfe suspend --context=prod -n production oom", "kubectl wfe cancel --context=prod -n production oom",
 		}},
-		"AwaitingApproval": {"both decisions, with words that a shell takes", in(wfev1.PhaseAwaitingApproval, func(wfe *wfev1.WorkflowExecution) {
+		"AwaitingApproval": {"both decisions, quoted for a shell", in(wfev1.PhaseAwaitingApproval, func(wfe *wfev1.WorkflowExecution) {
 			wfe.Status.Steps[0].Phase = wfev1.StepAwaitingApproval
 		}), []string{
 			"kubectl wfe approve --context=prod -n production oom drain --reason '…'",
 			"kubectl wfe reject --context=prod -n production oom drain --reason '…'",
 		}},
-		"Completed": {"nothing is to be done", in(wfev1.PhaseCompleted, nil), nil},
-		"ImagePullBackOff": {"the pod says it", in(wfev1.PhaseFailed, failed(wfev1.ReasonImagePullBackOff)), []string{
+		"Completed": {"there is nothing to do", in(wfev1.PhaseCompleted, nil), nil},
+		"ImagePullBackOff": {"the pod has the cause", in(wfev1.PhaseFailed, failed(wfev1.ReasonImagePullBackOff)), []string{
 			"kubectl describe pod --context=prod -n production oom-drain-1", "kubectl wfe retry --context=prod -n production oom",
 		}},
-		"Forbidden": {"what the service account may", in(wfev1.PhaseFailed, failed(wfev1.ReasonForbidden)), []string{
+		"Forbidden": {"the permissions of the service account", in(wfev1.PhaseFailed, failed(wfev1.ReasonForbidden)), []string{
 			"kubectl auth can-i --list --context=prod -n production --as=system:serviceaccount:production:remediation",
 			"kubectl wfe logs --context=prod -n production oom drain", "kubectl wfe retry --context=prod -n production oom",
 		}},
@@ -82,7 +82,7 @@ func TestAdvise(t *testing.T) {
 	}
 }
 
-// TestEveryReasonHasAdvice holds that no failure leaves somebody with nothing but to try again.
+// TestEveryReasonHasAdvice verifies that every failure has advice other than to retry.
 func TestEveryReasonHasAdvice(t *testing.T) {
 	t.Parallel()
 	for _, reason := range wfev1.FailureReasons {

@@ -16,7 +16,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// maxOutput bounds an output's value on the page.
+// maxOutput bounds the length of an output's value.
 const maxOutput = 400
 
 type executionView struct {
@@ -28,15 +28,15 @@ type executionView struct {
 	Took            string
 	Facts           []fact
 	Failure         *failureView
-	// RolledBack says how the rollback ended; Undone whether all that should be is undone.
+	// RolledBack is the result of the rollback; Undone is true when it undid every step that it had to.
 	RolledBack string
 	Undone     bool
-	// Waits is what an execution that has not started waits for.
+	// Waits is what a pending execution waits for.
 	Waits    []string
 	Advice   []Advice
 	Timeline timeline
 	Graph    template.HTML
-	// NoGraph says why there is no graph.
+	// NoGraph is the reason why there is no graph.
 	NoGraph    string
 	Outputs    []outputView
 	Decisions  []wfev1.Approval
@@ -56,14 +56,14 @@ type failureView struct {
 
 type outputView struct{ Step, Name, Value string }
 
-type goneView struct {
+type notFoundView struct {
 	frame
 	Namespace, Name string
 }
 
-// Gone writes the page of an execution that does not exist, or its main part.
-func Gone(w io.Writer, whole bool, namespace, name string, o Options) error {
-	return write(w, "gone", whole, goneView{
+// NotFound writes the page of an execution that does not exist, or its main part.
+func NotFound(w io.Writer, whole bool, namespace, name string, o Options) error {
+	return write(w, "not-found", whole, notFoundView{
 		frame:     frame{Options: o, Title: name + " does not exist", Live: LivePathOf(PathOf(namespace, name))},
 		Namespace: namespace, Name: name,
 	})
@@ -75,7 +75,7 @@ func Execution(w io.Writer, whole bool, wfe *wfev1.WorkflowExecution, o Options)
 	view := executionView{
 		frame:     frame{Options: o, Live: LivePathOf(PathOf(wfe.Namespace, wfe.Name))},
 		Namespace: wfe.Namespace, Name: wfe.Name,
-		Phase: phaseOf(wfe), Progress: status.Progress, Bar: progress(wfe), Took: tree.Took(status.StartTime, status.CompletionTime, o.Now),
+		Phase: phaseOf(wfe), Progress: status.Progress, Bar: progress(wfe), Took: tree.Elapsed(status.StartTime, status.CompletionTime, o.Now),
 		Facts: o.facts(wfe), Advice: Advise(wfe, o.Flags), Timeline: o.timeline(wfe),
 		Decisions: wfe.Spec.Approvals, Conditions: status.Conditions, URL: status.URL,
 	}
@@ -100,7 +100,7 @@ func Execution(w io.Writer, whole bool, wfe *wfev1.WorkflowExecution, o Options)
 	if err != nil {
 		view.NoGraph = flatten(err.Error())
 	}
-	view.Graph = template.HTML(picture) //nolint:gosec // package graph escapes what it draws; its test holds it to that
+	view.Graph = template.HTML(picture) //nolint:gosec // package graph escapes every name, which its tests verify
 	return write(w, "execution", whole, view)
 }
 
@@ -136,7 +136,7 @@ func (o *Options) facts(wfe *wfev1.WorkflowExecution) []fact {
 		add("Cancelled by", "spec.cancel: "+string(spec.Cancel))
 	}
 	if spec.DryRun {
-		add("Dry run", "nothing is changed")
+		add("Dry run", "the steps change nothing")
 	}
 	add("Retry of", wfe.Labels[wfev1.LabelRetryOf])
 	add("Service account", spec.ServiceAccountName)

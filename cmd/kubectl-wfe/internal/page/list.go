@@ -14,18 +14,18 @@ import (
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/tree"
 )
 
-// maxListed bounds how many executions the list shows; it says how many more there are.
+// maxListed bounds the number of executions in the list, which counts the rest.
 const maxListed = 300
 
-// Filter chooses executions.
+// Filter selects executions.
 type Filter struct {
-	// Phase is the phase that they are in; empty is any.
+	// Phase is the phase of the executions; empty for any.
 	Phase wfev1.Phase
-	// Text is part of the name, namespace, target, or reason of the failure; empty is any.
+	// Text is part of the name, namespace, target, or failure reason; empty for any.
 	Text string
 }
 
-// FilterOf reads a filter from the query of a list's address.
+// FilterOf reads a filter from the query of the list's URL.
 func FilterOf(query url.Values) Filter {
 	return Filter{Phase: wfev1.Phase(query.Get("phase")), Text: strings.TrimSpace(query.Get("q"))}
 }
@@ -54,15 +54,15 @@ func (f Filter) hasText(wfe *wfev1.WorkflowExecution) bool {
 
 type listView struct {
 	frame
-	Filter   Filter
-	Chips    []chip
-	Groups   []group
-	Total    int
-	Left     int
-	HasSpace bool
+	Filter        Filter
+	Chips         []chip
+	Groups        []group
+	Total         int
+	Left          int
+	ShowNamespace bool
 }
 
-// chip is a phase that can be chosen.
+// chip is a link that filters by a phase.
 type chip struct {
 	phase
 	Count   int
@@ -81,7 +81,7 @@ type listRow struct {
 	Progress                          string
 	Bar                               []segment
 	DryRun                            bool
-	// Now is what it does, or why it failed.
+	// Now is the current activity, Why the reason of the failure.
 	Now, Why  string
 	Took, Age string
 	Created   *moment
@@ -102,10 +102,10 @@ func List(w io.Writer, whole bool, all []*wfev1.WorkflowExecution, f Filter, o O
 		if f.Phase == "" || f.Phase == p {
 			shown = append(shown, wfe)
 		}
-		view.HasSpace = view.HasSpace || wfe.Namespace != all[0].Namespace
+		view.ShowNamespace = view.ShowNamespace || wfe.Namespace != all[0].Namespace
 	}
 	view.Chips = chips(f, counts, view.Total)
-	slices.SortFunc(shown, inOrder)
+	slices.SortFunc(shown, byUrgency)
 	if len(shown) > maxListed {
 		view.Left = len(shown) - maxListed
 		shown = shown[:maxListed]
@@ -138,8 +138,8 @@ func chips(f Filter, counts map[wfev1.Phase]int, total int) []chip {
 	return all
 }
 
-// inOrder sorts by what wants to be looked at first, then the youngest first.
-func inOrder(a, b *wfev1.WorkflowExecution) int {
+// byUrgency sorts executions that wait for a user first, finished ones last, and newer ones before older ones.
+func byUrgency(a, b *wfev1.WorkflowExecution) int {
 	return cmp.Or(
 		cmp.Compare(urgency(a), urgency(b)),
 		b.CreationTimestamp.Compare(a.CreationTimestamp.Time),
@@ -162,38 +162,38 @@ func urgency(wfe *wfev1.WorkflowExecution) int {
 func groupOf(wfe *wfev1.WorkflowExecution) (id, title string) {
 	switch urgency(wfe) {
 	case 0:
-		return "waiting", "Waiting for somebody"
+		return "waiting", "Waiting for a user"
 	case 1:
-		return "under-way", "Under way"
+		return "in-progress", "In progress"
 	}
-	return "ended", "Ended"
+	return "finished", "Finished"
 }
 
 func (o *Options) listRow(wfe *wfev1.WorkflowExecution) listRow {
 	row := listRow{
 		ID: "wfe-" + string(wfe.UID), Path: PathOf(wfe.Namespace, wfe.Name), Namespace: wfe.Namespace, Name: wfe.Name,
 		Target: targetOf(wfe), Phase: phaseOf(wfe), Progress: wfe.Status.Progress, Bar: progress(wfe), DryRun: wfe.Spec.DryRun,
-		Took:    tree.Took(wfe.Status.StartTime, wfe.Status.CompletionTime, o.Now),
+		Took:    tree.Elapsed(wfe.Status.StartTime, wfe.Status.CompletionTime, o.Now),
 		Age:     duration.HumanDuration(max(o.Now.Sub(wfe.CreationTimestamp.Time), 0)),
 		Created: o.moment(&wfe.CreationTimestamp),
 	}
 	if !tree.PhaseOf(wfe).IsTerminal() {
-		row.Now = strings.Join(tree.UnderWay(wfe), ", ")
+		row.Now = strings.Join(tree.ActiveSteps(wfe), ", ")
 	}
-	if question := questionOf(wfe); question != "" {
+	if question := approvalQuestion(wfe); question != "" {
 		row.Now += ": " + question
 	}
 	if failure := wfe.Status.Failure; failure != nil {
-		row.Why = flatten(tree.Because(failure))
+		row.Why = flatten(tree.FailureText(failure))
 	} else if reasons := tree.Reasons(wfe); len(reasons) > 0 && row.Now == "" {
 		row.Now = flatten(reasons[0])
 	}
 	return row
 }
 
-// questionOf is what an execution asks, if it waits for one decision.
-func questionOf(wfe *wfev1.WorkflowExecution) string {
-	waiting := tree.UnderWay(wfe)
+// approvalQuestion returns the question of an execution that waits for a single approval.
+func approvalQuestion(wfe *wfev1.WorkflowExecution) string {
+	waiting := tree.ActiveSteps(wfe)
 	if tree.PhaseOf(wfe) != wfev1.PhaseAwaitingApproval || len(waiting) != 1 {
 		return ""
 	}

@@ -25,7 +25,7 @@ var templates embed.FS
 
 var parsed = template.Must(template.ParseFS(templates, "templates/*.html"))
 
-// Assets are the files that the pages name, by their paths.
+// Assets returns the static files of the pages.
 func Assets() fs.FS {
 	files, err := fs.Sub(assets, "assets")
 	if err != nil {
@@ -34,27 +34,27 @@ func Assets() fs.FS {
 	return files
 }
 
-// Options say what surrounds a page.
+// Options are the inputs of a page other than the executions.
 type Options struct {
 	Now time.Time
-	// Scope says what the page looks at: the context and the namespace.
+	// Scope is the context and namespace of the executions, for the header.
 	Scope string
-	// Flags are put into the commands that a page advises, so that they are for the same cluster.
+	// Flags are added to the suggested commands, so that they address the same cluster.
 	Flags []string
-	// Problem says why the page may be out of date; empty if it is not.
+	// Problem is the reason why the page can be out of date; empty otherwise.
 	Problem string
 }
 
-// frame is what all pages have.
+// frame has the fields that all pages need.
 type frame struct {
 	Options
-	// Title is the page's title; its first character is the mark of the phase.
+	// Title is the title of the page; it starts with the symbol of the phase.
 	Title string
-	// Live is where the changes of the page come from.
+	// Live is the path of the page's event stream.
 	Live string
 }
 
-// write writes a page, or only its main part as it is sent when something has changed.
+// write writes a page, or only its main part for an update.
 func write(w io.Writer, name string, whole bool, view any) error {
 	if whole {
 		_, err := io.WriteString(w, "<!doctype html>\n")
@@ -66,21 +66,21 @@ func write(w io.Writer, name string, whole bool, view any) error {
 	return parsed.ExecuteTemplate(w, name+"-main", view)
 }
 
-// PathOf is the path of an execution's page.
+// PathOf returns the path of an execution's page.
 func PathOf(namespace, name string) string {
 	return "/execution/" + url.PathEscape(namespace) + "/" + url.PathEscape(name)
 }
 
-// LivePathOf is the path from which a page's changes come.
+// LivePathOf returns the path of a page's event stream.
 func LivePathOf(path string) string { return "/live" + path }
 
-// phaseMarks are what the phases of executions look like.
+// phaseMarks are the symbols of the execution phases.
 var phaseMarks = map[wfev1.Phase]string{
 	wfev1.PhasePending: "○", wfev1.PhaseRunning: "●", wfev1.PhaseAwaitingApproval: "?", wfev1.PhaseSuspended: "‖",
 	wfev1.PhaseRollingBack: "↩", wfev1.PhaseCompleted: "✔", wfev1.PhaseFailed: "✖", wfev1.PhaseCancelled: "⊘",
 }
 
-// phaseWords are the phases as they are said.
+// phaseWords are the phases that are displayed as two words.
 var phaseWords = map[wfev1.Phase]string{wfev1.PhaseAwaitingApproval: "Awaiting approval", wfev1.PhaseRollingBack: "Rolling back"}
 
 func wordOf(phase wfev1.Phase) string {
@@ -90,7 +90,7 @@ func wordOf(phase wfev1.Phase) string {
 	return string(phase)
 }
 
-// phase is a phase as it is shown.
+// phase is a phase for display.
 type phase struct{ Class, Mark, Word string }
 
 func phaseOf(wfe *wfev1.WorkflowExecution) phase {
@@ -103,10 +103,10 @@ func phaseOfStep(step *wfev1.StepStatus) phase {
 	if p == "" {
 		p = wfev1.StepPending
 	}
-	return phase{Class: string(p), Mark: tree.Mark(p), Word: wordOf(wfev1.Phase(p))}
+	return phase{Class: string(p), Mark: tree.Symbol(p), Word: wordOf(wfev1.Phase(p))}
 }
 
-// moment is a time as it is shown.
+// moment is a time for display.
 type moment struct{ Exact, Clock, Ago string }
 
 func (o *Options) moment(t *metav1.Time) *moment {
@@ -120,10 +120,10 @@ func (o *Options) moment(t *metav1.Time) *moment {
 	return &moment{Exact: t.UTC().Format(time.RFC3339), Clock: clock, Ago: duration.HumanDuration(max(o.Now.Sub(t.Time), 0))}
 }
 
-// segment is a part of a bar, in per cent of its width.
+// segment is a part of a bar, in percent of its width.
 type segment struct{ Class, X, Width string }
 
-// progress is how many steps are in which phase, as a bar.
+// progress returns a bar with the number of steps in each phase.
 func progress(wfe *wfev1.WorkflowExecution) []segment {
 	counts := map[wfev1.StepPhase]int{}
 	for i := range wfe.Status.Steps {

@@ -39,22 +39,22 @@ func load(t *testing.T, name string) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// look is what a browser makes of a page: its texts, and the values of its attributes by name.
-type look struct {
+// document is a parsed page: its texts, the values of its attributes by name, and the number of its elements by name.
+type document struct {
 	texts      []string
 	attributes map[string][]string
 	elements   map[string]int
 }
 
-// read reads a page, which is also XML, so that a tag that is not closed or a value that is not quoted is found.
-func read(t *testing.T, content []byte) look {
+// read parses a page as XML, which finds unclosed tags and unquoted values.
+func read(t *testing.T, content []byte) document {
 	t.Helper()
-	l := look{attributes: map[string][]string{}, elements: map[string]int{}}
+	d := document{attributes: map[string][]string{}, elements: map[string]int{}}
 	decoder := xml.NewDecoder(bytes.NewReader(content))
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
-			return l
+			return d
 		}
 		if err != nil {
 			t.Fatalf("the page is not well-formed: %v\n%s", err, content)
@@ -62,20 +62,20 @@ func read(t *testing.T, content []byte) look {
 		switch token := token.(type) {
 		case xml.CharData:
 			if text := strings.TrimSpace(string(token)); text != "" {
-				l.texts = append(l.texts, text)
+				d.texts = append(d.texts, text)
 			}
 		case xml.StartElement:
-			l.elements[token.Name.Local]++
+			d.elements[token.Name.Local]++
 			for _, a := range token.Attr {
-				l.attributes[a.Name.Local] = append(l.attributes[a.Name.Local], a.Value)
+				d.attributes[a.Name.Local] = append(d.attributes[a.Name.Local], a.Value)
 			}
 		}
 	}
 }
 
-func (l look) has(text string) bool { return strings.Contains(strings.Join(l.texts, " "), text) }
+func (d document) has(text string) bool { return strings.Contains(strings.Join(d.texts, " "), text) }
 
-// draw writes an execution's page.
+// draw renders an execution's page.
 func draw(t *testing.T, whole bool, wfe *wfev1.WorkflowExecution, o Options) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -94,17 +94,17 @@ func drawList(t *testing.T, whole bool, all []*wfev1.WorkflowExecution, f Filter
 	return out.Bytes()
 }
 
-func drawGone(t *testing.T) []byte {
+func drawNotFound(t *testing.T) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Gone(&out, true, "production", "payment-api-oom", options()); err != nil {
+	if err := NotFound(&out, true, "production", "payment-api-oom", options()); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
 }
 
-// TestPagesSuitThePolicy holds that every page is well-formed, has each id once, and has no script or style of its own.
-func TestPagesSuitThePolicy(t *testing.T) {
+// TestContentSecurityPolicy verifies that every page is well-formed, has unique ids, and has no inline script or style.
+func TestContentSecurityPolicy(t *testing.T) {
 	t.Parallel()
 	failed, waiting := load(t, "failed"), load(t, "waiting")
 	for name, content := range map[string][]byte{
@@ -114,10 +114,10 @@ func TestPagesSuitThePolicy(t *testing.T) {
 		"Failed":       draw(t, true, failed, options()),
 		"Waiting":      draw(t, true, waiting, options()),
 		"Unseen":       draw(t, true, &wfev1.WorkflowExecution{Spec: failed.Spec}, options()),
-		"Gone":         drawGone(t),
+		"NotFound":     drawNotFound(t),
 	} {
 		l := read(t, content)
-		if l.elements["main"] != 1 || l.elements["html"] != 1 || l.elements["h1"]+l.elements["nav"] == 0 && name != "Gone" {
+		if l.elements["main"] != 1 || l.elements["html"] != 1 || l.elements["h1"]+l.elements["nav"] == 0 && name != "NotFound" {
 			t.Errorf("%s: elements %v", name, l.elements)
 		}
 		if l.elements["style"] > 0 || l.elements["script"] != 1 || len(l.attributes["src"]) != 1 || len(l.attributes["style"]) > 0 {
@@ -130,12 +130,12 @@ func TestPagesSuitThePolicy(t *testing.T) {
 		}
 		ids := slices.Sorted(slices.Values(l.attributes["id"]))
 		if unique := slices.Compact(slices.Clone(ids)); len(unique) != len(ids) {
-			t.Errorf("%s: an id is there twice: %v", name, ids)
+			t.Errorf("%s: an id is duplicated: %v", name, ids)
 		}
 	}
 }
 
-// TestMainPart holds that what is sent after a change is the part of the page that can change, and no more.
+// TestMainPart verifies that an update contains exactly the main element of the page.
 func TestMainPart(t *testing.T) {
 	t.Parallel()
 	wfe := load(t, "failed")
@@ -145,8 +145,8 @@ func TestMainPart(t *testing.T) {
 	}
 }
 
-// TestHostileWords holds that nothing that a user or a pod says can become markup.
-func TestHostileWords(t *testing.T) {
+// TestEscaping verifies that no text of a user or a pod becomes markup.
+func TestEscaping(t *testing.T) {
 	t.Parallel()
 	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>&amp;'`
 	wfe := load(t, "failed")
@@ -171,10 +171,10 @@ func TestHostileWords(t *testing.T) {
 	} {
 		l := read(t, content)
 		if l.elements["script"] != 1 || l.elements["img"] > 0 || len(l.attributes["onerror"]) > 0 {
-			t.Errorf("%s: a word became markup", name)
+			t.Errorf("%s: a value became markup", name)
 		}
 		if !l.has(evil) {
-			t.Errorf("%s: the words are not on the page as they are", name)
+			t.Errorf("%s: the page does not show the value unchanged", name)
 		}
 		for _, href := range l.attributes["href"] {
 			if strings.HasPrefix(href, "javascript:") {
@@ -196,7 +196,7 @@ func TestExecution(t *testing.T) {
 		}
 	}
 	if !slices.Contains(l.attributes["data-live"], "/live/execution/production/payment-api-oom") {
-		t.Errorf("the page lives from %v", l.attributes["data-live"])
+		t.Errorf("the event streams are %v", l.attributes["data-live"])
 	}
 	for _, want := range []string{"#step-raise-memory", "https://argo.example/workflows/production/payment-api-oom"} {
 		if !slices.Contains(l.attributes["href"], want) {
@@ -205,7 +205,7 @@ func TestExecution(t *testing.T) {
 	}
 }
 
-// many is so many executions in a phase, the last the youngest.
+// many returns executions in a phase; the last one is the newest.
 func many(phase wfev1.Phase, count int) []*wfev1.WorkflowExecution {
 	all := make([]*wfev1.WorkflowExecution, count)
 	for i := range all {
@@ -241,13 +241,13 @@ func TestList(t *testing.T) {
 		want   []string
 	}{
 		"All": {
-			reason: "what waits for somebody is first, what has ended is last, and the youngest of them first",
+			reason: "executions that wait for a user come first, finished ones last, newer ones before older ones",
 			want:   []string{"awaitingapproval-0", "running-0", "completed-1", "failed-0", "completed-0"},
 		},
-		"Phase":  {reason: "one phase", filter: Filter{Phase: wfev1.PhaseCompleted}, want: []string{"completed-1", "completed-0"}},
-		"Text":   {reason: "a part of a name, however it is written", filter: Filter{Text: "COMPLETED-0"}, want: []string{"completed-0"}},
-		"Reason": {reason: "the reason of a failure", filter: Filter{Text: "forbidden"}, want: []string{"failed-0"}},
-		"None":   {reason: "nothing is like that", filter: Filter{Text: "nothing"}},
+		"Phase":  {reason: "the filter selects one phase", filter: Filter{Phase: wfev1.PhaseCompleted}, want: []string{"completed-1", "completed-0"}},
+		"Text":   {reason: "the text is part of a name, in any case", filter: Filter{Text: "COMPLETED-0"}, want: []string{"completed-0"}},
+		"Reason": {reason: "the text is a failure reason", filter: Filter{Text: "forbidden"}, want: []string{"failed-0"}},
+		"None":   {reason: "no execution matches", filter: Filter{Text: "nothing"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -257,19 +257,19 @@ func TestList(t *testing.T) {
 		})
 	}
 	l := read(t, drawList(t, true, all, Filter{}, options()))
-	if !l.has("? 1 · WorkflowExecutions") || !l.has(`Forbidden in step "drain": cannot evict`) || !l.has("Waiting for somebody") {
-		t.Errorf("the list says:\n%s", strings.Join(l.texts, "\n"))
+	if !l.has("? 1 · WorkflowExecutions") || !l.has(`Forbidden in step "drain": cannot evict`) || !l.has("Waiting for a user") {
+		t.Errorf("the texts of the list are:\n%s", strings.Join(l.texts, "\n"))
 	}
 	if !slices.Contains(l.attributes["href"], "/?phase=Completed") || slices.Contains(l.attributes["href"], "/?phase=Cancelled") {
-		t.Errorf("the phases that there are can be chosen: %v", l.attributes["href"])
+		t.Errorf("the filters are not the phases of the executions: %v", l.attributes["href"])
 	}
 }
 
-// TestListAsks holds that the list says what is asked.
-func TestListAsks(t *testing.T) {
+// TestListShowsQuestion verifies that the list shows the question of an approval.
+func TestListShowsQuestion(t *testing.T) {
 	t.Parallel()
 	if l := read(t, drawList(t, true, []*wfev1.WorkflowExecution{load(t, "waiting")}, Filter{}, options())); !l.has("ask: Restart payment-api?") {
-		t.Errorf("the list says:\n%s", strings.Join(l.texts, "\n"))
+		t.Errorf("the texts of the list are:\n%s", strings.Join(l.texts, "\n"))
 	}
 }
 
@@ -280,7 +280,7 @@ func TestLongList(t *testing.T) {
 		t.Errorf("%d executions are listed", got)
 	}
 	if !read(t, content).has("… and 5 more") {
-		t.Error("it does not say how many there are besides")
+		t.Error("the list does not count the other executions")
 	}
 }
 
@@ -325,12 +325,12 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-// TestTicks holds that an axis of any length has some marks and not too many.
+// TestTicks verifies the number of ticks on an axis of any length.
 func TestTicks(t *testing.T) {
 	t.Parallel()
 	for length := time.Second; length < 100*24*time.Hour; length = length*3/2 + time.Second {
 		if n := len((span{from: now, to: now.Add(length)}).ticks()); n < 1 || n > maxTicks || n < 3 && length > 5*time.Second {
-			t.Errorf("%d marks on an axis of %s", n, length)
+			t.Errorf("%d ticks on an axis of %s", n, length)
 		}
 	}
 }

@@ -12,36 +12,36 @@ import (
 )
 
 const (
-	// maxTicks bounds the marks on the axis.
+	// maxTicks bounds the number of ticks on the axis.
 	maxTicks = 8
-	// minWidth lets a bar be seen, however short it is, in per cent.
+	// minWidth is the width of the shortest visible bar, in percent.
 	minWidth = 0.5
 )
 
-// timeline is the steps over the time, and those of the rollback on the same axis.
+// timeline has the steps and the rollback steps on one time axis.
 type timeline struct {
 	Ticks []tick
 	Rows  []bar
 	Undo  []bar
 }
 
-// tick is a mark on the axis; Text is where its label begins.
+// tick is a labelled position on the axis.
 type tick struct{ X, Label string }
 
-// bar is a step's row; one that did not start has no X.
+// bar is the row of a step; a step that did not start has no X.
 type bar struct {
 	ID, Name, Action string
 	Phase            phase
 	X, Width         string
-	// Says is what the bar tells when it is pointed at.
-	Says  string
-	Took  string
-	Notes []string
-	// Ticks are the marks that are drawn behind the bar.
+	// Tooltip is the title of the bar.
+	Tooltip string
+	Took    string
+	Notes   []string
+	// Ticks are drawn behind the bar.
 	Ticks []tick
 }
 
-// span is the time that a timeline shows.
+// span is the time range of a timeline.
 type span struct{ from, to time.Time }
 
 func spanOf(wfe *wfev1.WorkflowExecution, now time.Time) span {
@@ -77,12 +77,12 @@ func spanOf(wfe *wfev1.WorkflowExecution, now time.Time) span {
 	return s
 }
 
-// at is where a time is, in per cent.
+// at returns the position of a time, in percent.
 func (s span) at(t time.Time) float64 {
 	return min(max(100*float64(t.Sub(s.from))/float64(s.to.Sub(s.from)), 0), 100)
 }
 
-// tickSteps are the distances that read well.
+// tickSteps are the distances between ticks.
 var tickSteps = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
@@ -103,7 +103,7 @@ func (s span) ticks() []tick {
 	var ticks []tick
 	for after := time.Duration(0); after <= s.to.Sub(s.from) && len(ticks) < maxTicks; after += step {
 		x := s.at(s.from.Add(after))
-		if x > 96 { // its label would run out of the picture
+		if x > 96 { // the label would not fit
 			break
 		}
 		label := "0"
@@ -122,7 +122,7 @@ func (o *Options) timeline(wfe *wfev1.WorkflowExecution) timeline {
 	for i := range wfe.Spec.Steps {
 		specs[wfe.Spec.Steps[i].Name] = &wfe.Spec.Steps[i]
 	}
-	if len(wfe.Status.Steps) == 0 { // nobody has looked at it yet
+	if len(wfe.Status.Steps) == 0 { // the controller has not processed it yet
 		for i := range wfe.Spec.Steps {
 			spec := &wfe.Spec.Steps[i]
 			t.Rows = append(t.Rows, o.bar("step", &wfev1.StepStatus{Name: spec.Name, Action: spec.Action}, spec, s, nil))
@@ -155,11 +155,11 @@ func (o *Options) bar(kind string, step *wfev1.StepStatus, spec *wfev1.Step, s s
 	} else if step.Phase.IsTerminal() {
 		end = step.StartTime.Time
 	}
-	b.Took = tree.Took(step.StartTime, &metav1.Time{Time: end}, o.Now)
+	b.Took = tree.Elapsed(step.StartTime, &metav1.Time{Time: end}, o.Now)
 	from := s.at(step.StartTime.Time)
 	width := max(s.at(end)-from, minWidth)
 	b.X, b.Width = percent(min(from, 100-minWidth)), percent(min(width, 100-min(from, 100-minWidth)))
-	b.Says = fmt.Sprintf("%s: %s from %s to %s, %s", step.Name, b.Phase.Word, clock(step.StartTime.Time), clock(end), b.Took)
+	b.Tooltip = fmt.Sprintf("%s: %s from %s to %s, %s", step.Name, b.Phase.Word, clock(step.StartTime.Time), clock(end), b.Took)
 	return b
 }
 

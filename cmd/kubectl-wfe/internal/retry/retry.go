@@ -16,17 +16,17 @@ import (
 // maxName is the longest name of an execution.
 const maxName = 54
 
-// Retry is a new execution and what whoever starts it should know.
+// Retry is a new execution and what it leaves out of the old one.
 type Retry struct {
 	Execution *wfev1.WorkflowExecution
-	// Done are the steps that are left out because they are done, Skipped those whose condition does not hold.
+	// Done are the steps that are left out because they completed, Skipped those whose condition is false.
 	Done, Skipped []string
-	// NotUndone are the steps among them that have a rollback, which the new execution knows nothing of.
+	// NotUndone are the done steps with a rollback, which the new execution does not have.
 	NotUndone []string
 }
 
-// New makes the new execution; an empty name lets it find one. Only the actions whose outputs are replaced need to be
-// in the catalog.
+// New builds the new execution. Without a name it derives one from the old name. The catalog needs only the actions whose
+// outputs are replaced.
 func New(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, name string) (*Retry, error) {
 	switch wfe.Status.Phase {
 	case wfev1.PhaseFailed, wfev1.PhaseCancelled:
@@ -35,13 +35,13 @@ func New(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, name string) (
 	case wfev1.PhasePending, wfev1.PhaseRunning, wfev1.PhaseAwaitingApproval, wfev1.PhaseSuspended, wfev1.PhaseRollingBack:
 		return nil, fmt.Errorf("%q has not ended: it is %s", wfe.Name, wfe.Status.Phase)
 	default:
-		return nil, fmt.Errorf("%q was not seen by the controller yet", wfe.Name)
+		return nil, fmt.Errorf("%q has no status yet: the controller has not processed it", wfe.Name)
 	}
 	graph, problems := translate.NewGraph(wfe.Spec.Steps)
 	if len(problems) > 0 {
-		return nil, fmt.Errorf("it can never run as it is: %w", &translate.InvalidError{Problems: problems})
+		return nil, fmt.Errorf("the specification is invalid: %w", &translate.InvalidError{Problems: problems})
 	}
-	s := newState(wfe, catalog)
+	s := newSelection(wfe, catalog)
 	for _, i := range graph.Order() {
 		if err := s.decide(i, graph); err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ func New(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, name string) (
 	return r, nil
 }
 
-// labels are the execution's own, and the name of what is retried.
+// labels returns the labels of the old execution and the label with its name.
 func labels(wfe *wfev1.WorkflowExecution) map[string]string {
 	all := make(map[string]string, len(wfe.Labels)+1)
 	for key, value := range wfe.Labels {
@@ -95,7 +95,7 @@ func labels(wfe *wfev1.WorkflowExecution) map[string]string {
 
 var numbered = regexp.MustCompile(`^(.+)-retry-(\d{1,4})$`)
 
-// nextName counts: a-retry-2 comes after a-retry-1, and that after a.
+// nextName returns a-retry-1 for a, and a-retry-2 for a-retry-1.
 func nextName(name string) string {
 	base, n := name, 0
 	if match := numbered.FindStringSubmatch(name); match != nil {
@@ -109,8 +109,8 @@ func nextName(name string) string {
 	return strings.TrimRight(base, "-") + suffix
 }
 
-// isDone reports whether a step need not run again by what was recorded of it alone: it completed or its condition did
-// not hold, and its undo did not begin.
+// isDone reports whether the recorded status of a step allows leaving it out: it completed or its condition was false,
+// and its rollback did not start.
 func isDone(step *wfev1.StepStatus, undo *wfev1.StepStatus) bool {
 	if step == nil || undo != nil && undo.StartTime != nil {
 		return false
@@ -118,7 +118,7 @@ func isDone(step *wfev1.StepStatus, undo *wfev1.StepStatus) bool {
 	return step.Phase == wfev1.StepCompleted || wasSkipped(step)
 }
 
-// wasSkipped tells a step whose condition did not hold from one that never got its turn.
+// wasSkipped reports whether the condition of a step was false. A step that was never reached has another Argo phase.
 func wasSkipped(step *wfev1.StepStatus) bool {
 	return step.Phase == wfev1.StepSkipped && step.ArgoPhase == "Skipped"
 }
@@ -131,7 +131,7 @@ func index(steps []wfev1.StepStatus) map[string]*wfev1.StepStatus {
 	return byName
 }
 
-// dropRemoved is the dependencies without those that are left out.
+// dropRemoved returns the dependencies without the steps that are left out.
 func dropRemoved(names []string, removed map[string]wfev1.StepPhase) []string {
 	kept := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		_, gone := removed[name]

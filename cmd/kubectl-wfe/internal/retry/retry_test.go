@@ -15,7 +15,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// catalog has an action with a plain output, an encoded one, and one with a default of its own.
+// catalog has an action with a plain output, a base64 output, and an output with a default.
 func catalog() translate.Catalog {
 	return translate.Catalog{"do": {Name: "do", Outputs: []translate.ActionOutput{
 		{Name: "changed"}, {Name: "content", Base64: true}, {Name: "mode", Default: "none"},
@@ -40,7 +40,7 @@ func TestNew(t *testing.T) {
 		err                      string
 	}{
 		"CompletedIsLeftOut": {
-			reason: "what is done does not run again, and nothing waits for it",
+			reason: "a completed step does not run again, and no step depends on it",
 			in: `
 spec: {steps: [{name: a, action: do}, {name: b, action: do, dependsOn: [a]}, {name: c, action: do, dependsOn: [a, b]}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Failed}, {name: c, phase: Skipped, argoPhase: Omitted}]}`,
@@ -48,7 +48,7 @@ status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Fa
 			done:  []string{"a"},
 		},
 		"UndoneRunsAgain": {
-			reason: "a step whose undo began is not done, and what came after it was about what is gone",
+			reason: "a step whose rollback started runs again, and so do the steps after it",
 			in: `
 spec: {steps: [{name: a, action: do, rollback: {action: do}}, {name: b, action: do, dependsOn: [a]}, {name: c, action: do}, {name: d, action: do, dependsOn: [b, c]}]}
 status:
@@ -59,7 +59,7 @@ status:
 			done:  []string{"c"},
 		},
 		"UndoThatDidNotBegin": {
-			reason: "the step is done, but nobody will undo it any more, which is told",
+			reason: "a step that is left out is not rolled back, which the summary reports",
 			in: `
 spec: {steps: [{name: a, action: do, rollback: {action: do}}, {name: b, action: do, dependsOn: [a]}]}
 status: {phase: Cancelled, steps: [{name: a, phase: Completed}, {name: b, phase: Cancelled}], rollbackSteps: [{name: a, phase: Cancelled}]}`,
@@ -93,7 +93,7 @@ status:
 			done: []string{"a"},
 		},
 		"ConditionThatHolds": {
-			reason: "a condition on what is left out is decided now, and is gone",
+			reason: "a condition on a step that is left out is evaluated and removed",
 			in: `
 spec: {steps: [{name: a, action: do}, {name: b, action: do, dependsOn: [a], when: {step: a, output: changed, operator: In, values: ["true"]}}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed, outputs: [{name: changed, value: "true"}]}, {name: b, phase: Failed}]}`,
@@ -101,7 +101,7 @@ status: {phase: Failed, steps: [{name: a, phase: Completed, outputs: [{name: cha
 			done:  []string{"a"},
 		},
 		"ConditionThatDoesNotHold": {
-			reason: "the step is skipped, and what comes after it runs",
+			reason: "the step is skipped, and the steps after it run",
 			in: `
 spec: {steps: [{name: a, action: do}, {name: b, action: do, dependsOn: [a], when: {step: a, output: changed, operator: NotIn, values: ["true"]}}, {name: c, action: do, dependsOn: [b]}]}
 status: {phase: Cancelled, steps: [{name: a, phase: Completed, outputs: [{name: changed, value: "true"}]}, {name: b, phase: Pending}, {name: c, phase: Pending}]}`,
@@ -110,7 +110,7 @@ status: {phase: Cancelled, steps: [{name: a, phase: Completed, outputs: [{name: 
 			skipped: []string{"b"},
 		},
 		"ConditionOnAPhase": {
-			reason: "the phase of what is left out is known",
+			reason: "the phase of a step that is left out is known",
 			in: `
 spec: {steps: [{name: a, action: do}, {name: b, action: do, dependsOn: [a], when: {step: a, operator: In, values: [Failed]}}, {name: c, action: do, dependsOn: [a], when: {step: a, operator: In, values: [Completed]}}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Skipped, argoPhase: Skipped}, {name: c, phase: Failed}]}`,
@@ -119,14 +119,14 @@ status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Sk
 			skipped: []string{"b"},
 		},
 		"ConditionOnWhatRunsAgain": {
-			reason: "nothing is known of it yet",
+			reason: "the condition depends on a step that runs again",
 			in: `
 spec: {steps: [{name: a, action: do}, {name: b, action: do, dependsOn: [a], when: {step: a, output: changed, operator: Exists}}]}
 status: {phase: Failed, steps: [{name: a, phase: Failed, outputs: [{name: changed, value: "true"}]}, {name: b, phase: Skipped, argoPhase: Omitted}]}`,
 			steps: `[{name: a, action: do}, {name: b, action: do, dependsOn: [a], when: {step: a, output: changed, operator: Exists}}]`,
 		},
 		"OutputOfASkippedStep": {
-			reason: "as in Argo it is the action's default",
+			reason: "the output is the default of the action, as in Argo",
 			in: `
 spec: {steps: [{name: a, action: do}, {name: b, action: do, dependsOn: [a], when: {step: a, operator: In, values: [Failed]}}, {name: c, action: do, dependsOn: [b], parameters: [{name: x, valueFrom: {step: b, output: mode}}]}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Skipped, argoPhase: Skipped}, {name: c, phase: Failed}]}`,
@@ -135,7 +135,7 @@ status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Sk
 			skipped: []string{"b"},
 		},
 		"Approvals": {
-			reason: "what was approved is done, what was rejected is asked again, and no decision is taken over",
+			reason: "an approved step is done, a rejected one asks again, and no decision is copied",
 			in: `
 spec: {suspended: true, cancel: Stop, approvals: [{step: a, approved: true}, {step: b, approved: false}], steps: [{name: a, approval: {}}, {name: b, approval: {}, dependsOn: [a]}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Failed}]}`,
@@ -143,31 +143,31 @@ status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Fa
 			done:  []string{"a"},
 		},
 		"NotRecorded": {
-			reason: "an output that was dropped cannot be put in",
+			reason: "an output that is not in the status cannot replace a reference",
 			in: `
 spec: {steps: [{name: a, action: do}, {name: b, action: do, dependsOn: [a], parameters: [{name: x, valueFrom: {step: a, output: changed}}]}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed}, {name: b, phase: Failed}]}`,
 			err: `step "b": parameter "x": output "changed" of step "a" was not recorded`,
 		},
 		"NotInTheCatalog": {
-			reason: "nobody knows whether the output is encoded",
+			reason: "only the catalog declares whether the output is base64",
 			in: `
 spec: {steps: [{name: a, action: gone}, {name: b, action: do, dependsOn: [a], parameters: [{name: x, valueFrom: {step: a, output: changed}}]}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed, outputs: [{name: changed, value: "true"}]}, {name: b, phase: Failed}]}`,
-			err: `step "b": parameter "x": action "gone" of step "a" is not in the catalog any more, so nobody knows what its output "changed" is`,
+			err: `step "b": parameter "x": action "gone" of step "a" is no longer in the catalog, so its output "changed" cannot be read`,
 		},
 		"NotText": {
-			reason: "a value in JSON is text",
+			reason: "a JSON string must be text",
 			in: `
 spec: {steps: [{name: a, action: do}, {name: b, action: do, dependsOn: [a], parameters: [{name: x, valueFrom: {step: a, output: content}}]}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed, outputs: [{name: content, value: "/w=="}]}, {name: b, phase: Failed}]}`,
-			err: `step "b": parameter "x": output "content" of step "a" is not text, so it cannot be a value`,
+			err: `step "b": parameter "x": output "content" of step "a" is not UTF-8 text, so it cannot be a value`,
 		},
-		"Running":   {reason: "it may still end well", in: "status: {phase: Running}", err: `"old" has not ended: it is Running`},
-		"Completed": {reason: "all is well", in: "status: {phase: Completed}", err: `"old" completed: there is nothing to retry`},
-		"Unseen":    {reason: "its status is empty", in: "spec: {}", err: `"old" was not seen by the controller yet`},
+		"Running":   {reason: "the execution can still complete", in: "status: {phase: Running}", err: `"old" has not ended: it is Running`},
+		"Completed": {reason: "no step failed", in: "status: {phase: Completed}", err: `"old" completed: there is nothing to retry`},
+		"Unseen":    {reason: "its status is empty", in: "spec: {}", err: `"old" has no status yet: the controller has not processed it`},
 		"AllDone": {
-			reason: "a time limit can end an execution after its last step", in: `
+			reason: "a timeout can end an execution after its last step", in: `
 spec: {steps: [{name: a, action: do}]}
 status: {phase: Failed, steps: [{name: a, phase: Completed}]}`,
 			err: `every step of "old" is done: there is nothing to retry`,
@@ -224,9 +224,9 @@ func TestNewNames(t *testing.T) {
 	}
 }
 
-// TestAnyHistory holds, for any graph and any phases: nothing refers to what is left out, all that is not done runs,
-// and whatever comes after a step that runs does too.
-func TestAnyHistory(t *testing.T) {
+// TestProperties verifies for any graph and any phases: no step refers to a step that is left out, every step that is not
+// done runs, and so does every step after it.
+func TestProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		wfe := &wfev1.WorkflowExecution{Status: wfev1.WorkflowExecutionStatus{Phase: wfev1.PhaseFailed}}

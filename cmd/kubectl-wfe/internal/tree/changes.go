@@ -6,12 +6,12 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// Changes are the lines that tell what happened between two looks at an execution, its own phase last; before is nil at
-// the first one, which begins with the phase of an execution that goes on.
+// Changes returns a line for each change between two versions of an execution; the line for its own phase comes last.
+// For the first version, before is nil, and the line for the phase of a running execution comes first.
 func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
 	var lines []string
 	stamp := o.Now.Format("15:04:05") + "  "
-	tell := func(parts ...string) {
+	add := func(parts ...string) {
 		line := stamp
 		for _, part := range parts {
 			if part != "" {
@@ -27,9 +27,9 @@ func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
 	phase := func() {
 		took := ""
 		if PhaseOf(after).IsTerminal() {
-			took = Took(after.Status.StartTime, after.Status.CompletionTime, o.Now)
+			took = Elapsed(after.Status.StartTime, after.Status.CompletionTime, o.Now)
 		}
-		tell(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress, took}, Reasons(after)...)...)
+		add(append([]string{after.Name, string(PhaseOf(after)), after.Status.Progress, took}, Reasons(after)...)...)
 	}
 	if isFirst && !PhaseOf(after).IsTerminal() {
 		phase()
@@ -37,12 +37,12 @@ func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
 	changed := func(was, is []wfev1.StepStatus, what string) {
 		known := make(map[string]string, len(was))
 		for i := range was {
-			known[was[i].Name] = told(&was[i], o)
+			known[was[i].Name] = stepText(&was[i], o)
 		}
 		for i := range is {
-			text := told(&is[i], o)
+			text := stepText(&is[i], o)
 			if text != "" && known[is[i].Name] != text {
-				tell(what+is[i].Name, text)
+				add(what+is[i].Name, text)
 			}
 		}
 	}
@@ -54,14 +54,14 @@ func Changes(before, after *wfev1.WorkflowExecution, o Options) []string {
 	return lines
 }
 
-// told is what a line says of a step: nothing before it has started, and how long it took when it has ended.
-func told(step *wfev1.StepStatus, o Options) string {
+// stepText returns the text of a step's line: empty before the step starts, with its duration after it ends.
+func stepText(step *wfev1.StepStatus, o Options) string {
 	if phaseOf(step) == wfev1.StepPending && step.Reason == "" {
 		return ""
 	}
 	parts := []string{string(phaseOf(step))}
 	if step.Phase.IsTerminal() {
-		if took := Took(step.StartTime, step.CompletionTime, o.Now); took != "" {
+		if took := Elapsed(step.StartTime, step.CompletionTime, o.Now); took != "" {
 			parts = append(parts, took)
 		}
 	}

@@ -1,3 +1,3 @@
-// Package tree shows an execution as text: as a tree of its steps, and as the lines that tell what changed between two
-// looks at it. It is pure: it is told the time and the size of the screen.
+// Package tree formats an execution as text: as a tree of its steps, and as a line for each change between two versions.
+// It is pure: the caller passes the time and the width of the terminal.
 package tree

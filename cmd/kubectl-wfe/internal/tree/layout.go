@@ -9,29 +9,29 @@ import (
 )
 
 const (
-	// maxDepth bounds the indentation: what lies deeper stays at this depth and names what it comes after.
+	// maxDepth bounds the indentation. A deeper step stays at this depth and names the steps that it waits for.
 	maxDepth = 8
-	// maxNamed bounds how many further dependencies a line names.
+	// maxNamed bounds the number of further dependencies on a line.
 	maxNamed = 3
 )
 
-// knot is a step in the tree.
-type knot struct {
+// node is a step in the tree.
+type node struct {
 	status *wfev1.StepStatus
 	spec   *wfev1.Step
-	// above is the position of the step that this one hangs below, or -1.
+	// above is the position of the parent in the tree, or -1.
 	above int
 	depth int
 	below []int
 }
 
-// layout is the rows of the steps in the order and with the branches of the tree.
+// layout returns the rows of the steps in tree order, with their branches.
 func layout(wfe *wfev1.WorkflowExecution, o Options) []row {
-	knots, place := hang(wfe)
+	nodes, positions := placeSteps(wfe)
 	var roots []int
-	for i := range knots {
-		if above := knots[i].above; above >= 0 {
-			knots[above].below = append(knots[above].below, i)
+	for i := range nodes {
+		if above := nodes[i].above; above >= 0 {
+			nodes[above].below = append(nodes[above].below, i)
 		} else {
 			roots = append(roots, i)
 		}
@@ -40,11 +40,11 @@ func layout(wfe *wfev1.WorkflowExecution, o Options) []row {
 	var walk func(siblings []int, indent string)
 	walk = func(siblings []int, indent string) {
 		for n, i := range siblings {
-			k := &knots[i]
+			k := &nodes[i]
 			last := n == len(siblings)-1
 			r := newRow(k.status, k.spec, o)
 			r.branch = indent + branch(last)
-			if note := after(k, knots, place); note != "" {
+			if note := after(k, nodes, positions); note != "" {
 				r.notes = append(r.notes, note)
 			}
 			rows = append(rows, r)
@@ -66,9 +66,9 @@ func branch(last bool) string {
 	return "├─ "
 }
 
-// hang puts each step below the deepest one that it depends on, of equally deep ones the last. The second result is the
-// positions by name.
-func hang(wfe *wfev1.WorkflowExecution) ([]knot, map[string]int) {
+// placeSteps puts each step below its deepest dependency; of equally deep ones the last wins. It also returns the
+// positions by step name.
+func placeSteps(wfe *wfev1.WorkflowExecution) ([]node, map[string]int) {
 	steps := wfe.Status.Steps
 	if len(steps) == 0 {
 		steps = pending(&wfe.Spec)
@@ -77,27 +77,27 @@ func hang(wfe *wfev1.WorkflowExecution) ([]knot, map[string]int) {
 	for i := range wfe.Spec.Steps {
 		specs[wfe.Spec.Steps[i].Name] = &wfe.Spec.Steps[i]
 	}
-	knots := make([]knot, len(steps))
-	place := make(map[string]int, len(steps))
+	nodes := make([]node, len(steps))
+	positions := make(map[string]int, len(steps))
 	for i := range steps {
-		k := knot{status: &steps[i], spec: specs[steps[i].Name], above: -1}
+		k := node{status: &steps[i], spec: specs[steps[i].Name], above: -1}
 		if k.spec != nil {
 			for _, name := range k.spec.DependsOn {
-				parent, known := place[name]
-				if known && knots[parent].depth+1 >= k.depth && (knots[parent].depth+1 > k.depth || parent > k.above) {
-					k.above, k.depth = parent, knots[parent].depth+1
+				parent, known := positions[name]
+				if known && nodes[parent].depth+1 >= k.depth && (nodes[parent].depth+1 > k.depth || parent > k.above) {
+					k.above, k.depth = parent, nodes[parent].depth+1
 				}
 			}
 		}
 		if k.depth > maxDepth {
-			k.above, k.depth = knots[k.above].above, maxDepth
+			k.above, k.depth = nodes[k.above].above, maxDepth
 		}
-		knots[i], place[steps[i].Name] = k, i
+		nodes[i], positions[steps[i].Name] = k, i
 	}
-	return knots, place
+	return nodes, positions
 }
 
-// pending is the steps of an execution that the controller has not seen yet.
+// pending returns the steps of an execution that has no status yet.
 func pending(spec *wfev1.WorkflowExecutionSpec) []wfev1.StepStatus {
 	steps := make([]wfev1.StepStatus, 0, len(spec.Steps))
 	add := func(i int) {
@@ -115,14 +115,14 @@ func pending(spec *wfev1.WorkflowExecutionSpec) []wfev1.StepStatus {
 	return steps
 }
 
-// after names what a step that has not started waits for beside the step above it.
-func after(k *knot, knots []knot, place map[string]int) string {
+// after names the dependencies that a pending step waits for in addition to its parent in the tree.
+func after(k *node, nodes []node, positions map[string]int) string {
 	if k.spec == nil || k.status.Phase != wfev1.StepPending {
 		return ""
 	}
 	var names []string
 	for _, name := range k.spec.DependsOn {
-		if parent, known := place[name]; known && parent != k.above && !knots[parent].status.Phase.IsTerminal() {
+		if parent, known := positions[name]; known && parent != k.above && !nodes[parent].status.Phase.IsTerminal() {
 			names = append(names, name)
 		}
 	}

@@ -12,34 +12,34 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/terminal"
 )
 
-// marks are what a step's phase looks like.
-var marks = map[wfev1.StepPhase]string{
+// symbols are the symbols of the step phases.
+var symbols = map[wfev1.StepPhase]string{
 	wfev1.StepPending: "○", wfev1.StepRunning: "●", wfev1.StepAwaitingApproval: "?",
 	wfev1.StepCompleted: "✔", wfev1.StepFailed: "✖", wfev1.StepSkipped: "-", wfev1.StepCancelled: "⊘",
 }
 
-// Options say how to draw.
+// Options control the drawing.
 type Options struct {
-	// Now is until when what runs has run.
+	// Now is the end of the durations of running steps.
 	Now   time.Time
-	Paint paint.Painter
-	// Wide adds the pods and outputs of the steps.
+	Style terminal.Style
+	// Wide adds the pod and the outputs of each step.
 	Wide bool
-	// Width cuts the lines; zero leaves them as long as they are.
+	// Width is the maximum length of a line; zero means no limit.
 	Width int
 }
 
 // Line is a line of the drawing.
 type Line struct {
 	Text string
-	// Phase is the phase of the step that the line is about; empty for a line that is about none.
+	// Phase is the phase of the line's step; empty for a line without a step.
 	Phase wfev1.StepPhase
 }
 
-// Draw draws an execution: its phase, its steps, each below the one that it waits for last, and its rollback.
+// Draw draws an execution: its phase, its steps, each below its deepest dependency, and its rollback.
 func Draw(wfe *wfev1.WorkflowExecution, o Options) []Line {
 	lines := []Line{{Text: heading(wfe, o)}}
 	for _, why := range Reasons(wfe) {
@@ -47,7 +47,7 @@ func Draw(wfe *wfev1.WorkflowExecution, o Options) []Line {
 	}
 	lines = append(lines, drawRows(layout(wfe, o), o)...)
 	if undo := wfe.Status.RollbackSteps; len(undo) > 0 {
-		lines = append(lines, Line{Text: o.Paint.Bold("rollback")})
+		lines = append(lines, Line{Text: o.Style.Bold("rollback")})
 		rows := make([]row, len(undo))
 		for i := range undo {
 			rows[i] = newRow(&undo[i], nil, o)
@@ -60,7 +60,7 @@ func Draw(wfe *wfev1.WorkflowExecution, o Options) []Line {
 
 func heading(wfe *wfev1.WorkflowExecution, o Options) string {
 	phase := PhaseOf(wfe)
-	parts := []string{o.Paint.Bold(wfe.Name), o.Paint.Phase(string(phase), string(phase))}
+	parts := []string{o.Style.Bold(wfe.Name), o.Style.Phase(string(phase), string(phase))}
 	plain := []string{wfe.Name, string(phase)}
 	add := func(text string) {
 		if text != "" {
@@ -68,7 +68,7 @@ func heading(wfe *wfev1.WorkflowExecution, o Options) string {
 		}
 	}
 	add(wfe.Status.Progress)
-	add(Took(wfe.Status.StartTime, wfe.Status.CompletionTime, o.Now))
+	add(Elapsed(wfe.Status.StartTime, wfe.Status.CompletionTime, o.Now))
 	add(wfe.Spec.Target.Kind + "/" + wfe.Spec.Target.Name)
 	if wfe.Spec.DryRun {
 		add("dry run")
@@ -79,7 +79,7 @@ func heading(wfe *wfev1.WorkflowExecution, o Options) string {
 	return strings.Join(parts, "  ")
 }
 
-// PhaseOf is an execution's phase; one that the controller has not seen yet is pending.
+// PhaseOf returns the phase of an execution; without a status it is Pending.
 func PhaseOf(wfe *wfev1.WorkflowExecution) wfev1.Phase {
 	if wfe.Status.Phase == "" {
 		return wfev1.PhasePending
@@ -87,15 +87,15 @@ func PhaseOf(wfe *wfev1.WorkflowExecution) wfev1.Phase {
 	return wfe.Status.Phase
 }
 
-// Reasons tell why an execution failed, or what it waits for.
+// Reasons returns why an execution failed, or what it waits for.
 func Reasons(wfe *wfev1.WorkflowExecution) []string {
 	var all []string
 	if failure := wfe.Status.Failure; failure != nil {
 		short := *failure
-		if saysItself(wfe, failure) {
+		if isShownByStep(wfe, failure) {
 			short.Message = ""
 		}
-		all = append(all, Because(&short))
+		all = append(all, FailureText(&short))
 	}
 	if PhaseOf(wfe) == wfev1.PhasePending {
 		for _, kind := range []string{wfev1.ConditionAdmitted, wfev1.ConditionNamespaceReady, wfev1.ConditionEngineAvailable} {
@@ -110,15 +110,15 @@ func Reasons(wfe *wfev1.WorkflowExecution) []string {
 	return all
 }
 
-// saysItself reports whether the failed step's own line has the failure's message.
-func saysItself(wfe *wfev1.WorkflowExecution, failure *wfev1.Failure) bool {
+// isShownByStep reports whether the line of the failed step already has the message of the failure.
+func isShownByStep(wfe *wfev1.WorkflowExecution, failure *wfev1.Failure) bool {
 	return slices.ContainsFunc(wfe.Status.Steps, func(step wfev1.StepStatus) bool {
 		return step.Name == failure.Step && step.Message == failure.Message
 	})
 }
 
-// UnderWay is the steps, or undos, that run or wait for somebody.
-func UnderWay(wfe *wfev1.WorkflowExecution) []string {
+// ActiveSteps returns the steps and rollback steps that run or wait for an approval.
+func ActiveSteps(wfe *wfev1.WorkflowExecution) []string {
 	var names []string
 	for _, steps := range [][]wfev1.StepStatus{wfe.Status.Steps, wfe.Status.RollbackSteps} {
 		for i := range steps {
@@ -130,8 +130,8 @@ func UnderWay(wfe *wfev1.WorkflowExecution) []string {
 	return names
 }
 
-// Because says in one line why an execution failed.
-func Because(failure *wfev1.Failure) string {
+// FailureText returns the reason, step and message of a failure in one line.
+func FailureText(failure *wfev1.Failure) string {
 	text := string(failure.Reason)
 	if named := fmt.Sprintf("step %q", failure.Step); failure.Step != "" && !strings.HasPrefix(failure.Message, named) {
 		text += " in " + named
@@ -142,7 +142,7 @@ func Because(failure *wfev1.Failure) string {
 	return text
 }
 
-// row is a step's line before it is put together.
+// row has the parts of a step's line.
 type row struct {
 	branch string
 	step   *wfev1.StepStatus
@@ -151,7 +151,7 @@ type row struct {
 }
 
 func newRow(step *wfev1.StepStatus, spec *wfev1.Step, o Options) row {
-	r := row{step: step, took: Took(step.StartTime, step.CompletionTime, o.Now)}
+	r := row{step: step, took: Elapsed(step.StartTime, step.CompletionTime, o.Now)}
 	if step.Attempts > 1 {
 		r.notes = append(r.notes, fmt.Sprintf("%d attempts", step.Attempts))
 	}
@@ -180,15 +180,15 @@ func newRow(step *wfev1.StepStatus, spec *wfev1.Step, o Options) row {
 	return r
 }
 
-// Notes are what a step's line says beyond its phase and time; spec is nil for a step of a rollback.
+// Notes returns the text of a step's line after its phase and duration; spec is nil for a rollback step.
 func Notes(step *wfev1.StepStatus, spec *wfev1.Step, o Options) []string {
 	return newRow(step, spec, o).notes
 }
 
-// Mark is what a step's phase looks like.
-func Mark(phase wfev1.StepPhase) string { return marks[phase] }
+// Symbol returns the symbol of a step phase.
+func Symbol(phase wfev1.StepPhase) string { return symbols[phase] }
 
-func (r *row) name() string { return r.branch + marks[phaseOf(r.step)] + " " + r.step.Name }
+func (r *row) name() string { return r.branch + symbols[phaseOf(r.step)] + " " + r.step.Name }
 
 func (r *row) action() string {
 	if r.step.Action == "" {
@@ -204,7 +204,7 @@ func phaseOf(step *wfev1.StepStatus) wfev1.StepPhase {
 	return step.Phase
 }
 
-// drawRows puts rows together in columns.
+// drawRows aligns rows in columns.
 func drawRows(rows []row, o Options) []Line {
 	var widths [4]int
 	for i := range rows {
@@ -216,26 +216,26 @@ func drawRows(rows []row, o Options) []Line {
 	for i := range rows {
 		r := &rows[i]
 		phase := phaseOf(r.step)
-		var plain, painted strings.Builder
+		var plain, styled strings.Builder
 		for column, cell := range cells(r) {
 			pad := strings.Repeat(" ", widths[column]-utf8.RuneCountInString(cell)+2)
 			plain.WriteString(cell + pad)
 			switch column {
 			case 0:
 				name := r.name()[len(r.branch):]
-				painted.WriteString(o.Paint.Faint(r.branch) + o.Paint.Phase(string(phase), name) + pad)
+				styled.WriteString(o.Style.Faint(r.branch) + o.Style.Phase(string(phase), name) + pad)
 			case 2:
-				painted.WriteString(o.Paint.Phase(string(phase), cell) + pad)
+				styled.WriteString(o.Style.Phase(string(phase), cell) + pad)
 			default:
-				painted.WriteString(cell + pad)
+				styled.WriteString(cell + pad)
 			}
 		}
 		note := flatten(strings.Join(r.notes, ", "))
-		text := painted.String() + note
+		text := styled.String() + note
 		if whole := plain.String() + note; o.Width > 0 && utf8.RuneCountInString(whole) > o.Width {
 			text = cut(whole, o.Width)
 			if room := o.Width - utf8.RuneCountInString(plain.String()); room > 0 {
-				text = painted.String() + cut(note, room)
+				text = styled.String() + cut(note, room)
 			}
 		}
 		lines = append(lines, Line{Text: strings.TrimRight(text, " "), Phase: phase})
@@ -247,10 +247,10 @@ func cells(r *row) [4]string {
 	return [4]string{r.name(), r.action(), string(phaseOf(r.step)), r.took}
 }
 
-// flatten makes one line of a message.
+// flatten joins the lines of a message.
 func flatten(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// cut shortens text to so many characters.
+// cut shortens text to at most width characters.
 func cut(text string, width int) string {
 	if width <= 0 || utf8.RuneCountInString(text) <= width {
 		return text
@@ -259,8 +259,8 @@ func cut(text string, width int) string {
 	return string(slices.Concat(runes[:width-1], []rune("…")))
 }
 
-// Took is how long something ran, so far if it has no end; empty when it did not start.
-func Took(start, end *metav1.Time, now time.Time) string {
+// Elapsed is how long something ran, so far if it has no end; empty when it did not start.
+func Elapsed(start, end *metav1.Time, now time.Time) string {
 	if start == nil {
 		return ""
 	}

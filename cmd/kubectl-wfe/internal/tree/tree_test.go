@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/paint"
+	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/terminal"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -43,12 +43,12 @@ func text(lines []Line) string {
 	return b.String()
 }
 
-// TestGolden draws every testdata/<case>/in.yaml in each way.
+// TestGolden draws every testdata/<case>/in.yaml with each set of options.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"running", "rolledback", "unseen"} {
+	for _, name := range []string{"running", "rolled-back", "new"} {
 		for way, o := range map[string]Options{
-			"plain": {}, "wide": {Wide: true}, "narrow": {Width: 50}, "coloured": {Paint: paint.On},
+			"plain": {}, "wide": {Wide: true}, "narrow": {Width: 50}, "color": {Style: terminal.Color},
 		} {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				t.Parallel()
@@ -77,8 +77,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestDraggedOut holds that a long chain does not run off the screen, and that no step is lost.
-func TestDraggedOut(t *testing.T) {
+// TestDeepChain verifies that a long chain stays within the maximum depth and that no step is lost.
+func TestDeepChain(t *testing.T) {
 	t.Parallel()
 	wfe := &wfev1.WorkflowExecution{}
 	for i := range 30 {
@@ -105,9 +105,9 @@ func TestFit(t *testing.T) {
 	for rows, want := range map[int][]string{
 		0: {"head", "a", "b", "c", "d", "e"},
 		6: {"head", "a", "b", "c", "d", "e"},
-		5: {"head", "a", "b", "c", "… and 2 lines that do not fit on the screen"},
-		4: {"head", "b", "c", "… and 3 lines that do not fit on the screen"},
-		3: {"head", "b", "… and 4 lines that do not fit on the screen"},
+		5: {"head", "a", "b", "c", "… and 2 more lines that do not fit on the screen"},
+		4: {"head", "b", "c", "… and 3 more lines that do not fit on the screen"},
+		3: {"head", "b", "… and 4 more lines that do not fit on the screen"},
 	} {
 		var got []string
 		for _, line := range Fit(slices.Clone(lines), rows) {
@@ -119,7 +119,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestChanges tells each change once.
+// TestChanges verifies that each change is reported once.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	running := load(t, "running")

@@ -1,4 +1,4 @@
-// Package browser opens pages in Chromium without a screen, for tests.
+// Package browser opens pages in headless Chromium.
 package browser
 
 import (
@@ -19,31 +19,31 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// ScreenshotsVariable names a folder for the screenshots; without it there are none.
+// ScreenshotsVariable is the environment variable with the folder for screenshots; without it, tests take none.
 const ScreenshotsVariable = "SCREENSHOTS"
 
-// patience bounds what a page does by itself.
-const patience = 30 * time.Second
+// timeout bounds each action and each wait.
+const timeout = 30 * time.Second
 
-// Tab is a tab of a browser of its own.
+// Tab is a tab in its own browser.
 type Tab struct {
 	ctx context.Context
 	t   *testing.T
 
-	lock       sync.Mutex
-	complaints []string
+	lock   sync.Mutex
+	errors []string
 }
 
-// Open opens a tab. It is an error of the test if the page complains: of a script, or of what the policy forbids.
+// Open opens a tab, which records the errors of scripts and violations of the content security policy.
 func Open(t *testing.T, flags ...chromedp.ExecAllocatorOption) *Tab {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Fatalf("%v; make test-page installs it", err)
+		t.Fatalf("%v; make test-page installs Chromium", err)
 	}
 	options := append(append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...),
 		chromedp.ExecPath(program), chromedp.WindowSize(1280, 900), chromedp.Flag("force-device-scale-factor", "1"),
-		// Chromium refuses its sandbox to root, and a container may refuse it to everybody; the pages are our own.
+		// The sandbox does not work as root or in some containers, and the pages are trusted.
 		chromedp.NoSandbox,
 	)
 	allocated, end := chromedp.NewExecAllocator(context.Background(), append(options, flags...)...)
@@ -55,38 +55,38 @@ func Open(t *testing.T, flags ...chromedp.ExecAllocatorOption) *Tab {
 	chromedp.ListenTarget(tab.ctx, func(event any) {
 		switch event := event.(type) {
 		case *runtime.EventExceptionThrown:
-			tab.complain(event.ExceptionDetails.Error())
+			tab.recordError(event.ExceptionDetails.Error())
 		case *log.EventEntryAdded:
 			if event.Entry.Level == log.LevelError {
-				tab.complain(event.Entry.Text)
+				tab.recordError(event.Entry.Text)
 			}
 		}
 	})
-	if err := chromedp.Run(tab.ctx); err != nil { // starts it, and its life is that of the test
+	if err := chromedp.Run(tab.ctx); err != nil { // starts the browser; the cleanup ends it
 		t.Fatalf("start Chromium: %v", err)
 	}
 	return tab
 }
 
-func (tab *Tab) complain(text string) {
+func (tab *Tab) recordError(text string) {
 	tab.lock.Lock()
 	defer tab.lock.Unlock()
-	tab.complaints = append(tab.complaints, text)
+	tab.errors = append(tab.errors, text)
 }
 
-// Complaints are what the page has complained of since it was asked last.
-func (tab *Tab) Complaints() []string {
+// TakeErrors returns the errors since the previous call.
+func (tab *Tab) TakeErrors() []string {
 	tab.lock.Lock()
 	defer tab.lock.Unlock()
-	told := tab.complaints
-	tab.complaints = nil
-	return told
+	taken := tab.errors
+	tab.errors = nil
+	return taken
 }
 
-// Do does things, in order.
+// Do runs actions in order.
 func (tab *Tab) Do(actions ...chromedp.Action) {
 	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	ctx, cancel := context.WithTimeout(tab.ctx, timeout)
 	defer cancel()
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		tab.t.Fatalf("%v; the page is:\n%s", err, tab.Text("document.body && document.body.innerText"))
@@ -100,10 +100,10 @@ func (tab *Tab) Visit(address string) {
 	tab.Await(`document.getElementById("link").className === "link on"`)
 }
 
-// Text is what an expression of JavaScript says.
+// Text returns the value of a JavaScript expression as text.
 func (tab *Tab) Text(expression string) string {
 	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	ctx, cancel := context.WithTimeout(tab.ctx, timeout)
 	defer cancel()
 	var text string
 	if err := chromedp.Run(ctx, chromedp.Evaluate("String("+expression+")", &text)); err != nil {
@@ -112,10 +112,10 @@ func (tab *Tab) Text(expression string) string {
 	return text
 }
 
-// Await waits until an expression is true. While a page is loaded there is none, which is no error.
+// Await waits until a JavaScript expression is true. It retries errors, because none can be evaluated during a page load.
 func (tab *Tab) Await(expression string) {
 	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	ctx, cancel := context.WithTimeout(tab.ctx, timeout)
 	defer cancel()
 	for {
 		is := false
@@ -131,13 +131,13 @@ func (tab *Tab) Await(expression string) {
 	}
 }
 
-// For lets the tab report to another part of the test.
+// For makes the tab report errors to a subtest.
 func (tab *Tab) For(t *testing.T) *Tab {
 	tab.t = t
 	return tab
 }
 
-// Dark lets the page be dark or light.
+// Dark selects the dark or the light color scheme.
 func (tab *Tab) Dark(dark bool) {
 	tab.t.Helper()
 	scheme := "light"
@@ -151,7 +151,7 @@ func (tab *Tab) Dark(dark bool) {
 	}))
 }
 
-// Screenshot writes a picture of the whole page, where somebody wants one.
+// Screenshot writes an image of the whole page if ScreenshotsVariable is set.
 func (tab *Tab) Screenshot(name string) {
 	tab.t.Helper()
 	folder := os.Getenv(ScreenshotsVariable)
@@ -165,17 +165,17 @@ func (tab *Tab) Screenshot(name string) {
 	}
 }
 
-// contrasts lists the texts that are hard to read: those whose colour is too near to what is behind them.
-const contrasts = `(() => {
-  const number = (colour) => colour.match(/[\d.]+/g).map(Number);
+// lowContrast lists the texts with a contrast ratio below 4.5 to their background.
+const lowContrast = `(() => {
+  const number = (color) => color.match(/[\d.]+/g).map(Number);
   const light = ([r, g, b]) => {
     const part = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
     return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
   };
   const behind = (element) => {
     for (; element; element = element.parentElement) {
-      const colour = number(getComputedStyle(element).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) { return colour; }
+      const color = number(getComputedStyle(element).backgroundColor);
+      if (color.length === 3 || color[3] === 1) { return color; }
     }
     return [255, 255, 255];
   };
@@ -193,13 +193,13 @@ const contrasts = `(() => {
   return texts < 10 ? "only " + texts + " texts" : [...found].join("\n");
 })()`
 
-// HardToRead lists the texts whose contrast is below what WCAG 2 asks for, AA.
-func (tab *Tab) HardToRead() string {
+// LowContrast lists the texts that do not meet the contrast requirement of WCAG 2 level AA.
+func (tab *Tab) LowContrast() string {
 	tab.t.Helper()
-	return strings.TrimSpace(tab.Text(contrasts))
+	return strings.TrimSpace(tab.Text(lowContrast))
 }
 
-// Press presses a key some times.
+// Press presses a key a number of times.
 func (tab *Tab) Press(key string, times int) {
 	tab.t.Helper()
 	for range times {
@@ -207,19 +207,19 @@ func (tab *Tab) Press(key string, times int) {
 	}
 }
 
-// Shortcut presses a key that writes nothing, as one does that the page takes for itself.
+// Shortcut presses a key that the page handles as a shortcut, without text input.
 func (tab *Tab) Shortcut(key string) {
 	tab.t.Helper()
 	tab.Do(input.DispatchKeyEvent(input.KeyRawDown).WithKey(key), input.DispatchKeyEvent(input.KeyUp).WithKey(key))
 }
 
-// Focus says what has the focus.
+// Focus returns the class, ID or tag of the focused element and its text.
 func (tab *Tab) Focus() string {
 	tab.t.Helper()
 	return tab.Text(`(document.activeElement.className || document.activeElement.id || document.activeElement.tagName) + ": " + document.activeElement.innerText`)
 }
 
-// MapHost lets a host's name lead to this machine, as the owner of the name can.
+// MapHost resolves a host name to this machine, as in a DNS rebinding attack.
 func MapHost(name string) chromedp.ExecAllocatorOption {
 	return chromedp.Flag("host-resolver-rules", fmt.Sprintf("MAP %s 127.0.0.1", name))
 }

@@ -1,5 +1,5 @@
-// Keeps the page as the cluster is: the server sends the main part anew when something has changed, and only what differs
-// is changed here, so that focus, selection and scrolling stay where they are.
+// Keeps the page up to date: the server sends the main element after each change, and this script changes only the nodes
+// that differ, so that focus, selection and scroll position stay.
 "use strict";
 
 const link = document.getElementById("link");
@@ -24,7 +24,7 @@ function connect() {
       const place = document.activeElement?.closest("main [id]")?.id;
       morph(document.getElementById("main"), fresh);
       document.title = fresh.dataset.title;
-      // A row that moved to another group is made anew: what had the focus in it gets it back.
+      // A row that moved to another group is a new element: restore its focus.
       if (place && document.activeElement === document.body) {
         document.getElementById(place)?.querySelector("a, button")?.focus({ preventScroll: true });
       }
@@ -32,7 +32,7 @@ function connect() {
   });
 }
 
-// morph makes an element like a fresh one.
+// morph updates an element to match another one.
 function morph(old, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) {
@@ -40,7 +40,7 @@ function morph(old, fresh) {
     }
   }
   for (const { name } of [...old.attributes]) {
-    // Whether details are open is the reader's affair.
+    // The user opens and closes details.
     if (!fresh.hasAttribute(name) && name !== "open") {
       old.removeAttribute(name);
     }
@@ -83,7 +83,7 @@ function morph(old, fresh) {
   }
 }
 
-// alike reports whether a node can be made like another one.
+// alike reports whether a node can be updated to match another one.
 function alike(a, b) {
   return a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
 }

@@ -1,0 +1,2 @@
+// Package dashboard tests kubectl wfe dashboard in Chromium while executions run.
+package dashboard

@@ -1,2 +1,0 @@
-// Package page tests kubectl wfe dashboard in a real browser, while executions run.
-package page
