@@ -221,7 +221,7 @@ bench: ## Measure the controller on its own API server; results in .bench/result
 bench-whole: ## Measure whole executions and settings of Argo on a local cluster.
 	$(cluster) up --fsync
 	$(MAKE) --no-print-directory deploy
-	$(with_pods) go run ./test/perf -only whole,argo
+	$(with_pods) go run ./test/perf -only whole
 
 supply-chain: reproduce sbom vulncheck ## Build the images twice and compare them, write SBOMs, and check for vulnerabilities: reproduce, sbom and vulncheck.
 

@@ -1,7 +1,6 @@
-// Command perf measures what the controller costs, beside what the same work costs without it, and holds it to targets.
-// It starts an API server and etcd of its own, with fsync and an audit log, and runs the manager as it is shipped; pods are
-// played by test/simulator, except in the measurement of whole runs, which takes a cluster. README.md says what is
-// measured how, and what was found.
+// Command perf measures the cost of the controller, compares it with the cost of the same work without the controller, and
+// holds the ratios to the bounds of bounds.go. It starts an API server and etcd with fsync and an audit log, and the manager as
+// shipped. test/simulator plays Argo, except for whole runs, which need a cluster. README.md has the method and the values.
 //
-// What can be counted is asserted by the tests of this package, in small; times only in relation to each other.
+// The tests of this package (make test-gates) hold what can be counted to the same bounds, with few objects.
 package main

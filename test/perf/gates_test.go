@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -15,8 +14,11 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// The gates hold what can be counted to its target, and times to generous ratios of times that were taken in turn. They are
-// not built with the race detector, which changes both.
+// The gates hold counts and ratios to the bounds of bounds.go. The race detector changes both, so this file is not built with
+// it.
+
+// busyMachine relaxes the bounds on wall-clock ratios: the tests run beside others.
+const busyMachine = 4
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
@@ -32,14 +34,14 @@ func hold(t *testing.T, results ...Result) {
 	}
 }
 
-func TestTranslationGate(t *testing.T) {
+func TestTranslationBounds(t *testing.T) {
 	catalog, err := readCatalog()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, shape := range shapes {
 		var sizes, bytes, graphBytes, steps, counts []float64
-		for _, n := range []int{100, 200, 500} {
+		for _, n := range []int{100, 200, largest} {
 			wfe := shape.execution("measured", n)
 			edges := plan(wfe, catalog).Graph().Edges()
 			count, size := allocations(func() { plan(wfe, catalog).Workflow(translate.Options{}) })
@@ -50,12 +52,11 @@ func TestTranslationGate(t *testing.T) {
 		hold(t,
 			atMost(shape.name+": exponent of bytes in nodes and edges", exponent(sizes, bytes), 1.15, ""),
 			atMost(shape.name+": exponent of the graph's bytes", exponent(sizes, graphBytes), 1.15, ""),
-			atMost(shape.name+": exponent of allocations in steps", exponent(steps, counts), 1.05, ""),
-			atMost(shape.name+": allocations a step", counts[len(counts)-1]/steps[len(steps)-1], 12, ""))
-		wfe := shape.execution("measured", 500)
+			atMost(shape.name+": exponent of allocations in steps", exponent(steps, counts), 1.05, ""))
+		wfe := shape.execution("measured", largest)
 		wf := plan(wfe, catalog).Workflow(translate.Options{})
-		measured := interleave(func() { plan(wfe, catalog).Workflow(translate.Options{}) }, func() { _, _ = json.Marshal(wf) })
-		hold(t, atMost(shape.name+": time / JSON encoding", ratio(measured[0], measured[1]), 2, ""))
+		measured := interleave(func() { plan(wfe, catalog).Workflow(translate.Options{}) }, func() { encode(wf) })
+		hold(t, atMost(shape.name+": time / JSON encoding", ratio(measured[0], measured[1]), maxTranslationRatio, ""))
 		var graphSizes, graphTimes []float64
 		for _, n := range []int{1000, 4000, 16_000} {
 			steps := shape.steps(n)
@@ -67,28 +68,26 @@ func TestTranslationGate(t *testing.T) {
 	}
 }
 
-func TestStatusGate(t *testing.T) {
-	wfe, wf, packed, err := ranLargest()
+func TestStatusMappingBounds(t *testing.T) {
+	wfe, wf, packed, err := largestExecution()
 	if err != nil {
 		t.Fatal(err)
 	}
 	previous := translate.InitialSteps(&wfe.Spec)
-	count, _ := allocations(func() { translate.Steps(previous, wf) })
-	unpacking := func() {
+	unpack := func() {
 		if _, err := translate.Expand(packed); err != nil {
 			t.Fatal(err)
 		}
 	}
-	measured := interleave(func() { translate.Steps(previous, wf) }, unpacking)
+	measured := interleave(func() { translate.Steps(previous, wf) }, func() { encode(wf) }, unpack)
 	hold(t,
-		// Each of the five nodes that are searched for costs two: its name and its key.
-		atMost("allocations a step", count/largest, 20, ""),
-		// To unpack 2000 nodes takes twenty times as long.
-		atMost("time / unpacking", ratio(measured[0], measured[1]), 0.2, ""))
+		atMost("time / JSON encoding", ratio(measured[0], measured[1]), maxTranslationRatio, ""),
+		// Unpacking 2,000 nodes takes about 13 ms where mapping them takes 0.65 ms: 0.2 is about 2 ms on any machine.
+		atMost("time / unpacking", ratio(measured[0], measured[2]), 0.2, ""))
 }
 
-// TestWritesGate counts the writes of executions on a real API server.
-func TestWritesGate(t *testing.T) {
+// TestWritesBounds counts the writes for executions on a real API server.
+func TestWritesBounds(t *testing.T) {
 	results, err := measureWrites(context.Background(), &settings{definitions: testutil.Minimal})
 	if err != nil {
 		t.Fatal(err)
@@ -96,10 +95,9 @@ func TestWritesGate(t *testing.T) {
 	hold(t, results...)
 }
 
-// TestCreationGate creates some executions on a real API server, on a machine that may have other things to do: the bounds
-// only tell a fault from an ordinary day.
-func TestCreationGate(t *testing.T) {
-	results, err := measureCreation(context.Background(), &settings{count: 100, definitions: testutil.Minimal})
+// TestCreatePathBounds creates a few executions on a real API server.
+func TestCreatePathBounds(t *testing.T) {
+	results, err := measureCreatePath(context.Background(), &settings{count: 100, definitions: testutil.Minimal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,9 +105,9 @@ func TestCreationGate(t *testing.T) {
 	for _, result := range results {
 		switch _, what, _ := strings.Cut(result.Name, ": "); what {
 		case "p50 / direct p50":
-			hold(t, atMost(result.Name, result.Value, 20, ""))
+			hold(t, atMost(result.Name, result.Value, maxCreateRatio*busyMachine, ""))
 		case "sustained rate / direct":
-			hold(t, atLeast(result.Name, result.Value, 0.03))
+			hold(t, atLeast(result.Name, result.Value, minRateRatio/busyMachine))
 		case "throttled by our own client":
 			hold(t, result)
 		default:
@@ -118,6 +116,6 @@ func TestCreationGate(t *testing.T) {
 		held++
 	}
 	if held != 3 {
-		t.Errorf("%d results were held to a bound", held)
+		t.Errorf("%d results were held to a bound, want 3", held)
 	}
 }

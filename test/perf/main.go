@@ -24,23 +24,23 @@ type settings struct {
 	only   string
 	count  int
 	folder string
-	// definitions are what Workflows are to the API server.
+	// definitions selects Argo's CustomResourceDefinitions.
 	definitions testutil.Definitions
-	// table says that results are printed, and nothing is measured.
+	// table prints recorded results and measures nothing.
 	table bool
-	// profiles says whether profiles are kept in the folder.
+	// profiles stores profiles in the folder.
 	profiles bool
 }
 
-// measurement is one thing that is measured.
+// measurement is a named group of results.
 type measurement struct {
 	name    string
 	measure func(context.Context, *settings) ([]Result, error)
-	// onCluster says that it needs the cluster of KUBECONFIG, and is made only when it is named.
+	// onCluster marks a measurement that needs the cluster of KUBECONFIG and runs only when it is named.
 	onCluster bool
 }
 
-// isWanted reports whether a measurement is to be made.
+// isWanted reports whether the flag -only selects a measurement.
 func (m *measurement) isWanted(only string) bool {
 	if only == "" {
 		return !m.onCluster
@@ -50,15 +50,13 @@ func (m *measurement) isWanted(only string) bool {
 
 var measurements = []measurement{
 	{name: "translate", measure: measureTranslation},
-	{name: "status", measure: measureStatus},
-	{name: "create", measure: measureCreation},
+	{name: "status", measure: measureStatusMapping},
+	{name: "create", measure: measureCreatePath},
 	{name: "writes", measure: measureWrites},
-	{name: "signal", measure: measureSignal},
 	{name: "memory", measure: measureMemory},
 	{name: "cold", measure: measureColdStart},
 	{name: "scrape", measure: measureScrape},
-	{name: "whole", measure: measureWhole, onCluster: true},
-	{name: "argo", measure: measureArgo, onCluster: true},
+	{name: "whole", measure: measureWholeRuns, onCluster: true},
 }
 
 func main() {
@@ -77,12 +75,12 @@ func measureAll(ctx context.Context, args []string) error {
 	}
 	s := &settings{}
 	f := flag.NewFlagSet("perf", flag.ContinueOnError)
-	f.StringVar(&s.only, "only", "", "Names of the measurements to make, with commas between; empty for all that need no cluster.")
-	f.IntVar(&s.count, "count", 1000, "How many executions there are.")
-	minimal := f.Bool("minimal", false, "Install Argo's minimal definitions, in which Workflows have no schema, in place of the full ones.")
-	f.StringVar(&s.folder, "folder", filepath.Join(root, ".bench"), "Folder of results and profiles.")
-	f.BoolVar(&s.profiles, "profiles", true, "Keep profiles in the folder.")
-	f.BoolVar(&s.table, "table", false, "Print what was measured as a table for README.md, and measure nothing.")
+	f.StringVar(&s.only, "only", "", "Comma-separated names of the measurements; empty for all that need no cluster.")
+	f.IntVar(&s.count, "count", 1000, "Number of executions.")
+	minimal := f.Bool("minimal", false, "Install Argo's minimal CustomResourceDefinitions, which have no schema, instead of the full ones.")
+	f.StringVar(&s.folder, "folder", filepath.Join(root, ".bench"), "Folder for results and profiles.")
+	f.BoolVar(&s.profiles, "profiles", true, "Store profiles in the folder.")
+	f.BoolVar(&s.table, "table", false, "Print the recorded results as a table for README.md and measure nothing.")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -104,8 +102,8 @@ func measureAll(ctx context.Context, args []string) error {
 	return s.measure(ctx)
 }
 
-// measure makes the measurements that are asked for, and records each as soon as it is made. The error says how many
-// targets were missed.
+// measure runs the selected measurements and records each when it is complete. The error contains the number of missed
+// targets.
 func (s *settings) measure(ctx context.Context) error {
 	missed := 0
 	for _, m := range measurements {

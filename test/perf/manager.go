@@ -23,15 +23,15 @@ import (
 )
 
 const (
-	// patience bounds everything that is waited for.
+	// patience is the timeout of every wait.
 	patience = 10 * time.Minute
-	// active counts the live executions.
+	// active is the gauge of live executions.
 	active = "workflowexecution_active_total"
-	// processorSeconds is the time that the process has used of the processors.
+	// processorSeconds is the counter of the process' processor time.
 	processorSeconds = "process_cpu_seconds_total"
-	// queued begins the names of the series that count what waits to be looked at.
+	// queued is the prefix of the series that count queued requests.
 	queued = "workqueue_depth{"
-	// idle is how many seconds of it a manager uses, at most, between two looks while it fills no cache.
+	// idle is the maximum processor time in seconds that a manager uses between two scrapes while it fills no cache.
 	idle = 0.03
 )
 
@@ -41,14 +41,14 @@ type manager struct {
 	metrics  string
 	probes   string
 	profiles string
-	// filled is a metric that there is once the caches are filled.
+	// filled is a series that exists after the caches are filled.
 	filled string
 	log    string
 	ended  chan struct{}
 }
 
 // manage starts the manager and waits until it is ready.
-func (p *plane) manage(ctx context.Context) (*manager, error) {
+func (p *controlPlane) manage(ctx context.Context) (*manager, error) {
 	kubeconfig := filepath.Join(p.folder, "kubeconfig")
 	if err := os.WriteFile(kubeconfig, p.Kubeconfig, 0o600); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (p *plane) manage(ctx context.Context) (*manager, error) {
 }
 
 // start starts the process of a manager, with its output in a file.
-func (m *manager) start(p *plane, process *exec.Cmd, name string, environment ...string) error {
+func (m *manager) start(p *controlPlane, process *exec.Cmd, name string, environment ...string) error {
 	m.process, m.ended, m.log = process, make(chan struct{}), filepath.Join(p.folder, name+".log")
 	log, err := os.Create(m.log)
 	if err != nil {
@@ -86,25 +86,25 @@ func (m *manager) start(p *plane, process *exec.Cmd, name string, environment ..
 	}
 	go func() {
 		defer close(m.ended)
-		_ = process.Wait() // that it ended is all that counts
+		_ = process.Wait() // the exit code does not matter
 		_ = log.Close()
 	}()
 	p.ends = append(p.ends, m.stop)
 	return nil
 }
 
-// hasEnded is an error once the process has ended.
+// hasEnded returns an error with the end of the log if the process has ended.
 func (m *manager) hasEnded() error {
 	select {
 	case <-m.ended:
-		said, _ := os.ReadFile(m.log)
-		return fmt.Errorf("the process ended: %s", said[max(0, len(said)-2000):])
+		log, _ := os.ReadFile(m.log)
+		return fmt.Errorf("the process ended: %s", log[max(0, len(log)-2000):])
 	default:
 		return nil
 	}
 }
 
-// stop ends the process; it may be repeated.
+// stop ends the process. It can be called again.
 func (m *manager) stop() error {
 	if err := m.process.Process.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
 		return nil
@@ -117,7 +117,7 @@ func (m *manager) stop() error {
 	}
 }
 
-// scrape reads the metrics, and says how many bytes and how much time that took.
+// scrape reads the metrics and returns their size and the time to read them.
 func (m *manager) scrape() (samples testutil.Samples, size int, took time.Duration, err error) {
 	began := time.Now()
 	content, err := get(m.metrics)
@@ -133,7 +133,7 @@ func (m *manager) scrape() (samples testutil.Samples, size int, took time.Durati
 	return testutil.Flatten(families), len(content), took, nil
 }
 
-// total is the sum of the samples whose name begins so.
+// total is the sum of the samples whose name has a prefix.
 func total(samples testutil.Samples, prefix string) float64 {
 	sum := 0.0
 	for name, value := range samples {
@@ -144,7 +144,7 @@ func total(samples testutil.Samples, prefix string) float64 {
 	return sum
 }
 
-// waitForActive waits until so many executions have a live Workflow that is recorded.
+// waitForActive waits until the manager counts n live executions.
 func (m *manager) waitForActive(ctx context.Context, n int) error {
 	return until(ctx, func() (bool, error) {
 		samples, _, _, err := m.scrape()
@@ -154,9 +154,9 @@ func (m *manager) waitForActive(ctx context.Context, n int) error {
 
 var heapAlloc = regexp.MustCompile(`(?m)^# HeapAlloc = (\d+)$`)
 
-// heap is the bytes of live objects, after a garbage collection.
+// heap is the size of the live objects in bytes after garbage collection.
 func (m *manager) heap() (float64, error) {
-	const gcs = 2 // what has a finalizer goes with the second
+	const gcs = 2 // objects with finalizers are freed by the second
 	var content []byte
 	for range gcs {
 		var err error
@@ -166,12 +166,12 @@ func (m *manager) heap() (float64, error) {
 	}
 	match := heapAlloc.FindSubmatch(content)
 	if match == nil {
-		return 0, errors.New("the heap profile does not tell HeapAlloc")
+		return 0, errors.New("the heap profile has no HeapAlloc")
 	}
 	return strconv.ParseFloat(string(match[1]), 64)
 }
 
-// resident is the bytes of memory that the process holds, by /proc.
+// resident is the resident memory of the process in bytes.
 func (m *manager) resident() (float64, error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.process.Process.Pid))
 	if err != nil {
@@ -183,16 +183,16 @@ func (m *manager) resident() (float64, error) {
 			return kib * 1024, err
 		}
 	}
-	return 0, errors.New("/proc does not tell VmRSS")
+	return 0, errors.New("/proc/<pid>/status has no VmRSS")
 }
 
-// processor is the time that the process has used of the processors.
+// processor is the processor time in seconds that the process has used.
 func (m *manager) processor() (float64, error) {
 	samples, _, _, err := m.scrape()
 	return samples[processorSeconds], err
 }
 
-// profile keeps a profile of the next seconds for whoever wants to look.
+// profile stores a profile of the next seconds.
 func (m *manager) profile(s *settings, name string, seconds int) {
 	if s.profiles {
 		content, err := get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", m.profiles, seconds))
@@ -219,7 +219,7 @@ func get(url string) ([]byte, error) {
 	return content, err
 }
 
-// until waits until something holds, or an error makes that impossible.
+// until waits until a condition holds, and returns early on an error.
 func until(ctx context.Context, holds func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -231,7 +231,7 @@ func until(ctx context.Context, holds func() (bool, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("what was waited for did not happen")
+			return fmt.Errorf("timed out after %s", patience)
 		case <-tick.C:
 		}
 	}
@@ -243,4 +243,20 @@ func freeAddress() (string, error) {
 		return "", err
 	}
 	return listener.Addr().String(), listener.Close()
+}
+
+// waitForQuiet waits until the manager has filled its caches and is idle.
+func (m *manager) waitForQuiet(ctx context.Context) error {
+	quiet, used := 0, 0.0
+	return until(ctx, func() (bool, error) {
+		samples, _, _, err := m.scrape()
+		quiet++
+		_, filled := samples[m.filled]
+		busy := total(samples, queued) + total(samples, "controller_runtime_active_workers{")
+		if !filled || samples[processorSeconds]-used > idle || busy > 0 {
+			quiet = 0
+		}
+		used = samples[processorSeconds]
+		return quiet >= 5, errors.Join(err, m.hasEnded())
+	})
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Result is one measured value. One without a target is for information.
+// Result is one measured value. A result without a target is for information.
 type Result struct {
 	Name   string  `json:"name"`
 	Value  float64 `json:"value"`
@@ -20,18 +20,18 @@ type Result struct {
 	OK     bool    `json:"ok"`
 }
 
-// atMost is a result that must not be larger than a bound.
+// atMost is a result with an upper bound.
 func atMost(name string, value, bound float64, unit string) Result {
 	return Result{Name: name, Value: value, Unit: unit, Target: fmt.Sprintf("≤ %v", bound), OK: value <= bound}
 }
 
-// atLeast is a result that must not be smaller than a bound.
+// atLeast is a result with a lower bound.
 func atLeast(name string, value, bound float64) Result {
 	return Result{Name: name, Value: value, Target: fmt.Sprintf("≥ %v", bound), OK: value >= bound}
 }
 
-// told is a result without a target.
-func told(name string, value float64, unit string) Result {
+// info is a result without a target.
+func info(name string, value float64, unit string) Result {
 	return Result{Name: name, Value: value, Unit: unit, OK: true}
 }
 
@@ -43,7 +43,7 @@ func (r Result) String() string {
 	return strings.TrimRight(fmt.Sprintf("%-64s %12s %-12s %-10s %s", r.Name, format(r.Value), r.Unit, r.Target, verdict), " ")
 }
 
-// printTable writes recorded results as a table in Markdown.
+// printTable writes the recorded results as a Markdown table.
 func printTable(to io.Writer, path string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -73,7 +73,7 @@ func format(value float64) string {
 	return text
 }
 
-// record puts results into a file of results, in the place of those of the same names.
+// record writes results into a file and replaces earlier results of the same names.
 func record(path string, results []Result) error {
 	var known []Result
 	content, err := os.ReadFile(path)
@@ -107,5 +107,5 @@ func write(path string, value any) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(content, '\n'), 0o644) //nolint:gosec // results are for everybody
+	return os.WriteFile(path, append(content, '\n'), 0o644) //nolint:gosec // results are not secret
 }

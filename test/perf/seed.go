@@ -16,9 +16,12 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// seed puts an execution and its Workflow into the API server as the controller and Argo would have left them: live, with
-// one step that runs and the others done, or ended. fallBehind lets something happen to a live one.
-func (p *plane) seed(ctx context.Context, name string, ended *time.Time) error {
+// liveSteps is the number of steps, and so of nodes, of a seeded execution.
+const liveSteps = 20
+
+// seed creates an execution and its Workflow in the state in which the controller and Argo leave them: live, with one running
+// step and completed ones, or ended. makeStale makes the status of a live one stale.
+func (p *controlPlane) seed(ctx context.Context, name string, ended *time.Time) error {
 	const steps = liveSteps
 	wfe := p.simple(name, steps)
 	if err := p.Admin.Create(ctx, wfe); err != nil {
@@ -28,7 +31,7 @@ func (p *plane) seed(ctx context.Context, name string, ended *time.Time) error {
 	run(wf, 0)
 	status := seededStatus(wfe)
 	if ended == nil {
-		isRunning(wf, wfe.Spec.Steps[steps-1].Name)
+		setRunning(wf, wfe.Spec.Steps[steps-1].Name)
 		status.Steps, status.Progress = translate.Steps(status.Steps, wf), fmt.Sprintf("%d/%d", steps-1, steps)
 	} else {
 		wf.Finalizers, wf.Status.Phase, wf.Status.FinishedAt = nil, wfv1.WorkflowSucceeded, metav1.NewTime(*ended)
@@ -40,11 +43,11 @@ func (p *plane) seed(ctx context.Context, name string, ended *time.Time) error {
 		setCondition(status, wfev1.ConditionReconciling, metav1.ConditionFalse, "Completed", "every critical step completed")
 		setCondition(status, wfev1.ConditionComplete, metav1.ConditionTrue, "Completed", "every critical step completed")
 	}
-	// Argo's own cache selects and counts by these.
+	// Argo's cache selects and counts by these labels.
 	wf.Labels["workflows.argoproj.io/phase"] = string(wf.Status.Phase)
 	wf.Labels["workflows.argoproj.io/completed"] = strconv.FormatBool(ended != nil)
-	if p.bare && ended != nil {
-		wf.UID = wfe.UID // nobody's
+	if p.skipEndedWorkflows && ended != nil {
+		wf.UID = wfe.UID // any UID: the Workflow does not exist
 	} else if err := p.Admin.Create(ctx, wf); err != nil {
 		return err
 	}
@@ -53,7 +56,7 @@ func (p *plane) seed(ctx context.Context, name string, ended *time.Time) error {
 	return p.Admin.Status().Update(ctx, wfe)
 }
 
-// seededStatus is the status of an execution that has just started.
+// seededStatus is the status of an execution that just started.
 func seededStatus(wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecutionStatus {
 	status := &wfev1.WorkflowExecutionStatus{
 		Phase: wfev1.PhaseRunning, ObservedGeneration: wfe.Generation, WorkflowRef: wfe.Status.WorkflowRef,
@@ -73,16 +76,16 @@ func setCondition(status *wfev1.WorkflowExecutionStatus, kind string, is metav1.
 	})
 }
 
-// isRunning lets a step run that was done.
-func isRunning(wf *wfv1.Workflow, task string) {
+// setRunning sets a completed step to running.
+func setRunning(wf *wfv1.Workflow, task string) {
 	id := wf.NodeID(wf.Name + "." + task)
 	node := wf.Status.Nodes[id]
 	node.Phase, node.FinishedAt, node.Outputs = wfv1.NodeRunning, metav1.Time{}, nil
 	wf.Status.Nodes[id] = node
 }
 
-// manageAfter lets another manager follow one, after something that no manager shall see happening.
-func (p *plane) manageAfter(ctx context.Context, m *manager, meanwhile func() error) (*manager, error) {
+// manageAfter stops a manager, calls a function, and starts the next manager.
+func (p *controlPlane) manageAfter(ctx context.Context, m *manager, meanwhile func() error) (*manager, error) {
 	if err := m.stop(); err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func (p *plane) manageAfter(ctx context.Context, m *manager, meanwhile func() er
 	return p.manage(ctx)
 }
 
-// seedAll puts many.
-func (p *plane) seedAll(ctx context.Context, prefix string, first, end int, ended *time.Time) error {
+// seedAll seeds executions with the numbers from first to end.
+func (p *controlPlane) seedAll(ctx context.Context, prefix string, first, end int, ended *time.Time) error {
 	return each(first, end, func(i int) error { return p.seed(ctx, fmt.Sprintf("%s-%d", prefix, i), ended) })
 }

@@ -17,20 +17,20 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// shape makes the dependencies of n steps.
+// shape is a shape of the dependency graph.
 type shape struct {
 	name    string
 	depends func(i int) (first, end int)
 }
 
-// shapes are the graphs that are measured. A step depends on the steps from first to end.
+// shapes are the measured graphs. A step depends on the steps from first to end, without end.
 var shapes = []shape{
 	{"chain", func(i int) (int, int) { return max(0, i-1), i }},
 	{"fan-out", func(i int) (int, int) { return 0, min(i, 1) }},
 	{"dense layers", func(i int) (int, int) { return max(0, i/10*10-10), i / 10 * 10 }},
 }
 
-// steps are n steps of a shape.
+// steps are n steps in this shape.
 func (s shape) steps(n int) []wfev1.Step {
 	steps := make([]wfev1.Step, n)
 	for i := range steps {
@@ -44,8 +44,8 @@ func (s shape) steps(n int) []wfev1.Step {
 
 func nameOfStep(i int) string { return fmt.Sprintf("step-%d", i) }
 
-// execution is an execution of n steps that scale Deployments, each but the first ones to what a step that it depends on
-// found before.
+// execution is an execution of n steps that scale a Deployment. A step with dependencies restores the replicas that its first
+// dependency found.
 func (s shape) execution(name string, n int) *wfev1.WorkflowExecution {
 	wfe := newExecution(name, s.steps(n))
 	for i := range wfe.Spec.Steps {
@@ -61,7 +61,7 @@ func (s shape) execution(name string, n int) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// newExecution is an execution whose target is its own.
+// newExecution is an execution with a target of its own.
 func newExecution(name string, steps []wfev1.Step) *wfev1.WorkflowExecution {
 	return &wfev1.WorkflowExecution{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: "6ba7b810"},
@@ -72,7 +72,7 @@ func newExecution(name string, steps []wfev1.Step) *wfev1.WorkflowExecution {
 	}
 }
 
-// readCatalog reads the catalog that is shipped.
+// readCatalog reads the shipped actions that the measurements use.
 func readCatalog() (translate.Catalog, error) {
 	root, err := testutil.Root()
 	if err != nil {
@@ -95,17 +95,17 @@ func readCatalog() (translate.Catalog, error) {
 	return catalog, nil
 }
 
-// plan is the plan of an execution that is valid.
+// plan is the plan of a valid execution.
 func plan(wfe *wfev1.WorkflowExecution, catalog translate.Catalog) *translate.Plan {
 	made, err := translate.NewPlan(wfe, catalog)
 	if err != nil {
-		panic(err) // the executions are our own
+		panic(err) // the executions are valid
 	}
 	return made
 }
 
-// run fills in the nodes of a Workflow all of whose steps have succeeded, each at its last attempt; none for a step that is
-// not retried.
+// run adds the nodes of a Workflow whose steps all succeeded. Each step has a Retry node with so many attempts, or a single
+// pod node if attempts is 0.
 func run(wf *wfv1.Workflow, attempts int) {
 	began := time.Unix(1_700_000_000, 0)
 	wf.Status.Phase, wf.Status.StartedAt, wf.Status.Nodes = wfv1.WorkflowRunning, metav1.NewTime(began), wfv1.Nodes{}
@@ -137,7 +137,7 @@ func run(wf *wfv1.Workflow, attempts int) {
 	}
 }
 
-// put puts a node under its key.
+// put adds a node under its ID.
 func put(wf *wfv1.Workflow, node wfv1.NodeStatus) string {
 	node.ID = wf.NodeID(node.Name)
 	node.DisplayName = node.Name[strings.LastIndex(node.Name, ".")+1:]

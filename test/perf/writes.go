@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,21 +14,18 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/test/controlplane"
 	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
-const (
-	// mostWrites is a Workflow, its start, a change, its end, and its release.
-	mostWrites = 5
-	// atRest is how long it is watched that nothing is written.
-	atRest = 5 * time.Second
-)
+// restPeriod is the time without changes in which the controller must write nothing.
+const restPeriod = 5 * time.Second
 
 var argo = simulator.Argo{Now: time.Now}
 
-// measureWrites counts what the controller writes for an execution, by the API server's audit log.
+// measureWrites counts the controller's writes for an execution in the API server's audit log.
 func measureWrites(ctx context.Context, s *settings) (results []Result, err error) {
-	p, err := newPlane(ctx, s.definitions)
+	p, err := newControlPlane(ctx, s.definitions)
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +39,10 @@ func measureWrites(ctx context.Context, s *settings) (results []Result, err erro
 			return nil, err
 		}
 		what := fmt.Sprintf("writes for %d steps whose nodes change together", steps)
-		results = append(results, atMost(what, float64(counted.all), mostWrites, ""), atMost(what+": events a phase", float64(counted.events)/2, 1, ""))
-		results = append(results, told(what+": refused, for a conflict", float64(counted.refused), ""))
+		results = append(results, atMost(what, float64(counted.all), maxWrites, ""), atMost(what+": events a phase", float64(counted.events)/2, 1, ""))
+		results = append(results, info(what+": refused with a conflict", float64(counted.refused), ""))
 		for _, kind := range sorted(counted.kinds) {
-			results = append(results, told(what+": "+kind, float64(counted.kinds[kind]), ""))
+			results = append(results, info(what+": "+kind, float64(counted.kinds[kind]), ""))
 		}
 	}
 	const steps = 10
@@ -52,24 +50,24 @@ func measureWrites(ctx context.Context, s *settings) (results []Result, err erro
 	if err != nil {
 		return nil, err
 	}
-	// The start is a change, too: nothing observed it before.
+	// The start is one more change.
 	updates := float64(counted.kinds["update workflowexecutions/status"])
 	results = append(results,
-		told("writes for 10 steps one after another", float64(counted.all), ""),
+		info("writes for 10 steps one after another", float64(counted.all), ""),
 		atMost("writes for 10 steps one after another: status updates a change", updates/float64(counted.changes+1), 1, ""))
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case <-time.After(atRest):
+	case <-time.After(restPeriod):
 	}
 	rest, err := p.writes()
 	if err != nil {
 		return nil, err
 	}
-	return append(results, atMost("writes at rest, in 5 s", float64(len(rest)), 0, "")), nil
+	return append(results, atMost("writes in 5 s without a change", float64(len(rest)), 0, "")), nil
 }
 
-// count is what was written for one execution.
+// count is the number of writes for one execution.
 type count struct {
 	kinds   map[string]int
 	all     int
@@ -78,9 +76,9 @@ type count struct {
 	changes int
 }
 
-// writesOf runs an execution to its end, all of its steps at once or one after another, and counts the writes.
-func (p *plane) writesOf(ctx context.Context, name string, steps int, together bool) (*count, error) {
-	if _, err := p.writes(); err != nil { // what was before
+// writesOf takes an execution to its end, with all steps together or one after another, and counts the writes.
+func (p *controlPlane) writesOf(ctx context.Context, name string, steps int, together bool) (*count, error) {
+	if _, err := p.writes(); err != nil { // skips earlier writes
 		return nil, err
 	}
 	wfe := p.simple(name, steps)
@@ -92,7 +90,7 @@ func (p *plane) writesOf(ctx context.Context, name string, steps int, together b
 	}
 	changes := p.changesOf(wfe, together)
 	for i, change := range changes {
-		if err := p.happen(ctx, name, change...); err != nil {
+		if err := p.apply(ctx, name, change...); err != nil {
 			return nil, err
 		}
 		seen := func(status *wfev1.WorkflowExecutionStatus) bool { return isMirrored(status, i, steps, together) }
@@ -109,14 +107,14 @@ func (p *plane) writesOf(ctx context.Context, name string, steps int, together b
 		return nil, err
 	}
 	counted := &count{kinds: map[string]int{}, changes: len(changes)}
-	// Events are sent in the background: the last one tells of the end.
+	// Events are sent in the background. The last one is for the end.
 	return counted, until(ctx, func() (bool, error) {
 		writes, err := p.writes()
 		for i := range writes {
 			switch w := &writes[i]; {
 			case w.ObjectRef.Resource == "events" && strings.HasPrefix(w.ObjectRef.Name, name+"."), w.ObjectRef.Resource == "events" && w.ObjectRef.Name == "":
 				counted.events++
-			case isAsked(w):
+			case isReviewOrEvent(w):
 			case w.ResponseStatus.Code >= http.StatusBadRequest:
 				counted.refused++
 			default:
@@ -128,8 +126,8 @@ func (p *plane) writesOf(ctx context.Context, name string, steps int, together b
 	})
 }
 
-// changesOf are the changes of the nodes of an execution, each of which is one write of Argo's.
-func (p *plane) changesOf(wfe *wfev1.WorkflowExecution, together bool) [][]simulator.Event {
+// changesOf are the changes of the nodes of an execution. Argo writes each of them once.
+func (p *controlPlane) changesOf(wfe *wfev1.WorkflowExecution, together bool) [][]simulator.Event {
 	var running, ended []simulator.Event
 	var apart [][]simulator.Event
 	for i := range wfe.Spec.Steps {
@@ -145,7 +143,7 @@ func (p *plane) changesOf(wfe *wfev1.WorkflowExecution, together bool) [][]simul
 	return apart
 }
 
-// isMirrored reports whether a status shows the change of a number, of those that changesOf makes.
+// isMirrored reports whether a status shows the change with the given index in the result of changesOf.
 func isMirrored(status *wfev1.WorkflowExecutionStatus, change, steps int, together bool) bool {
 	running, ended := 0, 0
 	for i := range status.Steps {
@@ -171,8 +169,8 @@ func isMirrored(status *wfev1.WorkflowExecutionStatus, change, steps int, togeth
 	}
 }
 
-// happen lets something happen in a Workflow, and writes it once.
-func (p *plane) happen(ctx context.Context, name string, events ...simulator.Event) error {
+// apply applies events to a Workflow in one write.
+func (p *controlPlane) apply(ctx context.Context, name string, events ...simulator.Event) error {
 	was := &wfv1.Workflow{}
 	if err := p.Admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, was); err != nil {
 		return err
@@ -187,11 +185,24 @@ func (p *plane) happen(ctx context.Context, name string, events ...simulator.Eve
 	return p.Admin.Patch(ctx, wf, client.MergeFrom(was))
 }
 
-// waitFor waits until the status of an execution is as wanted.
-func (p *plane) waitFor(ctx context.Context, name string, wanted func(*wfev1.WorkflowExecutionStatus) bool) error {
+// waitFor waits until the status of an execution matches.
+func (p *controlPlane) waitFor(ctx context.Context, name string, matches func(*wfev1.WorkflowExecutionStatus) bool) error {
 	return until(ctx, func() (bool, error) {
 		wfe := &wfev1.WorkflowExecution{}
 		err := p.Admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, wfe)
-		return err == nil && wanted(&wfe.Status), err
+		return err == nil && matches(&wfe.Status), err
 	})
+}
+
+// writes are the controller's writes since the last call, without leases.
+func (p *controlPlane) writes() ([]controlplane.Request, error) {
+	requests, err := p.Requests()
+	return slices.DeleteFunc(requests, func(r controlplane.Request) bool {
+		return slices.Contains([]string{"get", "list", "watch"}, r.Verb) || r.ObjectRef.Resource == "leases"
+	}), err
+}
+
+// isReviewOrEvent reports whether a write is an access review, which changes nothing, or an event.
+func isReviewOrEvent(w *controlplane.Request) bool {
+	return strings.HasSuffix(w.ObjectRef.Resource, "subjectaccessreviews") || w.ObjectRef.Resource == "events"
 }

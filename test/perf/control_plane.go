@@ -20,24 +20,25 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// workers is how many requests the harness makes at once.
+// workers is the number of requests that the harness makes at once.
 const workers = 16
 
-// plane is a control plane with the catalog, and the manager as it is shipped.
-type plane struct {
+// controlPlane is an API server and etcd with the catalog, and the manager as shipped.
+type controlPlane struct {
 	*controlplane.ControlPlane
 	catalog translate.Catalog
-	// bare leaves out the Workflows of executions that have ended, of which no manager's cache has any.
-	bare bool
+	// skipEndedWorkflows leaves out the Workflows of ended executions, which no manager has in its cache.
+	skipEndedWorkflows bool
 
 	folder string
 	binary string
 	ends   []func() error
 }
 
-// newPlane starts a control plane with Argo's definitions of a kind, without a manager. Whatever it gives must be ended.
-func newPlane(ctx context.Context, definitions testutil.Definitions) (p *plane, err error) {
-	p = &plane{}
+// newControlPlane starts a control plane with Argo's definitions, without a manager. The caller must end the result, also
+// after an error.
+func newControlPlane(ctx context.Context, definitions testutil.Definitions) (p *controlPlane, err error) {
+	p = &controlPlane{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.end())
@@ -80,8 +81,8 @@ func newPlane(ctx context.Context, definitions testutil.Definitions) (p *plane, 
 	return p, client.IgnoreAlreadyExists(p.Admin.Create(ctx, account))
 }
 
-// profileServer keeps a profile of the API server's next seconds for whoever wants to look.
-func (p *plane) profileServer(ctx context.Context, s *settings, name string, seconds int) {
+// profileServer stores a profile of the API server's next seconds.
+func (p *controlPlane) profileServer(ctx context.Context, s *settings, name string, seconds int) {
 	if !s.profiles {
 		return
 	}
@@ -98,8 +99,8 @@ func (p *plane) profileServer(ctx context.Context, s *settings, name string, sec
 	}
 }
 
-// end ends what was started, the last first.
-func (p *plane) end() error {
+// end stops what was started, in reverse order.
+func (p *controlPlane) end() error {
 	var errs []error
 	for i := len(p.ends) - 1; i >= 0; i-- {
 		errs = append(errs, p.ends[i]())
@@ -108,7 +109,7 @@ func (p *plane) end() error {
 	return errors.Join(errs...)
 }
 
-// each does something for the numbers from first to end, several at a time.
+// each calls a function for the numbers from first to end, several at a time.
 func each(first, end int, do func(i int) error) error {
 	numbers := make(chan int)
 	errs := make([]error, workers)

@@ -19,10 +19,10 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// playedNode is the name of the node on which pods are played.
-const playedNode = "played"
+// simulatedNode is the name of the node whose pods KWOK simulates.
+const simulatedNode = "simulated"
 
-// cluster is the cluster of KUBECONFIG, with Argo and this controller on it.
+// cluster is the cluster of KUBECONFIG, with Argo and the controller installed.
 type cluster struct {
 	*testutil.Cluster
 	watcher client.WithWatch
@@ -32,7 +32,7 @@ type cluster struct {
 	ends    []func() error
 }
 
-// newCluster connects to the cluster, and makes a namespace that goes with end.
+// newCluster connects to the cluster and creates a namespace, which end deletes.
 func newCluster(ctx context.Context) (c *cluster, err error) {
 	c = &cluster{}
 	if c.Cluster, err = testutil.Connect(); err != nil {
@@ -67,7 +67,7 @@ func newCluster(ctx context.Context) (c *cluster, err error) {
 	return c, nil
 }
 
-// remove deletes a namespace and waits until it is gone: what comes next must not be measured beside that.
+// remove deletes a namespace and waits until it is gone, so that its deletion does not disturb the next measurement.
 func (c *cluster) remove(ctx context.Context, namespace *corev1.Namespace) error {
 	if err := c.Delete(ctx, namespace); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (c *cluster) remove(ctx context.Context, namespace *corev1.Namespace) error
 	})
 }
 
-// end ends what was started, the last first.
+// end undoes what was set up, in reverse order.
 func (c *cluster) end() error {
 	var errs []error
 	for i := len(c.ends) - 1; i >= 0; i-- {
@@ -103,8 +103,8 @@ func program(ctx context.Context, name string) (string, error) {
 	return strings.TrimSpace(string(path)), nil
 }
 
-// play adds a node that is played by KWOK, and lets no new pod go to the real ones. It returns how to undo that.
-func (c *cluster) play(ctx context.Context) (func() error, error) {
+// simulateNode adds a node that KWOK simulates and cordons the real nodes. It returns a function that undoes both.
+func (c *cluster) simulateNode(ctx context.Context) (func() error, error) {
 	kwok, err := program(ctx, "kwok")
 	if err != nil {
 		return nil, err
@@ -127,11 +127,11 @@ func (c *cluster) play(ctx context.Context) (func() error, error) {
 	if err := process.Start(); err != nil {
 		return nil, err
 	}
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: playedNode, Annotations: map[string]string{"kwok.x-k8s.io/node": "fake"}}}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: simulatedNode, Annotations: map[string]string{"kwok.x-k8s.io/node": "fake"}}}
 	undo := func() error {
 		ctx := context.WithoutCancel(ctx)
 		errs := []error{c.cordon(ctx, false), client.IgnoreNotFound(c.Delete(ctx, node)), process.Process.Kill()}
-		_ = process.Wait() // it was killed
+		_ = process.Wait() // the process was killed
 		return errors.Join(append(errs, log.Close())...)
 	}
 	err = errors.Join(c.Create(ctx, node), c.cordon(ctx, true))
@@ -142,13 +142,13 @@ func (c *cluster) play(ctx context.Context) (func() error, error) {
 		})
 	}
 	if err != nil {
-		said, _ := os.ReadFile(log.Name())
-		return nil, errors.Join(fmt.Errorf("play a node: %w\n%s", err, said), undo())
+		output, _ := os.ReadFile(log.Name())
+		return nil, errors.Join(fmt.Errorf("simulate a node: %w\n%s", err, output), undo())
 	}
 	return undo, nil
 }
 
-// cordon lets new pods go to real nodes, or not.
+// cordon closes the real nodes to new pods, or opens them.
 func (c *cluster) cordon(ctx context.Context, closed bool) error {
 	nodes := &corev1.NodeList{}
 	if err := c.List(ctx, nodes); err != nil {
@@ -157,7 +157,7 @@ func (c *cluster) cordon(ctx context.Context, closed bool) error {
 	var errs []error
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
-		if node.Name == playedNode {
+		if node.Name == simulatedNode {
 			continue
 		}
 		was := node.DeepCopy()

@@ -25,91 +25,79 @@ import (
 const (
 	wholeRounds = 5
 	wholeSteps  = 5
-	// played and real are how many executions there are at once in a round, on played nodes and on real ones. With 200 each
-	// Workflow has to wait for Argo's own bound on requests, so that a round takes as long as Argo's writes. With 40 it depends on
-	// chance how many these are.
-	played, real = 200, 4
-	// betweenBatches is much longer than Argo and the manager take to finish with what has ended.
+	// onSimulated and onReal are the numbers of concurrent executions in a round, on simulated and on real nodes. With 200, Argo's
+	// own limit on requests bounds a round, so that its time varies little.
+	onSimulated, onReal = 200, 4
+	// betweenBatches is much longer than Argo and the manager need to finish the work for ended objects.
 	betweenBatches = 3 * time.Second
 )
 
-// measureWhole measures how long many executions take from the first one's creation to the last one's end, beside the same
-// Workflows submitted to Argo directly: on played nodes, and on real pods.
-func measureWhole(ctx context.Context, _ *settings) (results []Result, err error) {
+// measureWholeRuns measures the time from the creation of the first execution to the end of the last one, and the same for
+// Workflows submitted to Argo directly, on simulated nodes and on real ones.
+func measureWholeRuns(ctx context.Context, _ *settings) (results []Result, err error) {
 	if os.Getenv("KUBECONFIG") == "" {
-		return nil, errors.New("KUBECONFIG is not set: whole runs need a cluster; see README.md")
+		return nil, errors.New("KUBECONFIG is not set: whole runs need a cluster, see README.md")
 	}
 	c, err := newCluster(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.end()) }()
-	undo, err := c.play(ctx)
+	undo, err := c.simulateNode(ctx)
 	if err != nil {
 		return nil, err
 	}
-	onPlayed, err := c.compare(ctx, "played", played)
+	simulated, err := c.compare(ctx, "simulated", onSimulated)
 	if err = errors.Join(err, undo()); err != nil {
 		return nil, err
 	}
-	onReal, err := c.compare(ctx, "real", real)
+	real, err := c.compare(ctx, "real", onReal)
 	if err != nil {
 		return nil, err
 	}
-	return append(onPlayed, onReal...), nil
+	return append(simulated, real...), nil
 }
 
-// compare tells of rounds of Workflows submitted directly, and of executions.
+// compare compares rounds of executions with rounds of Workflows submitted directly.
 func (c *cluster) compare(ctx context.Context, where string, n int) ([]Result, error) {
-	took, busy, err := c.rounds(ctx, where, n)
+	took, err := c.rounds(ctx, where, n)
 	if err != nil {
 		return nil, err
 	}
 	direct, mine := took["direct"], took["ours"]
 	what := fmt.Sprintf("whole run, %d × %d executions of %d steps on %s pods: ", wholeRounds, n, wholeSteps, where)
 	return []Result{
-		told(what+"submitted directly", sum(direct), "s"),
-		told(what+"as executions", sum(mine), "s"),
-		atMost(what+"as executions / directly", sum(mine)/sum(direct), 1.05, ""),
-		told(what+"median of the rounds' ratios", ratio(mine, direct), ""),
-		told(what+"longest round directly", slices.Max(direct), "s"),
-		told(what+"longest round as executions", slices.Max(mine), "s"),
-		told(what+"processor time of the machine, directly", sum(busy["direct"]), "s"),
-		told(what+"processor time of the machine, as executions", sum(busy["ours"]), "s"),
+		info(what+"submitted directly", sum(direct), "s"),
+		info(what+"as executions", sum(mine), "s"),
+		atMost(what+"as executions / directly", sum(mine)/sum(direct), maxWholeRun, ""),
+		info(what+"median of the rounds' ratios", ratio(mine, direct), ""),
+		info(what+"longest round directly", slices.Max(direct), "s"),
+		info(what+"longest round as executions", slices.Max(mine), "s"),
 	}, nil
 }
 
-// rounds measures how long rounds take, and the processor time of the machine, which bounds them where there is too little
-// of it: of Workflows submitted directly and of executions, in turn, after one of each that does not count. Which comes first
-// changes from round to round.
-func (c *cluster) rounds(ctx context.Context, where string, n int) (took, busy map[string][]float64, err error) {
+// rounds measures rounds of Workflows submitted directly and of executions, in turn. The first round of each does not count,
+// and the order alternates.
+func (c *cluster) rounds(ctx context.Context, where string, n int) (took map[string][]float64, err error) {
 	starts := map[string]creation{"direct": c.submit, "ours": c.apply}
 	order := []string{"ours", "direct"}
-	took, busy = map[string][]float64{}, map[string][]float64{}
+	took = map[string][]float64{}
 	for round := range 1 + wholeRounds {
 		for _, kind := range order {
-			atFirst, err := machineTime()
-			if err != nil {
-				return nil, nil, err
-			}
 			seconds, err := c.batch(ctx, fmt.Sprintf("%s-%s-%d", where, kind, round), n, starts[kind])
-			if err != nil {
-				return nil, nil, err
-			}
-			atLast, err := machineTime()
 			if err = errors.Join(err, c.clear(ctx)); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			if round > 0 {
-				took[kind], busy[kind] = append(took[kind], seconds), append(busy[kind], atLast-atFirst)
+				took[kind] = append(took[kind], seconds)
 			}
 		}
 		slices.Reverse(order)
 	}
-	return took, busy, nil
+	return took, nil
 }
 
-// waits is an execution of steps that wait for a second, in turn.
+// waits is an execution of a chain of steps that each wait for a second.
 func (c *cluster) waits(name string) *wfev1.WorkflowExecution {
 	wfe := newExecution(name, shapes[0].steps(wholeSteps))
 	wfe.Namespace, wfe.UID = c.ns, ""
@@ -123,15 +111,15 @@ func (c *cluster) waits(name string) *wfev1.WorkflowExecution {
 // apply creates an execution.
 func (c *cluster) apply(ctx context.Context, name string) error { return c.Create(ctx, c.waits(name)) }
 
-// submit creates the Workflow of an execution that there is not.
+// submit creates the Workflow of an execution without the execution.
 func (c *cluster) submit(ctx context.Context, name string) error {
 	wf := plan(c.waits(name), c.catalog).Workflow(translate.Options{ServiceAccountName: "default"})
 	wf.Labels, wf.OwnerReferences, wf.Finalizers = nil, nil, nil
 	return c.Create(ctx, wf)
 }
 
-// batch starts so many and says how many seconds it took until all of them had ended, for whoever asked for them: an
-// execution has ended when its status says so, and well or never.
+// batch starts n objects and returns the seconds until all of them have ended successfully. An execution has ended when its
+// status says so.
 func (c *cluster) batch(ctx context.Context, prefix string, n int, start creation) (float64, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -163,7 +151,7 @@ func (c *cluster) batch(ctx context.Context, prefix string, n int, start creatio
 	return took, nil
 }
 
-// checkSucceeded makes sure that what was measured is what was meant.
+// checkSucceeded checks that every Workflow of a batch succeeded.
 func (c *cluster) checkSucceeded(ctx context.Context, prefix string, n int) error {
 	workflows := &wfv1.WorkflowList{}
 	if err := c.List(ctx, workflows, client.InNamespace(c.ns)); err != nil {
@@ -181,8 +169,7 @@ func (c *cluster) checkSucceeded(ctx context.Context, prefix string, n int) erro
 	return nil
 }
 
-// clear removes what a batch has left: all of Kubernetes has more to do the more pods there are. What is still to be done
-// about it must not count for the next one.
+// clear removes the objects of a batch and waits, so that the work for them does not disturb the next batch.
 func (c *cluster) clear(ctx context.Context) error {
 	for _, object := range []client.Object{&wfev1.WorkflowExecution{}, &wfv1.Workflow{}, &corev1.Pod{}, &eventsv1.Event{}} {
 		if err := c.DeleteAllOf(ctx, object, client.InNamespace(c.ns), client.GracePeriodSeconds(0)); err != nil {
@@ -200,7 +187,7 @@ func (c *cluster) clear(ctx context.Context) error {
 		return left == 0, nil
 	})
 	if err != nil {
-		return fmt.Errorf("remove what a batch has left: %w", err)
+		return fmt.Errorf("remove the objects of a batch: %w", err)
 	}
 	select {
 	case <-ctx.Done():

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// rounds is how often what is compared is measured, in turn.
+	// rounds is how many times each function is measured, in turn.
 	rounds = 7
-	// slice is how long it runs in each round, at least.
+	// slice is the minimum time of one function in one round.
 	slice = 30 * time.Millisecond
 )
 
-// interleave measures functions in turn, so that what disturbs the machine disturbs all of them. It returns seconds of
-// processor time a call, the garbage collector's included, for each function one in each round.
+// interleave measures functions in turn, so that disturbances affect all of them. It returns the seconds of processor time per
+// call, garbage collection included: one value per function and round.
 func interleave(functions ...func()) [][]float64 {
 	calls := make([]int, len(functions))
 	for i, f := range functions {
@@ -42,7 +42,7 @@ func interleave(functions ...func()) [][]float64 {
 	return measured
 }
 
-// processorTime is what this process has used of the processors, whatever else they do.
+// processorTime is the processor time that this process has used.
 func processorTime() time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
@@ -51,7 +51,7 @@ func processorTime() time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// ratio is the median over the rounds of a function's time divided by another's.
+// ratio is the median over the rounds of one function's time divided by the other's.
 func ratio(a, b []float64) float64 {
 	quotients := make([]float64, len(a))
 	for i := range a {
@@ -73,7 +73,7 @@ func allocations(f func()) (count, bytes float64) {
 	return float64(after.Mallocs-before.Mallocs) / calls, float64(after.TotalAlloc-before.TotalAlloc) / calls
 }
 
-// percentile is the value that so many of a hundred do not exceed.
+// percentile is the value that p percent of the values do not exceed.
 func percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -82,8 +82,8 @@ func percentile(values []float64, p float64) float64 {
 	return sorted[max(0, int(math.Ceil(p/100*float64(len(sorted))))-1)]
 }
 
-// exponent is how the cost grows with the size: 1 for linear, 2 for quadratic. It is the slope of the straight line that
-// fits the logarithms best.
+// exponent is the growth of the cost with the size: 1 is linear, 2 is quadratic. It is the slope of the least-squares line
+// through the logarithms.
 func exponent(sizes, costs []float64) float64 {
 	var sx, sy, sxx, sxy float64
 	n := float64(len(sizes))

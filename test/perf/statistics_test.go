@@ -34,18 +34,18 @@ func TestPercentile(t *testing.T) {
 	}
 }
 
-func TestResultsKnowTheirTargets(t *testing.T) {
+func TestResultBounds(t *testing.T) {
 	for name, test := range map[string]struct {
 		result Result
 		want   bool
 	}{
-		"below the most":       {atMost("r", 1, 2, ""), true},
-		"at the most":          {atMost("r", 2, 2, ""), true},
-		"above the most":       {atMost("r", 3, 2, ""), false},
-		"not a number":         {atMost("r", math.NaN(), 2, ""), false},
-		"below the least":      {atLeast("r", 1, 2), false},
-		"at the least":         {atLeast("r", 2, 2), true},
-		"for information only": {told("r", 1, ""), true},
+		"below the upper bound": {atMost("r", 1, 2, ""), true},
+		"at the upper bound":    {atMost("r", 2, 2, ""), true},
+		"above the upper bound": {atMost("r", 3, 2, ""), false},
+		"not a number":          {atMost("r", math.NaN(), 2, ""), false},
+		"below the lower bound": {atLeast("r", 1, 2), false},
+		"at the lower bound":    {atLeast("r", 2, 2), true},
+		"for information only":  {info("r", 1, ""), true},
 	} {
 		if test.result.OK != test.want {
 			t.Errorf("%s: want %v, got %v", name, test.want, test.result)
