@@ -218,7 +218,7 @@ e2e-deploy: cluster-up deploy
 bench: ## Measure the controller on its own API server; results in .bench/results.json. BENCH_FLAGS='-only create -count 10000'
 	$(envtest) go run ./test/perf $(BENCH_FLAGS)
 
-bench-whole: ## Measure whole executions and settings of Argo on a local cluster.
+bench-whole: ## Measure whole executions on a local cluster.
 	$(cluster) up --fsync
 	$(MAKE) --no-print-directory deploy
 	$(with_pods) go run ./test/perf -only whole

@@ -1,3 +1,3 @@
-// Package faults breaks what the shipped manager stands on: its process, its lease, the API server, etcd, and Argo's
-// kinds. README.md lists all promises of reliability, and the tests elsewhere that try to break the others.
+// Package faults tests the shipped manager while its environment fails: its process, its lease, the API server, etcd, and
+// Argo's CustomResourceDefinitions. README.md lists all promises of reliability and the tests in other packages.
 package faults

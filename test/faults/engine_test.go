@@ -13,33 +13,33 @@ import (
 )
 
 var _ = Describe("Argo that is installed after the manager", func() {
-	It("is waited for, and used without a restart", func() {
-		w := newWorld(false)
-		// What ended when there still was an Argo keeps nobody busy, and goes when its time is over.
+	It("is used without a restart of the manager", func() {
+		c := newCluster(false)
+		// An execution that ended while Argo was installed is deleted at its time to live.
 		ended := execution("ended", 1)
 		ended.Spec.TTLSecondsAfterFinished = ptr.To[int32](1)
-		Expect(w.Admin.Create(ctx, ended)).To(Succeed())
+		Expect(c.Admin.Create(ctx, ended)).To(Succeed())
 		was := ended.DeepCopy()
 		ended.Status.Phase, ended.Status.CompletionTime = wfev1.PhaseCompleted, ptr.To(metav1.Now())
 		ended.Status.WorkflowRef = &wfev1.WorkflowReference{Name: "ended", UID: "gone"}
-		Expect(w.Admin.Status().Patch(ctx, ended, client.MergeFrom(was))).To(Succeed())
+		Expect(c.Admin.Status().Patch(ctx, ended, client.MergeFrom(was))).To(Succeed())
 
-		m := w.manage(alone)
-		Eventually(func() error { return w.Admin.Get(ctx, client.ObjectKeyFromObject(ended), ended) }).Should(MatchError(apierrors.IsNotFound, "IsNotFound"))
+		m := c.manage(alone)
+		Eventually(func() error { return c.Admin.Get(ctx, client.ObjectKeyFromObject(ended), ended) }).Should(MatchError(apierrors.IsNotFound, "IsNotFound"))
 		wfe := execution("early", 2)
-		Expect(w.Admin.Create(ctx, wfe)).To(Succeed())
+		Expect(c.Admin.Create(ctx, wfe)).To(Succeed())
 		Eventually(func() bool {
-			Expect(w.Admin.Get(ctx, client.ObjectKeyFromObject(wfe), wfe)).To(Succeed())
+			Expect(c.Admin.Get(ctx, client.ObjectKeyFromObject(wfe), wfe)).To(Succeed())
 			return meta.IsStatusConditionFalse(wfe.Status.Conditions, wfev1.ConditionEngineAvailable)
 		}).Should(BeTrue())
 		Expect(wfe.Status.Phase).To(Equal(wfev1.PhasePending))
 		condition := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionEngineAvailable)
 		Expect(condition.Message).To(ContainSubstring("CustomResourceDefinitions"))
 
-		w.installArgo()
-		w.expectAllDone(1, 2)
-		Expect(m.isRunning()).To(BeTrue(), "it was restarted")
-		Expect(w.Admin.Get(ctx, client.ObjectKeyFromObject(wfe), wfe)).To(Succeed())
+		c.installArgo()
+		c.expectAllCompleted(1, 2)
+		Expect(m.isRunning()).To(BeTrue(), "the manager must not restart")
+		Expect(c.Admin.Get(ctx, client.ObjectKeyFromObject(wfe), wfe)).To(Succeed())
 		Expect(meta.IsStatusConditionTrue(wfe.Status.Conditions, wfev1.ConditionEngineAvailable)).To(BeTrue())
 	})
 })

@@ -27,13 +27,13 @@ type manager struct {
 }
 
 // manage starts a manager.
-func (w *world) manage(flags ...string) *manager {
+func (c *cluster) manage(flags ...string) *manager {
 	GinkgoHelper()
 	folder, err := os.MkdirTemp("", "manager-")
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(os.RemoveAll, folder)
 	kubeconfig := filepath.Join(folder, "kubeconfig")
-	Expect(os.WriteFile(kubeconfig, w.Kubeconfig, 0o600)).To(Succeed())
+	Expect(os.WriteFile(kubeconfig, c.Kubeconfig, 0o600)).To(Succeed())
 	m := &manager{metrics: freeAddress(), ended: make(chan struct{})}
 	m.process = exec.Command(binary, append([]string{
 		"--metrics-bind-address=" + m.metrics, "--metrics-insecure", "--health-probe-bind-address=0",
@@ -43,14 +43,14 @@ func (w *world) manage(flags ...string) *manager {
 	Expect(m.process.Start()).To(Succeed())
 	go func() {
 		defer close(m.ended)
-		_ = m.process.Wait() // how it ended is for the spec to ask
+		_ = m.process.Wait() // isRunning reports the end
 	}()
-	w.managers = append(w.managers, m)
+	c.managers = append(c.managers, m)
 	return m
 }
 
-// elect makes a manager one of several.
-func elect() []string {
+// withLeaderElection are the flags of a manager that runs beside others.
+func withLeaderElection() []string {
 	return []string{"--leader-elect-namespace=workflowexecution-system"}
 }
 
@@ -67,7 +67,7 @@ func (m *manager) signal(s syscall.Signal) {
 	Expect(m.process.Process.Signal(s)).To(Succeed())
 }
 
-// isRunning reports whether the process is the one that was started.
+// isRunning reports whether the process has not ended.
 func (m *manager) isRunning() bool {
 	select {
 	case <-m.ended:
@@ -77,13 +77,13 @@ func (m *manager) isRunning() bool {
 	}
 }
 
-// end ends the process, whatever state it is in.
+// end kills the process.
 func (m *manager) end() {
-	_ = m.process.Process.Kill() // it may have ended by itself
+	_ = m.process.Process.Kill() // the process may have ended already
 	<-m.ended
 }
 
-// scrape reads a manager's metrics; nothing when it serves none.
+// scrape reads the metrics of a manager. The result is nil if it serves none.
 func (m *manager) scrape() testutil.Samples {
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get(fmt.Sprintf("http://%s/metrics", m.metrics))
@@ -99,8 +99,8 @@ func (m *manager) scrape() testutil.Samples {
 	return testutil.Flatten(families)
 }
 
-// isLeader reports whether a manager tells the gauges, which only the leader does.
+// isLeader reports whether a manager serves the gauges, which only the leader does.
 func (m *manager) isLeader() bool {
-	_, tells := m.scrape()["workflowexecution_active_total"]
-	return tells
+	_, isLeader := m.scrape()["workflowexecution_active_total"]
+	return isLeader
 }

@@ -26,15 +26,15 @@ import (
 )
 
 const (
-	// wait bounds what must happen once the fault is over.
+	// wait is the timeout for recovery after a fault.
 	wait, polling = 2 * time.Minute, 100 * time.Millisecond
-	// takeover bounds the time after which another leader works.
+	// takeover is the timeout for another manager to become the leader.
 	takeover = 20 * time.Second
 )
 
 var (
 	ctx = context.Background()
-	// binary is the manager as it is shipped.
+	// binary is the path of the shipped manager.
 	binary string
 )
 
@@ -66,56 +66,56 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred(), "%s", output)
 })
 
-// world is a control plane with an Argo that is played, and managers that are real processes.
-type world struct {
+// cluster is a control plane with a simulated Argo and managers that are real processes.
+type cluster struct {
 	*controlplane.ControlPlane
 	argo     *simulator.Controller
 	managers []*manager
 }
 
-// newWorld starts a control plane, with Argo's kinds or without.
-func newWorld(withArgo bool) *world {
+// newCluster starts a control plane, with Argo's CustomResourceDefinitions or without.
+func newCluster(withArgo bool) *cluster {
 	GinkgoHelper()
 	plane, err := controlplane.Start(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(plane.Stop)
-	w := &world{ControlPlane: plane, argo: &simulator.Controller{
+	c := &cluster{ControlPlane: plane, argo: &simulator.Controller{
 		Argo: simulator.Argo{Now: time.Now}, Script: simulator.AllSucceed, Pace: 300 * time.Millisecond,
 	}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
-	Expect(client.IgnoreAlreadyExists(w.Admin.Create(ctx, account))).To(Succeed())
+	Expect(client.IgnoreAlreadyExists(c.Admin.Create(ctx, account))).To(Succeed())
 	DeferCleanup(func() {
-		for _, m := range w.managers {
+		for _, m := range c.managers {
 			m.end()
 		}
 	})
 	if withArgo {
-		w.installArgo()
+		c.installArgo()
 	}
-	return w
+	return c
 }
 
-// installArgo installs Argo's kinds, one action, and an Argo.
-func (w *world) installArgo() {
+// installArgo installs Argo's CustomResourceDefinitions and one action, and runs a simulated Argo.
+func (c *cluster) installArgo() {
 	GinkgoHelper()
-	Expect(w.InstallArgo(testutil.Minimal)).To(Succeed())
+	Expect(c.InstallArgo(testutil.Minimal)).To(Succeed())
 	root, err := testutil.Root()
 	Expect(err).NotTo(HaveOccurred())
 	objects, err := testutil.ReadManifests(filepath.Join(root, "config", "actions", "wait.yaml"))
 	Expect(err).NotTo(HaveOccurred())
 	for _, object := range objects {
-		Expect(w.Admin.Create(ctx, object)).To(Succeed())
+		Expect(c.Admin.Create(ctx, object)).To(Succeed())
 	}
-	playing, stop := context.WithCancel(ctx)
+	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- w.argo.Run(playing, w.Config, ctrl.Options{Scheme: w.Admin.Scheme()}) }()
+	go func() { ended <- c.argo.Run(running, c.Config, ctrl.Options{Scheme: c.Admin.Scheme()}) }()
 	DeferCleanup(func() {
 		stop()
 		Eventually(ended).Should(Receive(BeNil()), "the simulated Argo")
 	})
 }
 
-// execution has so many steps, one after another.
+// execution is an execution of a chain of steps.
 func execution(name string, steps int) *wfev1.WorkflowExecution {
 	seconds := "1"
 	wfe := &wfev1.WorkflowExecution{
@@ -132,20 +132,20 @@ func execution(name string, steps int) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// apply creates executions of so many steps.
-func (w *world) apply(count, steps int) {
+// apply creates executions of a number of steps each.
+func (c *cluster) apply(count, steps int) {
 	GinkgoHelper()
 	for i := range count {
-		Expect(w.Admin.Create(ctx, execution(fmt.Sprintf("e%d", i), steps))).To(Succeed())
+		Expect(c.Admin.Create(ctx, execution(fmt.Sprintf("e%d", i), steps))).To(Succeed())
 	}
 }
 
 // phases counts the executions in each phase.
-func (w *world) phases() map[wfev1.Phase]int {
+func (c *cluster) phases() map[wfev1.Phase]int {
 	list := &wfev1.WorkflowExecutionList{}
 	phases := map[wfev1.Phase]int{}
-	if err := w.Admin.List(ctx, list); err != nil {
-		return phases // the API server may be away
+	if err := c.Admin.List(ctx, list); err != nil {
+		return phases // the API server may be unavailable
 	}
 	for i := range list.Items {
 		phases[list.Items[i].Status.Phase]++
@@ -153,10 +153,10 @@ func (w *world) phases() map[wfev1.Phase]int {
 	return phases
 }
 
-// expectAllDone waits until all executions have completed, and checks that nothing was done twice.
-func (w *world) expectAllDone(executions, steps int) {
+// expectAllCompleted waits until all executions have completed, and checks that no Workflow or step was duplicated.
+func (c *cluster) expectAllCompleted(executions, steps int) {
 	GinkgoHelper()
-	Eventually(w.phases).WithTimeout(3 * wait).Should(Equal(map[wfev1.Phase]int{wfev1.PhaseCompleted: executions}))
-	Expect(w.argo.Duplicates()).To(BeEmpty())
-	Expect(w.argo.StartedAttempts()).To(Equal(executions * steps))
+	Eventually(c.phases).WithTimeout(3 * wait).Should(Equal(map[wfev1.Phase]int{wfev1.PhaseCompleted: executions}))
+	Expect(c.argo.Duplicates()).To(BeEmpty())
+	Expect(c.argo.StartedAttempts()).To(Equal(executions * steps))
 }
