@@ -14,7 +14,7 @@ var (
 	pinned     = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
 )
 
-// TestActionsArePinned holds the workflows of CI to actions that nobody can change under them.
+// TestActionsArePinned checks that the CI workflows name each action by commit and version, so that it cannot change.
 func TestActionsArePinned(t *testing.T) {
 	root, err := testutil.Root()
 	if err != nil {
@@ -31,11 +31,11 @@ func TestActionsArePinned(t *testing.T) {
 		}
 		actions := usesAction.FindAllSubmatch(content, -1)
 		if len(actions) == 0 {
-			t.Errorf("%s uses no action: the test looks for the wrong thing", file)
+			t.Errorf("%s uses no action, want at least one", file)
 		}
 		for _, action := range actions {
 			if !pinned.Match(action[1]) {
-				t.Errorf("%s: %s is not named by commit and version", filepath.Base(file), action[1])
+				t.Errorf("%s: %s is not pinned to a commit and a version", filepath.Base(file), action[1])
 			}
 		}
 	}

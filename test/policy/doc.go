@@ -1,4 +1,4 @@
-// Package policy tests config/policy and the roles for people of config/rbac at a real API server: for each rule, somebody whom
-// it refuses and somebody whom it does not. Users are impersonated. It runs no controller and no pod; the attacks on a whole
-// cluster are in test/e2e.
+// Package policy tests config/policy and the user roles of config/rbac on a real API server: for each rule, a user whom it
+// refuses and a user whom it allows. It impersonates users and runs no controller and no pods. Attacks on a whole cluster are in
+// test/e2e.
 package policy

@@ -12,8 +12,8 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// TestPodsAreConfined looks at every container that this repository ships: what Pod Security "restricted" asks for, and more,
-// a read-only root and a bound on the memory.
+// TestPodsAreConfined checks every container that this repository ships against Pod Security "restricted", and also for a
+// read-only root filesystem and a memory limit.
 func TestPodsAreConfined(t *testing.T) {
 	root, err := testutil.Root()
 	if err != nil {
@@ -29,21 +29,21 @@ func TestPodsAreConfined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := 0
+	pods := 0
 	for _, object := range objects {
 		for _, pod := range podsOf(t, object) {
-			seen++
+			pods++
 			if err := confined(&pod); err != nil {
 				t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
 			}
 		}
 	}
-	if seen < 25 {
-		t.Errorf("only %d pods: the test looks for the wrong thing", seen)
+	if pods < 25 {
+		t.Errorf("only %d pods found, want at least 25", pods)
 	}
 }
 
-// podsOf are the pods that a Deployment or the templates of an action make.
+// podsOf are the pods of a Deployment or of the templates of an action.
 func podsOf(t *testing.T, object *unstructured.Unstructured) []corev1.PodSpec {
 	t.Helper()
 	decode := func(fields map[string]any) corev1.PodSpec {
@@ -85,17 +85,17 @@ func confined(pod *corev1.PodSpec) error {
 			nonRoot, seccomp = pod.SecurityContext.RunAsNonRoot, pod.SecurityContext.SeccompProfile
 		}
 		for what, ok := range map[string]bool{
-			"a limit of memory":       !c.Resources.Limits.Memory().IsZero(),
-			"a request of CPU":        !c.Resources.Requests.Cpu().IsZero(),
-			"runAsNonRoot":            nonRoot != nil && *nonRoot,
-			"a seccomp profile":       seccomp != nil && seccomp.Type == corev1.SeccompProfileTypeRuntimeDefault,
-			"no privilege escalation": security.AllowPrivilegeEscalation != nil && !*security.AllowPrivilegeEscalation,
-			"a read-only root":        security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem,
-			"no capabilities":         security.Capabilities != nil && len(security.Capabilities.Drop) == 1 && security.Capabilities.Drop[0] == "ALL" && len(security.Capabilities.Add) == 0,
-			"no volume of the node":   len(hostPaths(pod)) == 0,
+			"a memory limit":              !c.Resources.Limits.Memory().IsZero(),
+			"a CPU request":               !c.Resources.Requests.Cpu().IsZero(),
+			"runAsNonRoot":                nonRoot != nil && *nonRoot,
+			"a seccomp profile":           seccomp != nil && seccomp.Type == corev1.SeccompProfileTypeRuntimeDefault,
+			"no privilege escalation":     security.AllowPrivilegeEscalation != nil && !*security.AllowPrivilegeEscalation,
+			"a read-only root filesystem": security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem,
+			"no capabilities":             security.Capabilities != nil && len(security.Capabilities.Drop) == 1 && security.Capabilities.Drop[0] == "ALL" && len(security.Capabilities.Add) == 0,
+			"no hostPath volume":          len(hostPaths(pod)) == 0,
 		} {
 			if !ok {
-				return fmt.Errorf("container %s wants %s", c.Name, what)
+				return fmt.Errorf("container %s lacks %s", c.Name, what)
 			}
 		}
 	}

@@ -44,8 +44,8 @@ func rulesOf(t *testing.T, paths ...string) []rbacv1.PolicyRule {
 	return rules
 }
 
-// TestControllerRights holds the controller's rights to what nobody can turn into more. That it needs all of them is
-// checked by the suite of package controllers, from the API server's audit log.
+// TestControllerRights checks that the controller's rights cannot be used to escalate privileges. The suite of package
+// controllers checks in the API server's audit log that it needs all of them.
 func TestControllerRights(t *testing.T) {
 	clusterwide := rulesOf(t, "rbac/role.yaml")
 	inNamespaces := rulesOf(t, "namespaced/namespace/role.yaml", "namespaced/catalog/role.yaml")
@@ -56,28 +56,28 @@ func TestControllerRights(t *testing.T) {
 			case strings.Contains(right, "*"):
 				t.Errorf("%s: %q is a wildcard", where, right)
 			case slices.Contains([]string{"escalate", "bind", "impersonate", "use", "approve"}, verb):
-				t.Errorf("%s: %q lends rights", where, right)
+				t.Errorf("%s: %q delegates rights", where, right)
 			case strings.HasPrefix(resource, "secrets"), strings.HasPrefix(resource, "rbac.authorization.k8s.io/"), strings.HasPrefix(resource, "serviceaccounts/"):
-				t.Errorf("%s: %q gives rights", where, right)
+				t.Errorf("%s: %q gives access to credentials or roles", where, right)
 			case strings.HasPrefix(resource, "pods") && right != "delete pods":
-				t.Errorf("%s: %q: of pods it deletes those that did not start, and no more", where, right)
+				t.Errorf("%s: %q: the controller may only delete pods", where, right)
 			}
 		}
 	}
 	all := controlplane.Rights(clusterwide...)
 	for _, right := range controlplane.Rights(inNamespaces...) {
 		if !slices.Contains(all, right) {
-			t.Errorf("%q is a right in namespaces and none in the cluster", right)
+			t.Errorf("%q is a right in a namespaced installation and not in a cluster-wide one", right)
 		}
 	}
 }
 
-// TestPeoplesRights holds the roles for people apart.
-func TestPeoplesRights(t *testing.T) {
+// TestUserRights checks that the user roles are separated.
+func TestUserRights(t *testing.T) {
 	people := controlplane.Rights(rulesOf(t, "rbac/user_roles.yaml")...)
 	for _, right := range people {
 		if strings.Contains(right, "*") || strings.Contains(right, "argoproj.io/workflows") || strings.HasPrefix(right, "patch workflowexecution.kubernaut.io/workflowexecutions/") {
-			t.Errorf("%q is nobody's", right)
+			t.Errorf("%q must not be in a user role", right)
 		}
 	}
 	approvers := 0
@@ -85,11 +85,11 @@ func TestPeoplesRights(t *testing.T) {
 		if slices.Contains(rule.Verbs, "approve") {
 			approvers++
 			if slices.Contains(rule.Verbs, "create") {
-				t.Error("whoever asks must not decide")
+				t.Error("a role that approves must not create executions")
 			}
 		}
 	}
 	if approvers != 1 {
-		t.Errorf("%d roles decide", approvers)
+		t.Errorf("%d roles approve, want 1", approvers)
 	}
 }

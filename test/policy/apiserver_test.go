@@ -25,7 +25,7 @@ import (
 
 const (
 	team = "team"
-	// patience is how long the API server may take to learn of a policy.
+	// patience is the timeout for the API server to enforce a new policy.
 	patience = 30 * time.Second
 
 	controller = "system:serviceaccount:workflowexecution-system:controller"
@@ -34,15 +34,15 @@ const (
 	collector  = "system:serviceaccount:kube-system:generic-garbage-collector"
 )
 
-// world is an API server with users. Alice may create executions and use one service account, mallory may create them only,
-// carol decides, dave has both, and eve was given far too much in Argo.
-type world struct {
+// apiServer is an API server with users. Alice may create executions and use one service account, mallory may only create
+// executions, carol may approve, dave may do both, and eve may write all of Argo's Workflows.
+type apiServer struct {
 	admin  client.Client
 	config *rest.Config
 	root   string
 }
 
-func newWorld(t *testing.T) *world {
+func newAPIServer(t *testing.T) *apiServer {
 	t.Helper()
 	plane, err := controlplane.Start(t.Context())
 	if err != nil {
@@ -60,14 +60,14 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{admin: plane.Admin, config: plane.Config, root: root}
-	w.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}})
-	w.install(t, "config/rbac/user_roles.yaml")
+	s := &apiServer{admin: plane.Admin, config: plane.Config, root: root}
+	s.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}})
+	s.install(t, "config/rbac/user_roles.yaml")
 	everything := rbacv1.PolicyRule{APIGroups: []string{"argoproj.io"}, Resources: []string{"workflows"}, Verbs: []string{"*"}}
 	status := rbacv1.PolicyRule{APIGroups: []string{wfev1.GroupVersion.Group}, Resources: []string{"workflowexecutions", "workflowexecutions/status"}, Verbs: []string{"*"}}
 	use := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: []string{"use"}, ResourceNames: []string{"remediation"}}
 	for name, rule := range map[string]rbacv1.PolicyRule{"workflows": everything, "status": status, "use-remediation": use} {
-		w.create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{rule}})
+		s.create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{rule}})
 	}
 	for role, users := range map[string][]string{
 		"workflowexecution-editor":   {"alice", "mallory", "dave"},
@@ -75,48 +75,48 @@ func newWorld(t *testing.T) *world {
 		"use-remediation":            {"alice"},
 		"workflows":                  {"eve", argo, otherArgo, collector},
 		"status":                     {"eve"},
-		// The controller has its own role cluster-wide, from the control plane; here it is known by its service account.
+		// The control plane grants the controller its role under another name. Policies identify it by its service account.
 		"workflowexecution-controller": {controller},
 	} {
 		for _, user := range users {
-			w.create(t, &rbacv1.RoleBinding{
+			s.create(t, &rbacv1.RoleBinding{
 				ObjectMeta: metav1.ObjectMeta{Namespace: team, GenerateName: role + "-"},
 				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 				Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 			})
 		}
 	}
-	return w
+	return s
 }
 
-func (w *world) create(t *testing.T, object client.Object) {
+func (s *apiServer) create(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := w.admin.Create(t.Context(), object); err != nil {
+	if err := s.admin.Create(t.Context(), object); err != nil {
 		t.Fatalf("create %T %s: %v", object, object.GetName(), err)
 	}
 }
 
-// install creates what manifests of the repository say.
-func (w *world) install(t *testing.T, pattern string) {
+// install creates the objects of the repository's manifests.
+func (s *apiServer) install(t *testing.T, pattern string) {
 	t.Helper()
-	for _, object := range w.read(t, pattern) {
-		w.create(t, object)
+	for _, object := range s.read(t, pattern) {
+		s.create(t, object)
 	}
 }
 
-// uninstall deletes it.
-func (w *world) uninstall(t *testing.T, pattern string) {
+// uninstall deletes the objects of the repository's manifests.
+func (s *apiServer) uninstall(t *testing.T, pattern string) {
 	t.Helper()
-	for _, object := range w.read(t, pattern) {
-		if err := w.admin.Delete(t.Context(), object); err != nil {
+	for _, object := range s.read(t, pattern) {
+		if err := s.admin.Delete(t.Context(), object); err != nil {
 			t.Fatalf("delete %s %s: %v", object.GetKind(), object.GetName(), err)
 		}
 	}
 }
 
-func (w *world) read(t *testing.T, pattern string) []*unstructured.Unstructured {
+func (s *apiServer) read(t *testing.T, pattern string) []*unstructured.Unstructured {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(w.root, pattern))
+	paths, err := filepath.Glob(filepath.Join(s.root, pattern))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("%s: %d files, %v", pattern, len(paths), err)
 	}
@@ -127,34 +127,34 @@ func (w *world) read(t *testing.T, pattern string) []*unstructured.Unstructured 
 	return slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Kustomization" })
 }
 
-// as connects a user.
-func (w *world) as(t *testing.T, user string) client.Client {
+// as is a client that impersonates a user.
+func (s *apiServer) as(t *testing.T, user string) client.Client {
 	t.Helper()
-	config := rest.CopyConfig(w.config)
+	config := rest.CopyConfig(s.config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
-	c, err := client.New(config, client.Options{Scheme: w.admin.Scheme(), Mapper: w.admin.RESTMapper()})
+	c, err := client.New(config, client.Options{Scheme: s.admin.Scheme(), Mapper: s.admin.RESTMapper()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// awaitRefusal tries something dry until the API server refuses it.
-func (w *world) awaitRefusal(t *testing.T, a attempt) {
+// awaitRefusal repeats a dry run of an attempt until the API server refuses it.
+func (s *apiServer) awaitRefusal(t *testing.T, a attempt) {
 	t.Helper()
-	w.await(t, a, "is never refused", apierrors.IsForbidden)
+	s.await(t, a, "is never refused", apierrors.IsForbidden)
 }
 
-// awaitLeave tries something dry until the API server allows it.
-func (w *world) awaitLeave(t *testing.T, a attempt) {
+// awaitPermission repeats a dry run of an attempt until the API server allows it.
+func (s *apiServer) awaitPermission(t *testing.T, a attempt) {
 	t.Helper()
-	w.await(t, a, "is always refused", func(err error) bool { return err == nil })
+	s.await(t, a, "is always refused", func(err error) bool { return err == nil })
 }
 
-func (w *world) await(t *testing.T, a attempt, complaint string, done func(error) bool) {
+func (s *apiServer) await(t *testing.T, a attempt, complaint string, done func(error) bool) {
 	t.Helper()
 	var last error
-	dry := client.NewDryRunClient(w.as(t, a.as))
+	dry := client.NewDryRunClient(s.as(t, a.as))
 	if wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 		last = a.do(ctx, dry)
 		return done(last), nil
@@ -163,7 +163,7 @@ func (w *world) await(t *testing.T, a attempt, complaint string, done func(error
 	}
 }
 
-// execution is one that asks twice.
+// execution is an execution with two approvals.
 func execution(name string, mutate ...func(*wfev1.WorkflowExecutionSpec)) *wfev1.WorkflowExecution {
 	wfe := &wfev1.WorkflowExecution{
 		ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name},
@@ -171,7 +171,7 @@ func execution(name string, mutate ...func(*wfev1.WorkflowExecutionSpec)) *wfev1
 			Target: wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"},
 			Steps: []wfev1.Step{
 				{Name: "ask", Approval: &wfev1.ApprovalRequest{Message: "Restart?"}},
-				{Name: "ask-again", Approval: &wfev1.ApprovalRequest{Message: "Really?"}},
+				{Name: "ask-again", Approval: &wfev1.ApprovalRequest{Message: "Continue?"}},
 			},
 		},
 	}
@@ -185,7 +185,7 @@ func under(account string) func(*wfev1.WorkflowExecutionSpec) {
 	return func(spec *wfev1.WorkflowExecutionSpec) { spec.ServiceAccountName = account }
 }
 
-// approved adds a decision.
+// approved adds an approval.
 func approved(step, by string) func(*wfev1.WorkflowExecutionSpec) {
 	return func(spec *wfev1.WorkflowExecutionSpec) {
 		spec.Approvals = append(spec.Approvals, wfev1.Approval{Step: step, Approved: true, By: by})
@@ -196,7 +196,7 @@ func dry(spec *wfev1.WorkflowExecutionSpec) { spec.DryRun = true }
 
 func suspended(spec *wfev1.WorkflowExecutionSpec) { spec.Suspended = true }
 
-// workflow is one of ours.
+// workflow is a Workflow that waits for an approval.
 func workflow(name string, mutate ...func(*metav1.ObjectMeta)) *wfv1.Workflow {
 	wf := &wfv1.Workflow{
 		ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name},
