@@ -25,11 +25,11 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// Each attack is tried by somebody who may do what an editor may, or what Argo's own role allows, and not more.
+// The attackers have the rights of an editor, or those of Argo's own editor role.
 var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 	var (
 		namespace                    string
-		alice, mallory, carol, argos *person
+		alice, mallory, carol, argos *user
 		asks                         *wfev1.WorkflowExecution // waits for an approval
 	)
 
@@ -37,24 +37,24 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 		namespace = newNamespace(ctx)
 		Expect(cluster.Clientset.CoreV1().Namespaces().Patch(ctx, namespace, types.MergePatchType,
 			[]byte(`{"metadata":{"labels":{"`+guarded+`":"yes"}}}`), metav1.PatchOptions{})).Error().NotTo(HaveOccurred())
-		alice = newPerson(ctx, namespace, "alice", "workflowexecution-editor")
+		alice = newUser(ctx, namespace, "alice", "workflowexecution-editor")
 		bind(ctx, namespace, "alice", "Role", "remediation-user")
-		mallory = newPerson(ctx, namespace, "mallory", "workflowexecution-editor")
-		carol = newPerson(ctx, namespace, "carol", "workflowexecution-approver")
-		argos = newPerson(ctx, namespace, "argos", "workflowexecution-viewer")
-		entitle(ctx, namespace, "argos", argoEditor, writeStatus)
-		guard(ctx)
+		mallory = newUser(ctx, namespace, "mallory", "workflowexecution-editor")
+		carol = newUser(ctx, namespace, "carol", "workflowexecution-approver")
+		argos = newUser(ctx, namespace, "argos", "workflowexecution-viewer")
+		grantRules(ctx, namespace, "argos", argoEditor, writeStatus)
+		installPolicies(ctx)
 		asks = newExecution(namespace, "asks", step("one", "test-ok"), after(approval("ask", 0), "one"), after(step("two", "test-ok"), "ask"))
 		Expect(alice.Create(ctx, asks)).To(Succeed(), "alice may use the service account")
 		waitPhase(ctx, asks, wfev1.PhaseAwaitingApproval)
 	})
 
-	It("gets no pods under a service account that is not his to use", func(ctx SpecContext) {
-		refused(ctx, mallory, creating(newExecution(namespace, "borrowed", step("one", "test-ok"))),
+	It("cannot run pods under a service account without the verb use", func(ctx SpecContext) {
+		expectRefused(ctx, mallory, creating(newExecution(namespace, "borrowed", step("one", "test-ok"))),
 			mallory.name+" may not let steps run under service account remediation of namespace "+namespace+": that takes the verb use on it")
 	})
 
-	It("does not change what an execution does after it was looked at", func(ctx SpecContext) {
+	It("cannot change what an execution does after its creation", func(ctx SpecContext) {
 		for patch, why := range map[string]string{
 			`{"spec":{"steps":[{"name":"one","action":"test-fail"}]}}`: "steps are immutable; create a new WorkflowExecution",
 			`{"spec":{"serviceAccountName":"default"}}`:                "serviceAccountName is immutable",
@@ -66,59 +66,59 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 		}
 	})
 
-	It("does not approve what he asked for, nor in another's name", func(ctx SpecContext) {
+	It("cannot approve his own execution, or in the name of another user", func(ctx SpecContext) {
 		decide := func(by string) func(client.Client) error {
 			return merge(asks, fmt.Sprintf(`{"spec":{"approvals":[{"step":"ask","approved":true,"by":%q}]}}`, by))
 		}
-		refused(ctx, alice, decide(alice.name), alice.name+" may not decide on step ask of asks: that takes the verb approve on workflowexecutions")
-		refused(ctx, alice, decide(carol.name), "may not decide on step ask")
-		refused(ctx, carol, decide(alice.name), "a decision is made in one's own name: by must be "+carol.name)
+		expectRefused(ctx, alice, decide(alice.name), alice.name+" may not decide on step ask of asks: that takes the verb approve on workflowexecutions")
+		expectRefused(ctx, alice, decide(carol.name), "may not decide on step ask")
+		expectRefused(ctx, carol, decide(alice.name), "a decision is made in one's own name: by must be "+carol.name)
 		early := newExecution(namespace, "early", approval("ask", 0))
 		early.Spec.Approvals = []wfev1.Approval{{Step: "ask", Approved: true, By: alice.name}}
-		refused(ctx, alice, creating(early), "may not decide on step ask of early")
+		expectRefused(ctx, alice, creating(early), "may not decide on step ask of early")
 		output, err := alice.wfe(ctx, "approve", "asks")
 		Expect(err).To(HaveOccurred())
 		Expect(output).To(ContainSubstring("that takes the verb approve on workflowexecutions"))
 	})
 
-	It("does not approve, repeat, replace or remove steps in Argo", func(ctx SpecContext) {
+	It("cannot approve, repeat, replace or remove steps in Argo", func(ctx SpecContext) {
 		const why = " may not write a Workflow of a WorkflowExecution; steer the WorkflowExecution instead"
 		wf := &wfv1.Workflow{}
-		Expect(argos.Get(ctx, client.ObjectKeyFromObject(asks), wf)).To(Succeed(), "Argo's role lets it be read")
+		Expect(argos.Get(ctx, client.ObjectKeyFromObject(asks), wf)).To(Succeed(), "Argo's role allows reading")
 		for id, node := range wf.Status.Nodes {
 			if node.DisplayName == "ask" { // what Resume does in the Argo UI
-				refused(ctx, argos, merge(wf, `{"status":{"nodes":{"`+id+`":{"phase":"Succeeded"}}}}`), argos.name+why)
+				expectRefused(ctx, argos, merge(wf, `{"status":{"nodes":{"`+id+`":{"phase":"Succeeded"}}}}`), argos.name+why)
 			}
 		}
-		refused(ctx, argos, merge(wf, `{"spec":{"serviceAccountName":"default"}}`), why)
-		refused(ctx, argos, merge(wf, `{"metadata":{"labels":null}}`), why)
-		refused(ctx, argos, merge(wf, `{"metadata":{"finalizers":null}}`), why)
-		refused(ctx, argos, func(c client.Client) error { return c.Delete(context.Background(), wf) }, why)
-		refused(ctx, argos, func(c client.Client) error {
+		expectRefused(ctx, argos, merge(wf, `{"spec":{"serviceAccountName":"default"}}`), why)
+		expectRefused(ctx, argos, merge(wf, `{"metadata":{"labels":null}}`), why)
+		expectRefused(ctx, argos, merge(wf, `{"metadata":{"finalizers":null}}`), why)
+		expectRefused(ctx, argos, func(c client.Client) error { return c.Delete(context.Background(), wf) }, why)
+		expectRefused(ctx, argos, func(c client.Client) error {
 			return c.DeleteAllOf(context.Background(), &wfv1.Workflow{}, client.InNamespace(namespace))
 		}, why)
-		forged := stranger(namespace, "forged")
+		forged := plainWorkflow(namespace, "forged")
 		forged.Labels = map[string]string{wfev1.LabelRole: wfev1.RoleMain, wfev1.LabelName: "asks"}
-		refused(ctx, argos, creating(forged), why)
-		adopted := stranger(namespace, "adopted")
+		expectRefused(ctx, argos, creating(forged), why)
+		adopted := plainWorkflow(namespace, "adopted")
 		adopted.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(asks, wfev1.GroupVersion.WithKind(wfev1.Kind))}
 		adopted.OwnerReferences[0].BlockOwnerDeletion = nil
-		refused(ctx, argos, creating(adopted), why)
-		Expect(argos.Create(ctx, stranger(namespace, "own"))).To(Succeed(), "Workflows of one's own are nobody's business")
+		expectRefused(ctx, argos, creating(adopted), why)
+		Expect(argos.Create(ctx, plainWorkflow(namespace, "own"))).To(Succeed(), "the policies do not apply to Workflows without an execution")
 	})
 
-	It("does not write a status", func(ctx SpecContext) {
+	It("cannot write a status", func(ctx SpecContext) {
 		report := func(c client.Client) error {
 			return c.Status().Patch(context.Background(), asks.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"status":{"phase":"Completed"}}`)))
 		}
-		refused(ctx, argos, report, argos.name+" may not write the status of a WorkflowExecution; only its controller does")
-		Expect(report(mallory)).To(MatchError(apierrors.IsForbidden, "IsForbidden"), "no role for people allows it anyhow")
+		expectRefused(ctx, argos, report, argos.name+" may not write the status of a WorkflowExecution; only its controller does")
+		Expect(report(mallory)).To(MatchError(apierrors.IsForbidden, "IsForbidden"), "no user role allows it")
 	})
 
-	It("brings no action, image, command or pod of his own", func(ctx SpecContext) {
+	It("cannot add an action, image, command or pod", func(ctx SpecContext) {
 		template := &wfv1.WorkflowTemplate{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "mine", Labels: map[string]string{wfev1.LabelAction: "mine"}},
-			Spec:       stranger(namespace, "mine").Spec,
+			Spec:       plainWorkflow(namespace, "mine").Spec,
 		}
 		Expect(argos.Create(ctx, template)).To(Succeed())
 		ended := runAs(ctx, alice, newExecution(namespace, "own-action", step("one", "mine")))
@@ -141,7 +141,7 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 		}
 	})
 
-	It("makes no program of a value", func(ctx SpecContext) {
+	It("cannot inject templates or expansions through a value", func(ctx SpecContext) {
 		for name, value := range map[string]string{
 			"tag": "{{workflow.uid}}", "expression": "{{=1+1}}", "expansion": "$(KUBERNETES_SERVICE_HOST)", "escape": "$$(HOME)",
 		} {
@@ -149,13 +149,13 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 			Expect(ended.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{
 				"Reason": Equal(wfev1.ReasonInvalidSpec), "Message": ContainSubstring("is not allowed in a value"),
 			})), name)
-			Expect(apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKeyFromObject(ended), &wfv1.Workflow{}))).To(BeTrue(), "nothing ran")
+			Expect(apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKeyFromObject(ended), &wfv1.Workflow{}))).To(BeTrue(), "no Workflow may exist")
 		}
 		hostile := newExecution(namespace, "hostile", step("one{{x}}", "test-ok"))
 		Expect(alice.Create(ctx, hostile)).To(MatchError(ContainSubstring("spec.steps[0].name")))
 	})
 
-	It("does not fill etcd or stall the controller with one object", func(ctx SpecContext) {
+	It("cannot fill etcd or block the controller with one object", func(ctx SpecContext) {
 		many := newExecution(namespace, "many")
 		for i := range 501 {
 			many.Spec.Steps = append(many.Spec.Steps, step(fmt.Sprintf("s%d", i), "test-ok"))
@@ -164,14 +164,14 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 		Expect(alice.Create(ctx, newExecution(namespace, "long", step("one", "test-ok", "say", strings.Repeat("x", 64<<10+1))))).To(
 			MatchError(ContainSubstring("may not be more than 65536")))
 		var steps []wfev1.Step
-		for i := range 20 { // each is allowed, all together are not
+		for i := range 20 { // each is allowed, but not all together
 			steps = append(steps, step(fmt.Sprintf("s%d", i), "test-ok", "say", strings.Repeat("x", 60<<10)))
 		}
 		ended := runAs(ctx, alice, newExecution(namespace, "heavy", steps...))
 		Expect(ended.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{"Reason": Equal(wfev1.ReasonWorkflowTooLarge)})))
 	})
 
-	It("reads no metrics, profiles or memory", func(ctx SpecContext) {
+	It("cannot read metrics or profiles", func(ctx SpecContext) {
 		Expect(cluster.WithMetrics(ctx, func(address string) error {
 			for path, want := range map[string]map[string]int{
 				"/metrics":     {"": http.StatusUnauthorized, mallory.config.BearerToken: http.StatusForbidden},
@@ -186,7 +186,7 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 		})).To(Succeed())
 	})
 
-	It("gains nothing by the controller's or a step's token", func(ctx SpecContext) {
+	It("cannot escalate privileges with the token of the controller or of a step", func(ctx SpecContext) {
 		may := func(user string, attributes authorizationv1.ResourceAttributes) bool {
 			GinkgoHelper()
 			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
@@ -196,7 +196,7 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 			return review.Status.Allowed
 		}
 		controller := "system:serviceaccount:" + testutil.SystemNamespace + ":controller"
-		Expect(may(controller, authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "delete", Resource: "pods"})).To(BeTrue(), "the question is asked rightly")
+		Expect(may(controller, authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "delete", Resource: "pods"})).To(BeTrue(), "the review must find a right that the controller has")
 		for _, of := range []authorizationv1.ResourceAttributes{
 			{Verb: "get", Resource: "secrets"}, {Verb: "list", Resource: "secrets"}, {Verb: "create", Resource: "pods"}, {Verb: "get", Resource: "pods"},
 			{Verb: "create", Resource: "pods", Subresource: "exec"}, {Verb: "create", Resource: "serviceaccounts", Subresource: "token"},
@@ -212,7 +212,7 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 			authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "patch", Group: "argoproj.io", Resource: "workflows"})).To(BeFalse())
 	})
 
-	It("was nobody who is in his rights: with all this in force an execution is approved, rolled back, cancelled and deleted", func(ctx SpecContext) {
+	It("is stopped without hindering users with rights: executions are approved, rolled back, cancelled and deleted", func(ctx SpecContext) {
 		output, err := carol.wfe(ctx, "approve", "asks", "--reason", "looks right")
 		Expect(err).NotTo(HaveOccurred(), output)
 		ended := waitEnd(ctx, asks)
@@ -229,7 +229,7 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 		Expect(waitEnd(ctx, sleeps).Status.Phase).To(Equal(wfev1.PhaseCancelled))
 
 		Expect(alice.Delete(ctx, undone)).To(Succeed())
-		Eventually(func(g Gomega) { // the garbage collector's work
+		Eventually(func(g Gomega) { // by the garbage collector
 			for _, name := range []string{"undone", "undone-rollback"} {
 				err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &wfv1.Workflow{})
 				g.Expect(err).To(MatchError(apierrors.IsNotFound, "IsNotFound"))
@@ -238,14 +238,14 @@ var _ = Describe("An attacker", Ordered, ContinueOnFailure, func() {
 	})
 })
 
-// runAs lets somebody create an execution, and waits until it has ended.
-func runAs(ctx context.Context, p *person, wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
+// runAs creates an execution as a user and waits until it has ended.
+func runAs(ctx context.Context, u *user, wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 	GinkgoHelper()
-	Expect(p.Create(ctx, wfe)).To(Succeed())
+	Expect(u.Create(ctx, wfe)).To(Succeed())
 	return waitEnd(ctx, wfe)
 }
 
-// statusOf asks for a page with a token, or without.
+// statusOf is the HTTP status of a request with a token, or without one if it is empty.
 func statusOf(ctx context.Context, url, token string) int {
 	GinkgoHelper()
 	status, _, err := testutil.Get(ctx, url, token)

@@ -16,32 +16,32 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// takeClusterRights unbinds the controller from all ClusterRoles for the time of a spec.
-func takeClusterRights(ctx SpecContext) {
+// removeClusterRoles deletes the controller's ClusterRoleBindings until the spec ends.
+func removeClusterRoles(ctx SpecContext) {
 	GinkgoHelper()
 	bindings := &rbacv1.ClusterRoleBindingList{}
 	Expect(cluster.List(ctx, bindings)).To(Succeed())
-	taken := 0
+	removed := 0
 	for i := range bindings.Items {
 		binding := &bindings.Items[i]
 		if !slices.ContainsFunc(binding.Subjects, isController) {
 			continue
 		}
-		taken++
+		removed++
 		DeferCleanup(func(ctx SpecContext) {
 			binding.ResourceVersion = ""
 			Expect(cluster.Create(ctx, binding)).To(Succeed())
 		})
 		Expect(cluster.Delete(ctx, binding)).To(Succeed())
 	}
-	Expect(taken).NotTo(BeZero(), "the controller of config/default has ClusterRoles")
+	Expect(removed).NotTo(BeZero(), "config/default binds the controller to ClusterRoles")
 }
 
 func isController(s rbacv1.Subject) bool {
 	return s.Kind == rbacv1.ServiceAccountKind && s.Namespace == controllerKey.Namespace && s.Name == controllerKey.Name
 }
 
-// kubectlKustomization applies or deletes a kustomization as its file says.
+// kubectlKustomization applies or deletes a kustomization with kubectl.
 func kubectlKustomization(ctx SpecContext, path, namespace string, command ...string) {
 	GinkgoHelper()
 	args := append(command, "--kustomize", filepath.Join(root, path))
@@ -53,11 +53,11 @@ func kubectlKustomization(ctx SpecContext, path, namespace string, command ...st
 }
 
 var _ = Describe("A controller with Roles only", Serial, Label(whole), func() {
-	It("drives the executions of its namespaces, with the actions of one", func(ctx SpecContext) {
+	It("runs the executions of its namespaces with the catalog of one namespace", func(ctx SpecContext) {
 		mine, others := newNamespace(ctx), newNamespace(ctx)
 		const catalog = "config/namespaced/catalog"
 		configureController(ctx, func(ctx SpecContext) {
-			takeClusterRights(ctx)
+			removeClusterRoles(ctx)
 			installed := &appsv1.Deployment{}
 			Expect(cluster.Get(ctx, controllerKey, installed)).To(Succeed())
 			apply := []string{"apply", "--server-side", "--force-conflicts"}
@@ -82,7 +82,7 @@ var _ = Describe("A controller with Roles only", Serial, Label(whole), func() {
 
 		Expect(wfe.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", wfe.Status.Failure)
 		foreign := run(ctx, newExecution(mine, "foreign", step("one", "test-ok")))
-		Expect(foreign.Status.Failure.Reason).To(Equal(wfev1.ReasonUnknownAction), "the catalog of the cluster is not its catalog")
+		Expect(foreign.Status.Failure.Reason).To(Equal(wfev1.ReasonUnknownAction), "it does not use the catalog of the cluster")
 		Expect(cluster.Get(ctx, client.ObjectKeyFromObject(ignored), ignored)).To(Succeed())
 		Expect(ignored.Status.Phase).To(BeEmpty())
 		pod, err := cluster.ControllerPod(ctx)

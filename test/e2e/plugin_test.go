@@ -21,14 +21,14 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// said is what a program said, and its exit code.
-type said struct {
+// result is the output and the exit code of a program.
+type result struct {
 	out, err string
 	code     int
 }
 
-// program runs a program as a user does.
-func program(ctx context.Context, in, name string, args ...string) said {
+// program runs a program.
+func program(ctx context.Context, in, name string, args ...string) result {
 	GinkgoHelper()
 	var out, errOut bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -36,24 +36,24 @@ func program(ctx context.Context, in, name string, args ...string) said {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		Expect(err).NotTo(HaveOccurred(), "%s; make build makes the plugin", name)
+		Expect(err).NotTo(HaveOccurred(), "%s: run make build for the plugin", name)
 	}
 	GinkgoWriter.Printf("$ %s %s\n%s%s", filepath.Base(name), strings.Join(args, " "), &out, &errOut)
-	return said{out: out.String(), err: errOut.String(), code: cmd.ProcessState.ExitCode()}
+	return result{out: out.String(), err: errOut.String(), code: cmd.ProcessState.ExitCode()}
 }
 
-// plugin runs the plugin that make build built.
-func plugin(ctx context.Context, args ...string) said {
+// plugin runs the plugin that make build created.
+func plugin(ctx context.Context, args ...string) result {
 	GinkgoHelper()
 	return program(ctx, "", pluginPath(), args...)
 }
 
 func pluginPath() string { return filepath.Join(root, "bin", "kubectl-wfe") }
 
-// kubectlPath is the kubectl that make names, or that is installed.
+// kubectlPath is the kubectl of the variable KUBECTL, or the installed one.
 func kubectlPath() string { return cmp.Or(os.Getenv("KUBECTL"), "kubectl") }
 
-// follow starts the plugin's watch of an execution; its exit code tells the outcome.
+// follow starts the plugin's watch of an execution. Its exit code is the outcome.
 func follow(namespace, name string) *gexec.Session {
 	GinkgoHelper()
 	session, err := gexec.Start(exec.Command(pluginPath(), "watch", name, "-n", namespace, "--timeout", runTimeout.String()), GinkgoWriter, GinkgoWriter)
@@ -63,7 +63,7 @@ func follow(namespace, name string) *gexec.Session {
 }
 
 var _ = Describe("kubectl wfe", func() {
-	It("checks and translates files, follows and approves an execution, and shows it", func(ctx SpecContext) {
+	It("lints and translates files, and watches, approves and shows an execution", func(ctx SpecContext) {
 		sample := filepath.Join(root, "config", "samples", "remediate.yaml")
 		Expect(plugin(ctx, "lint", "-f", sample).out).To(ContainSubstring("payment-api-oom: no problems, 4 steps"))
 		wrong := program(ctx, "kind: WorkflowExecution\napiVersion: workflowexecution.kubernaut.io/v1alpha1\nmetadata: {name: x}\nspec: {steps: []}\n", pluginPath(), "lint", "-f", "-")
@@ -88,10 +88,10 @@ var _ = Describe("kubectl wfe", func() {
 		Expect(plugin(ctx, "get", "-n", namespace).out).To(MatchRegexp(`asks +Completed +3/3 `))
 		Expect(plugin(ctx, "describe", "asks", "-n", namespace).out).To(And(ContainSubstring("approved by"), ContainSubstring("Events:")))
 		Expect(plugin(ctx, "graph", "asks", "-n", namespace, "-o", "svg").out).To(And(HavePrefix("<svg "), ContainSubstring("grumbles: Failed")))
-		showsWithKubectl(ctx, execution)
+		expectKubectlOutput(ctx, execution)
 	})
 
-	It("cancels, suspends and resumes, retries what failed, and tells what would change", Label(whole), func(ctx SpecContext) {
+	It("cancels, suspends, resumes, retries and compares executions", Label(whole), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 		By("cancel")
@@ -124,25 +124,25 @@ var _ = Describe("kubectl wfe", func() {
 		Expect(err).NotTo(HaveOccurred())
 		here := strings.ReplaceAll(string(manifest), "namespace: production", "namespace: "+namespace)
 		changing := program(ctx, here, pluginPath(), "diff", "-n", namespace, "-f", "-")
-		Expect(changing.code).To(Equal(1), "something would change: %s", changing.err)
+		Expect(changing.code).To(Equal(1), "the diff must not be empty: %s", changing.err)
 		Expect(changing.out).To(ContainSubstring("scale-up"))
-		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)), "nothing is changed")
+		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)), "a diff must change nothing")
 	})
 })
 
-// showsWithKubectl holds that kubectl alone tells of an execution that has completed, too.
-func showsWithKubectl(ctx SpecContext, execution *wfev1.WorkflowExecution) {
+// expectKubectlOutput checks the output of kubectl for a completed execution.
+func expectKubectlOutput(ctx SpecContext, execution *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	kubectl := func(args ...string) string {
 		GinkgoHelper()
-		result := program(ctx, "", kubectlPath(), args...)
-		Expect(result.code).To(Equal(0), result.err)
-		return result.out
+		output := program(ctx, "", kubectlPath(), args...)
+		Expect(output.code).To(Equal(0), output.err)
+		return output.out
 	}
 	namespace, name := execution.Namespace, execution.Name
 	Expect(kubectl("wait", "--for=condition=Complete", "wfe/"+name, "-n", namespace, "--timeout=30s")).To(ContainSubstring("condition met"))
-	By("an edit after the end, which must not keep anybody waiting")
-	Expect(plugin(ctx, "suspend", name, "-n", namespace).code).To(Equal(1), "the plugin says that it has ended")
+	By("an edit after the end, which must not block kubectl wait")
+	Expect(plugin(ctx, "suspend", name, "-n", namespace).code).To(Equal(1), "the plugin refuses to suspend an ended execution")
 	kubectl("patch", "wfe", name, "-n", namespace, "--type=merge", "-p", `{"spec":{"suspended":true}}`)
 	Expect(kubectl("wait", "--for=condition=Complete", "wfe/"+name, "-n", namespace, "--timeout=30s")).To(ContainSubstring("condition met"))
 	Expect(kubectl("get", "wfe", name, "-n", namespace)).To(MatchRegexp(`^NAME +PHASE +PROGRESS +REASON +AGE\n` + name + ` +Completed +3/3 +\d`))
@@ -154,12 +154,12 @@ func showsWithKubectl(ctx SpecContext, execution *wfev1.WorkflowExecution) {
 
 	events := &corev1.EventList{}
 	Expect(cluster.List(ctx, events, client.InNamespace(namespace))).To(Succeed())
-	told := map[string]int{}
+	counts := map[string]int{}
 	for i := range events.Items {
 		if e := &events.Items[i]; e.InvolvedObject.UID == execution.UID {
-			told[e.Reason+": "+e.Message] += int(max(e.Count, 1))
+			counts[e.Reason+": "+e.Message] += int(max(e.Count, 1))
 		}
 	}
-	Expect(told).To(HaveEach(1), "no event is repeated")
-	Expect(told).NotTo(BeEmpty())
+	Expect(counts).To(HaveEach(1), "no event is repeated")
+	Expect(counts).NotTo(BeEmpty())
 }

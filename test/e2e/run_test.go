@@ -20,7 +20,7 @@ import (
 )
 
 var _ = Describe("A run", Label(smoke), func() {
-	It("remediates the sample's Deployment, and the metrics equal what happened", Serial, func(ctx SpecContext) {
+	It("remediates the Deployment of the sample, and the metrics are exact", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 		before := scrape(ctx)
@@ -44,19 +44,19 @@ var _ = Describe("A run", Label(smoke), func() {
 		Expect(wf.Status.Phase).To(Equal(wfv1.WorkflowSucceeded))
 
 		after := scrape(ctx)
-		// Over the trailing hour, so that it depends on the specs before.
+		// The efficiency covers the last hour, so it depends on earlier specs.
 		const efficiency = "workflowexecution_parallel_execution_efficiency"
 		Expect(after).To(HaveKeyWithValue(efficiency, And(BeNumerically(">", 0), BeNumerically("<=", 1))))
 		moved := testutil.Moved(before, after)
 		delete(moved, efficiency)
-		// A step can be over before it is looked at, and then nobody saw it begin.
+		// If a step ends before the controller reads its node, its queue time is unknown.
 		maps.DeleteFunc(moved, func(series string, _ float64) bool {
 			return strings.HasPrefix(series, "workflowexecution_step_queue_duration_seconds")
 		})
 		Expect(moved).To(MatchAllKeys(expectedMoves(wfe, 4, 4)))
 	})
 
-	It("fails at a critical step, with its reason, and starts no step after it", Serial, func(ctx SpecContext) {
+	It("fails with the reason of a critical step and starts no step after it", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		before := scrape(ctx)
 
@@ -79,14 +79,14 @@ var _ = Describe("A run", Label(smoke), func() {
 		Expect(moved).To(HaveKeyWithValue(`workflowexecution_total{status="failed"}`, 1.0))
 		Expect(moved).To(HaveKeyWithValue(`workflowexecution_failures_total{reason="Forbidden"}`, 1.0))
 		Expect(moved).NotTo(HaveKey(`workflowexecution_total{status="completed"}`))
-		// The actions of the test's catalog are known to the controller since the suite applied it.
+		// The suite applied the catalog, so the controller counts its actions by name.
 		Expect(moved).To(HaveKeyWithValue(`workflowexecution_step_execution_total{action="test-fail",status="failed"}`, 1.0))
 		Expect(moved).To(HaveKeyWithValue(`workflowexecution_step_execution_total{action="test-ok",status="completed"}`, 1.0))
 		Expect(moved).To(HaveKeyWithValue(`workflowexecution_step_execution_total{action="test-sleep",status="completed"}`, 1.0))
 		expectEvent(ctx, wfe, "StepFailed")
 	})
 
-	It("completes although a step that is not critical failed", func(ctx SpecContext) {
+	It("completes when a non-critical step failed", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		optional := step("optional", "test-fail")
 		optional.Critical = ptr.To(false)
@@ -118,7 +118,7 @@ var _ = Describe("A run", Label(smoke), func() {
 		Expect(moved).NotTo(HaveKey(`workflowexecution_step_execution_total{action="test-flaky",status="failed"}`))
 	})
 
-	It("does not repeat what can never work", func(ctx SpecContext) {
+	It("does not retry a step that cannot succeed", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		hopeless := step("hopeless", "test-fail", "exit-code", "64", "termination", `{"reason":"InvalidSpec","message":"no such thing"}`)
 		hopeless.Retry = &wfev1.Retry{Limit: 3, BackoffSeconds: ptr.To[int32](1)}
@@ -130,7 +130,7 @@ var _ = Describe("A run", Label(smoke), func() {
 		Expect(wfe.Status.Failure.Reason).To(Equal(wfev1.ReasonInvalidSpec))
 	})
 
-	It("ends at its timeout, and the running step counts as cancelled", Serial, func(ctx SpecContext) {
+	It("ends at its timeout and cancels the running step", Serial, func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		before := scrape(ctx)
 		wfe := newExecution(namespace, "slow", step("sleep", "test-sleep", "seconds", "120"))
@@ -145,7 +145,7 @@ var _ = Describe("A run", Label(smoke), func() {
 		Expect(moved).NotTo(HaveKey(`workflowexecution_step_execution_total{action="test-sleep",status="failed"}`))
 	})
 
-	It("names what the namespace lacks", func(ctx SpecContext) {
+	It("fails with the name of an object that the namespace lacks", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := newExecution(namespace, "homeless", step("only", "test-ok"))
 		wfe.Spec.ServiceAccountName = "nobody"
@@ -174,7 +174,7 @@ var _ = Describe("A run", Label(smoke), func() {
 	})
 })
 
-// expectedMoves are the series that a completed run of the sample moves, and by how much.
+// expectedMoves are the changes of the series after a completed run of the sample.
 func expectedMoves(wfe *wfev1.WorkflowExecution, steps, edges int) Keys {
 	seconds := func(from, to *metav1.Time) float64 { return to.Sub(from.Time).Seconds() }
 	keys := Keys{

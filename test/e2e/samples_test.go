@@ -16,7 +16,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// execution is the name of an execution that a sample applies.
+// execution is the key of a sample's execution.
 func execution(namespace, name string) *wfev1.WorkflowExecution {
 	return &wfev1.WorkflowExecution{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
@@ -29,7 +29,7 @@ func target(ctx SpecContext, namespace string) *appsv1.Deployment {
 }
 
 var _ = Describe("The samples", func() {
-	It("roll back what a failed remediation did", Label(smoke), func(ctx SpecContext) {
+	It("roll back a failed remediation", Label(smoke), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 
@@ -44,7 +44,7 @@ var _ = Describe("The samples", func() {
 		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)))
 	})
 
-	It("wait for a human", Label(smoke), func(ctx SpecContext) {
+	It("wait for an approval", Label(smoke), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 		generation := target(ctx, namespace).Generation
@@ -75,7 +75,7 @@ var _ = Describe("The samples", func() {
 		Expect(testutil.Moved(series, scrape(ctx))).To(Equal(testutil.Samples{`workflowexecution_dry_runs_total{status="completed"}`: 1}))
 	})
 
-	It("run a step only when its condition holds, and go on after one that is not critical", func(ctx SpecContext) {
+	It("skip a step whose condition is false, and continue after a failed non-critical step", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 
@@ -88,7 +88,7 @@ var _ = Describe("The samples", func() {
 		Expect(stepOf(wfe, "verify").Phase).To(Equal(wfev1.StepCompleted))
 	})
 
-	It("wait until they may start, and undo what they did when they are stopped", func(ctx SpecContext) {
+	It("wait while they are suspended, and roll back when they are stopped", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 
@@ -107,7 +107,7 @@ var _ = Describe("The samples", func() {
 		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(2)))
 	})
 
-	It("work on a target one at a time", Label(smoke), func(ctx SpecContext) {
+	It("run one at a time on a target", Label(smoke), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 
@@ -121,7 +121,7 @@ var _ = Describe("The samples", func() {
 		Expect(first.Spec.TTLSecondsAfterFinished).To(HaveValue(BeEquivalentTo(60)))
 	})
 
-	It("add actions of one's own: a shell script, and a patch that Argo makes itself", func(ctx SpecContext) {
+	It("add actions: a shell script, and a patch that Argo applies", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 		applyForSpecs(ctx, "config/samples/actions/multiply.yaml", "config/samples/actions/pause-rollouts.yaml")
@@ -135,7 +135,7 @@ var _ = Describe("The samples", func() {
 		Expect(target(ctx, namespace).Spec.Replicas).To(HaveValue(BeEquivalentTo(4)))
 		Expect(target(ctx, namespace).Spec.Paused).To(BeTrue())
 
-		By("a value that no attempt can work with")
+		By("an invalid value")
 		wrong := step("double", "multiply", "number", "1; exit 0")
 		wrong.Retry = &wfev1.Retry{Limit: 2, BackoffSeconds: ptr.To[int32](1)}
 		refused := run(ctx, newExecution(namespace, "refused", wrong))

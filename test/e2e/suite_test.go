@@ -1,4 +1,4 @@
-// Package e2e tests the controller as it is installed, with real Argo and real pods, on the cluster of KUBECONFIG.
+// Package e2e tests the installed controller with a real Argo and real pods on the cluster of KUBECONFIG.
 package e2e
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// runTimeout bounds the run of one execution of a few steps.
+	// runTimeout is the timeout of one execution of a few steps.
 	runTimeout = 150 * time.Second
 	pollEvery  = 250 * time.Millisecond
 )
@@ -36,10 +36,10 @@ func TestEndToEnd(t *testing.T) {
 	RunSpecs(t, "WorkflowExecution end to end")
 }
 
-// testCatalog has the actions that only specs need.
+// testCatalog has the actions of the specs.
 const testCatalog = "test/e2e/testdata/catalog.yaml"
 
-// Specs run side by side in several processes. Those that compare metrics, or change what others see, are Serial.
+// Specs run in parallel in several processes. Specs that compare metrics or change shared objects are Serial.
 var _ = SynchronizedBeforeSuite(func(ctx SpecContext) {
 	connect()
 	apply(ctx, "", testCatalog)
@@ -56,7 +56,7 @@ var _ = SynchronizedAfterSuite(func() {}, func(ctx SpecContext) {
 func connect() {
 	GinkgoHelper()
 	if os.Getenv("KUBECONFIG") == "" {
-		Fail("KUBECONFIG must name a cluster with Argo Workflows and config/default; make test-e2e sees to it")
+		Fail("KUBECONFIG must name a cluster with Argo Workflows and config/default: run make test-e2e")
 	}
 	var err error
 	root, err = testutil.Root()
@@ -65,7 +65,7 @@ func connect() {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// apply applies manifests of the repository, in a namespace if one is named.
+// apply applies manifests of the repository, in the given namespace unless that is empty.
 func apply(ctx context.Context, namespace string, paths ...string) {
 	GinkgoHelper()
 	objects := manifests(paths...)
@@ -75,7 +75,7 @@ func apply(ctx context.Context, namespace string, paths ...string) {
 	Expect(cluster.Apply(ctx, objects...)).To(Succeed())
 }
 
-// applyForSpecs applies manifests without a namespace, and removes what they made when the specs at hand are over.
+// applyForSpecs applies manifests without a namespace, and deletes their objects after the current specs.
 func applyForSpecs(ctx context.Context, paths ...string) {
 	GinkgoHelper()
 	objects := manifests(paths...)
@@ -102,8 +102,8 @@ func manifests(paths ...string) []*unstructured.Unstructured {
 	return objects
 }
 
-// newNamespace makes a namespace under Pod Security "restricted", with the target and the service account of the
-// samples, and removes it after the spec.
+// newNamespace creates a namespace under Pod Security "restricted" with the service account of the samples, and deletes it after
+// the spec.
 func newNamespace(ctx context.Context) string {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -134,7 +134,7 @@ func newTarget(ctx context.Context, namespace string) {
 	}).WithContext(ctx).WithTimeout(time.Minute).WithPolling(pollEvery).Should(Succeed())
 }
 
-// newExecution is an execution of test actions on a target of its own.
+// newExecution is an execution with a target of its own.
 func newExecution(namespace, name string, steps ...wfev1.Step) *wfev1.WorkflowExecution {
 	return &wfev1.WorkflowExecution{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
@@ -146,7 +146,7 @@ func newExecution(namespace, name string, steps ...wfev1.Step) *wfev1.WorkflowEx
 	}
 }
 
-// step is a step of an action, with parameters as pairs of name and value.
+// step is a step that runs an action. The parameters are pairs of name and value.
 func step(name, action string, parameters ...string) wfev1.Step {
 	s := wfev1.Step{Name: name, Action: action}
 	for i := 0; i+1 < len(parameters); i += 2 {
@@ -201,7 +201,7 @@ func scrape(ctx context.Context) testutil.Samples {
 	return samples
 }
 
-// describe prints what a failed spec left behind.
+// describe prints the objects of a failed spec.
 func describe(ctx context.Context, namespace string) {
 	for _, kind := range []string{"WorkflowExecutionList", "WorkflowList"} {
 		list := &unstructured.UnstructuredList{}

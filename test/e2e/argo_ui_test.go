@@ -15,19 +15,19 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// drawing is what Argo's user interface makes of a Workflow's nodes (ui/src/workflows/components/workflow-dag).
+// drawing is the picture of a Workflow's nodes in Argo's user interface (ui/src/workflows/components/workflow-dag).
 type drawing struct {
-	// labels are the phases under which the nodes are shown, by their names in the picture.
+	// labels are the displayed phases of the nodes, by their displayed names.
 	labels map[string]string
-	// arrows are pairs of names, in order.
+	// arrows are pairs of displayed names, sorted.
 	arrows []string
 }
 
-// draw walks the nodes as the user interface does: from the node that is named like the Workflow along the children.
+// draw visits the nodes as the user interface does: from the node with the Workflow's name along the children.
 func draw(wf *wfv1.Workflow) drawing {
 	d := drawing{labels: map[string]string{}}
-	var walk func(id string)
-	walk = func(id string) {
+	var visit func(id string)
+	visit = func(id string) {
 		node := wf.Status.Nodes[id]
 		name := label(node)
 		if _, drawn := d.labels[name]; drawn {
@@ -39,10 +39,10 @@ func draw(wf *wfv1.Workflow) drawing {
 		}
 		for _, child := range node.Children {
 			d.arrows = append(d.arrows, name+"-"+label(wf.Status.Nodes[child]))
-			walk(child)
+			visit(child)
 		}
 	}
-	walk(wf.Name)
+	visit(wf.Name)
 	slices.Sort(d.arrows)
 	return d
 }
@@ -54,11 +54,11 @@ func label(node wfv1.NodeStatus) string {
 	return node.Name
 }
 
-// expectTitles says that the list of Workflows and the page of one tell what they belong to.
+// expectTitles checks that the list of Workflows and the page of one Workflow show the execution.
 func expectTitles(ctx SpecContext, server *argoServer, wf *wfv1.Workflow) {
 	GinkgoHelper()
 	listed := &wfv1.WorkflowList{}
-	Eventually(func(g Gomega) { // from a cache of the server
+	Eventually(func(g Gomega) { // the server answers from a cache
 		server.read(ctx, "/api/v1/workflows/"+wf.Namespace+"?fields=items.metadata,items.status.phase", listed)
 		g.Expect(listed.Items).To(ConsistOf(HaveField("Name", wf.Name)))
 	}).WithContext(ctx).WithTimeout(patience).WithPolling(pollEvery).Should(Succeed())
@@ -69,7 +69,7 @@ func expectTitles(ctx SpecContext, server *argoServer, wf *wfv1.Workflow) {
 	}
 }
 
-// linksOf is the part of Argo's configuration that leads back from its user interface.
+// linksOf is the part of Argo's configuration with the links from its user interface to executions.
 func linksOf(SpecContext) map[string]string {
 	GinkgoHelper()
 	objects := manifests("config/argo/links.yaml")
@@ -79,10 +79,10 @@ func linksOf(SpecContext) map[string]string {
 	return data
 }
 
-// placeholder is what the user interface replaces in a link (ui/src/shared/components/links.tsx).
+// placeholder matches the placeholders in a link (ui/src/shared/components/links.tsx).
 var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
 
-// expectLinks says that the server hands out our links, and that their placeholders have values.
+// expectLinks checks that the server returns the links and that their placeholders have values.
 func expectLinks(ctx SpecContext, server *argoServer, wf *wfv1.Workflow) {
 	GinkgoHelper()
 	info := struct {
@@ -91,7 +91,7 @@ func expectLinks(ctx SpecContext, server *argoServer, wf *wfv1.Workflow) {
 	server.read(ctx, "/api/v1/info", &info)
 	values := map[string]string{
 		"metadata.namespace": wf.Namespace, "metadata.name": wf.Name,
-		"status.startedAtEpoch": "1", "status.finishedAtEpoch": "1", // of every Workflow
+		"status.startedAtEpoch": "1", "status.finishedAtEpoch": "1", // every Workflow has these
 	}
 	for key, value := range wf.Labels {
 		values["workflow.metadata.labels."+key] = value
@@ -106,13 +106,13 @@ func expectLinks(ctx SpecContext, server *argoServer, wf *wfv1.Workflow) {
 	Expect(scopes).To(ContainElements("workflow", "pod"))
 }
 
-// expectPage says that status.url is a page of the user interface.
+// expectPage checks that status.url is a page of the user interface.
 func expectPage(ctx SpecContext, server *argoServer, wfe *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	path, found := strings.CutPrefix(wfe.Status.URL, serverURL)
 	Expect(found).To(BeTrue(), "%s", wfe.Status.URL)
 	Expect(path).To(Equal("/workflows/" + wfe.Namespace + "/" + wfe.Status.WorkflowRef.Name))
-	page, status := server.ask(ctx, controllerKey, http.MethodGet, path, "")
+	page, status := server.call(ctx, controllerKey, http.MethodGet, path, "")
 	Expect(status).To(Equal(http.StatusOK))
 	Expect(strings.ToLower(string(page))).To(HavePrefix("<!doctype html>"))
 }

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// hostile means something to a shell, to YAML, to JSON, to Argo's templates or to the kubelet, and may be in any value.
+	// hostile has special characters of shells, YAML, JSON, Argo's templates and the kubelet. Any value may contain it.
 	hostile = ` "quotes" 'and' ` + "`id`" + ` \ \\ \n \u003c \x7b; rm -rf / && x | y > z < w & $HOME ${HOME} $1 %s
 ` + "\r\n\t" + `- a: b # c
 {"json": ["x"]} } }} { {a} {= <b> größe 大 😀 ` + "\u2028" + `
 --flag=x a$`
-	// forbidden is what only values that are encoded may have.
+	// forbidden is allowed in encoded values only.
 	forbidden = "{{workflow.uid}} {{=1+1}} {{inputs.parameters.key}} $(HOME) $$ $€ \x01\x7f"
 )
 
 var _ = Describe("A hostile value", func() {
-	It("arrives as it was written", func(ctx SpecContext) {
+	It("reaches the action unchanged", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		grant(ctx, namespace, "writer", false, "update-configmap")
 		config := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "kept"}}
@@ -40,25 +40,25 @@ var _ = Describe("A hostile value", func() {
 		ended := run(ctx, wfe)
 
 		Expect(ended.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", ended.Status.Failure)
-		Expect(toldTo(ctx, ended, "plain")).To(Equal(hostile))
-		Expect(toldTo(ctx, ended, "plain-largest")).To(Equal(largest))
+		Expect(receivedBy(ctx, ended, "plain")).To(Equal(hostile))
+		Expect(receivedBy(ctx, ended, "plain-largest")).To(Equal(largest))
 		Expect(cluster.Get(ctx, client.ObjectKeyFromObject(config), config)).To(Succeed())
 		Expect(config.Data).To(Equal(map[string]string{"encoded": hostile + forbidden, "encoded-largest": largest}))
 	})
 })
 
-// toldTo is what the program of a step of test-ok was told, by what it says itself.
-func toldTo(ctx SpecContext, wfe *wfev1.WorkflowExecution, name string) string {
+// receivedBy is the value that the program of a test-ok step received, from its log.
+func receivedBy(ctx SpecContext, wfe *wfev1.WorkflowExecution, name string) string {
 	GinkgoHelper()
 	logs, err := cluster.Clientset.CoreV1().Pods(wfe.Namespace).GetLogs(stepOf(wfe, name).PodName, &corev1.PodLogOptions{Container: "main"}).DoRaw(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	for line := range strings.Lines(string(logs)) {
-		if quoted, is := strings.CutPrefix(strings.TrimSpace(line), "told "); is {
-			told, err := strconv.Unquote(quoted)
+		if quoted, ok := strings.CutPrefix(strings.TrimSpace(line), "told "); ok {
+			received, err := strconv.Unquote(quoted)
 			Expect(err).NotTo(HaveOccurred())
-			return told
+			return received
 		}
 	}
-	Fail("the program says nothing: " + string(logs))
+	Fail("the log has no received value: " + string(logs))
 	return ""
 }

@@ -35,19 +35,19 @@ import (
 )
 
 const (
-	// serverName is what the Argo server's certificate is for. No name service runs: whoever asks is told the address.
+	// serverName is the name in the Argo server's certificate. The cluster has no DNS, so clients use host aliases.
 	serverName = "argo-server.argo.svc"
 	serverPort = 2746
 	serverURL  = "https://argo-server.argo.svc:2746"
 )
 
-// argoServer is the real Argo server, in the cluster for the specs of one container.
+// argoServer is a real Argo server that runs in the cluster during the specs of one container.
 type argoServer struct {
 	certificate []byte
 	pod         *corev1.Pod
 }
 
-// deployDatabase starts PostgreSQL and returns the part of Argo's configuration that leads to it.
+// deployDatabase starts PostgreSQL and returns the part of Argo's configuration that refers to it.
 func deployDatabase(ctx SpecContext) map[string]string {
 	GinkgoHelper()
 	createSecret(ctx, "argo-postgres", map[string][]byte{"username": []byte("postgres"), "password": []byte("only-of-these-specs")})
@@ -64,7 +64,7 @@ func deployDatabase(ctx SpecContext) map[string]string {
 	return map[string]string{"persistence": string(persistence)}
 }
 
-// deployServer starts the Argo server of the version of Argo's controller, with a certificate that it signed itself.
+// deployServer starts the Argo server in the version of Argo's controller, with a self-signed certificate.
 func deployServer(ctx SpecContext) *argoServer {
 	GinkgoHelper()
 	certificate, key := newCertificate()
@@ -72,7 +72,7 @@ func deployServer(ctx SpecContext) *argoServer {
 	return &argoServer{certificate: certificate, pod: deployForSpecs(ctx, "argo-server")}
 }
 
-// trust lets our controller ask the Argo server, by the component that is there for it.
+// trust configures the controller to use the Argo server, with config/components/argo-server.
 func (s *argoServer) trust(ctx SpecContext) {
 	GinkgoHelper()
 	createForSpecs(ctx, &corev1.ConfigMap{
@@ -93,8 +93,8 @@ func (s *argoServer) trust(ctx SpecContext) {
 	})
 }
 
-// ask asks the Argo server in the name of a service account, and returns the answer and its status.
-func (s *argoServer) ask(ctx context.Context, account client.ObjectKey, method, path, body string) (answer []byte, status int) {
+// call calls the Argo server as a service account and returns the body and the status of the response.
+func (s *argoServer) call(ctx context.Context, account client.ObjectKey, method, path, body string) (content []byte, status int) {
 	GinkgoHelper()
 	token, err := cluster.Token(ctx, account.Namespace, account.Name)
 	Expect(err).NotTo(HaveOccurred())
@@ -114,16 +114,16 @@ func (s *argoServer) ask(ctx context.Context, account client.ObjectKey, method, 
 		}
 		defer func() { _ = response.Body.Close() }()
 		status = response.StatusCode
-		answer, err = io.ReadAll(response.Body)
+		content, err = io.ReadAll(response.Body)
 		return err
 	})).To(Succeed())
-	return answer, status
+	return content, status
 }
 
-// read reads an object as the user interface does, with the rights of our controller.
+// read reads an object as the user interface does, with the rights of the controller.
 func (s *argoServer) read(ctx context.Context, path string, into any) {
 	GinkgoHelper()
-	answer, status := s.ask(ctx, controllerKey, http.MethodGet, path, "")
+	answer, status := s.call(ctx, controllerKey, http.MethodGet, path, "")
 	Expect(status).To(Equal(http.StatusOK), "%s", answer)
 	Expect(json.Unmarshal(answer, into)).To(Succeed(), "%s", answer)
 }
@@ -136,14 +136,14 @@ func (s *argoServer) workflow(ctx context.Context, namespace, name string) *wfv1
 	return wf
 }
 
-// createSecret makes a Secret in Argo's namespace for the specs at hand.
+// createSecret creates a Secret in Argo's namespace for the current specs.
 func createSecret(ctx SpecContext, name string, data map[string][]byte) {
 	GinkgoHelper()
 	createForSpecs(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: argoNamespace, Name: name}, Data: data})
 }
 
-// deployForSpecs starts one of the Deployments of testdata/argo-server.yaml, removes it when the specs at hand are over, and
-// returns its pod once that is ready.
+// deployForSpecs creates one of the Deployments of testdata/argo-server.yaml, deletes it after the current specs, and returns its
+// pod once that is ready.
 func deployForSpecs(ctx SpecContext, name string) *corev1.Pod {
 	GinkgoHelper()
 	controller := &appsv1.Deployment{}
@@ -167,7 +167,7 @@ func deployForSpecs(ctx SpecContext, name string) *corev1.Pod {
 	return &pods.Items[0]
 }
 
-// setVersion adds the version to images that have none.
+// setVersion adds the version to images without one.
 func setVersion(deployment *unstructured.Unstructured, version string) {
 	GinkgoHelper()
 	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
@@ -180,7 +180,7 @@ func setVersion(deployment *unstructured.Unstructured, version string) {
 	Expect(unstructured.SetNestedSlice(deployment.Object, containers, "spec", "template", "spec", "containers")).To(Succeed())
 }
 
-// newCertificate makes a certificate of the Argo server that is its own authority, and its key.
+// newCertificate creates a self-signed certificate of the Argo server and its key.
 func newCertificate() (certificate, key []byte) {
 	GinkgoHelper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

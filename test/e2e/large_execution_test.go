@@ -17,11 +17,11 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// maxSteps is how many steps an execution may have.
+// maxSteps is the maximum number of steps of an execution.
 const maxSteps = 500
 
-// largeExecution has as many steps as there may be, in layers that end with a gate. All but the gates and the first
-// have a condition that does not hold, so that Argo decides about each of them and few pods run.
+// largeExecution has the maximum number of steps, in layers that end with a gate. All steps except the gates and the first one
+// have a false condition, so that Argo evaluates each of them and few pods run.
 func largeExecution(namespace string) *wfev1.WorkflowExecution {
 	const layers, width = 10, 49
 	steps := []wfev1.Step{step("gate-0", "test-ok", "say", "no")}
@@ -36,11 +36,10 @@ func largeExecution(namespace string) *wfev1.WorkflowExecution {
 		}
 		steps = append(steps, gate)
 	}
-	return newExecution(namespace, "large", steps[:maxSteps]...) // without the last gate
+	return newExecution(namespace, "large", steps[:maxSteps]...) // leaves out the last gate
 }
 
-// packedExecution has steps that are skipped before each of two approvals, so that its nodes are many and much alike, and few
-// pods run.
+// packedExecution has skipped steps before two approvals, so that it has many similar nodes and few pods run.
 func packedExecution(namespace string) *wfev1.WorkflowExecution {
 	const width = 40
 	steps := []wfev1.Step{step("first", "test-ok", "say", "no")}
@@ -54,7 +53,7 @@ func packedExecution(namespace string) *wfev1.WorkflowExecution {
 	return newExecution(namespace, "packed", append(steps, first, second, after(step("last", "test-ok"), "second-ask"))...)
 }
 
-// expectPacked says that Argo packed the nodes of a Workflow.
+// expectPacked checks that Argo packed the nodes of a Workflow.
 func expectPacked(ctx SpecContext, wfe *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	wf := &wfv1.Workflow{}
@@ -64,7 +63,7 @@ func expectPacked(ctx SpecContext, wfe *wfev1.WorkflowExecution) {
 }
 
 var _ = Describe("A large execution", Serial, Label(whole), func() {
-	It("of 500 steps runs to its end", func(ctx SpecContext) {
+	It("completes with 500 steps", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := largeExecution(namespace)
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
@@ -82,8 +81,8 @@ var _ = Describe("A large execution", Serial, Label(whole), func() {
 		GinkgoWriter.Println("nodes", len(wf.Status.Nodes), "compressed", len(wf.Status.CompressedNodes), "seconds", wfe.Status.CompletionTime.Sub(wfe.Status.StartTime.Time).Seconds())
 	})
 
-	It("whose nodes Argo packs is shown whole, and its approvals are decided in the packed nodes", func(ctx SpecContext) {
-		const most = 28 << 10 // instead of 1 MiB: less than the Workflow with its nodes has, and more than with packed ones
+	It("shows all steps and decides approvals when Argo packs its nodes", func(ctx SpecContext) {
+		const most = 28 << 10 // instead of 1 MiB: between the sizes of the Workflow with plain and with packed nodes
 		configureArgo(ctx, nil, corev1.EnvVar{Name: "MAX_WORKFLOW_SIZE", Value: strconv.Itoa(most)})
 		namespace := newNamespace(ctx)
 		wfe := packedExecution(namespace)
@@ -105,7 +104,7 @@ var _ = Describe("A large execution", Serial, Label(whole), func() {
 		Expect(stepOf(wfe, "last").Outputs).To(ConsistOf(wfev1.Output{Name: "did", Value: "yes"}))
 	})
 
-	It("that would be too large a Workflow is refused before it is sent", func(ctx SpecContext) {
+	It("is refused when its Workflow would be too large", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		steps := make([]wfev1.Step, maxSteps)
 		for i := range steps {

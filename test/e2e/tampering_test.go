@@ -20,7 +20,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// lateNode is the label without which no pod of the action test-late finds a node.
+// lateNode is the node label that pods of the action test-late require.
 const lateNode = "test.workflowexecution.kubernaut.io/late"
 
 // waitStep waits until a step is in a phase and returns it.
@@ -34,7 +34,7 @@ func waitStep(ctx SpecContext, wfe *wfev1.WorkflowExecution, name string, phase 
 	return stepOf(current, name)
 }
 
-// labelNodes sets a label on every node until the spec ends.
+// labelNodes adds a label to every node until the spec ends.
 func labelNodes(ctx SpecContext, label string) {
 	GinkgoHelper()
 	nodes := &corev1.NodeList{}
@@ -48,8 +48,8 @@ func labelNodes(ctx SpecContext, label string) {
 	}
 }
 
-// reopen does what `argo retry` does (workflow/util, FormulateRetryWorkflow): it forgets the failed nodes, deletes their
-// pods and sets the Workflow running again.
+// reopen does what `argo retry` does (workflow/util, FormulateRetryWorkflow): it removes the failed nodes, deletes their pods, and
+// sets the Workflow to running.
 func reopen(ctx SpecContext, wf *wfv1.Workflow, pod string) {
 	GinkgoHelper()
 	Expect(client.IgnoreNotFound(cluster.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: wf.Namespace, Name: pod}}))).To(Succeed())
@@ -62,14 +62,14 @@ func reopen(ctx SpecContext, wf *wfv1.Workflow, pod string) {
 	Expect(cluster.Update(ctx, wf)).To(Succeed())
 }
 
-var _ = Describe("Behind the controller's back", func() {
-	It("fails a step whose pod somebody deletes", func(ctx SpecContext) {
+var _ = Describe("A change by another user", func() {
+	It("fails a step whose pod is deleted", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := newExecution(namespace, "pod-deleted", step("sleep", "test-sleep", "seconds", "120"))
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
 		sleeping := waitStep(ctx, wfe, "sleep", wfev1.StepRunning)
 
-		Eventually(func(g Gomega) { // the program listens to SIGTERM
+		Eventually(func(g Gomega) { // the program then handles SIGTERM
 			logs, err := cluster.Clientset.CoreV1().Pods(namespace).GetLogs(sleeping.PodName, &corev1.PodLogOptions{Container: "main"}).DoRaw(ctx)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(string(logs)).To(ContainSubstring("sleeping"))
@@ -81,7 +81,7 @@ var _ = Describe("Behind the controller's back", func() {
 		Expect(ended.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{"Step": Equal("sleep"), "Reason": Equal(wfev1.ReasonPodDeleted)})), "%+v", ended.Status.Failure)
 	})
 
-	It("fails an execution whose Workflow somebody deletes, and makes no second one", func(ctx SpecContext) {
+	It("fails an execution whose Workflow is deleted, and no second Workflow is created", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := newExecution(namespace, "workflow-deleted", step("sleep", "test-sleep", "seconds", "120"))
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
@@ -99,14 +99,14 @@ var _ = Describe("Behind the controller's back", func() {
 		}).WithContext(ctx).WithTimeout(30 * time.Second).WithPolling(pollEvery).Should(Succeed())
 	})
 
-	// Argo 4.0.5 holds a Workflow back that was re-opened, as if it ran too many ("max parallelism limit").
-	It("stays ended when somebody retries its Workflow in Argo", Serial, Label("argo-3"), func(ctx SpecContext) {
+	// Argo 4.0.5 does not run a reopened Workflow ("max parallelism limit").
+	It("does not reopen an ended execution whose Workflow is retried in Argo", Serial, Label("argo-3"), func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := run(ctx, newExecution(namespace, "retried", step("breaks", "test-fail")))
 		wf := &wfv1.Workflow{}
 		Eventually(func(g Gomega) {
 			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), wf)).To(Succeed())
-			g.Expect(wf.Finalizers).To(BeEmpty(), "the end is recorded and counted")
+			g.Expect(wf.Finalizers).To(BeEmpty(), "the finalizer is removed after the end is recorded and counted")
 		}).WithContext(ctx).WithTimeout(10 * time.Second).WithPolling(pollEvery).Should(Succeed())
 		before := scrape(ctx)
 
@@ -115,16 +115,16 @@ var _ = Describe("Behind the controller's back", func() {
 		Eventually(func(g Gomega) {
 			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wf), again)).To(Succeed())
 			g.Expect(again.Status.Nodes).To(HaveLen(2))
-			g.Expect(again.Status.Phase).To(Equal(wfv1.WorkflowFailed), "it ran again and failed again")
+			g.Expect(again.Status.Phase).To(Equal(wfv1.WorkflowFailed), "the Workflow must run and fail again")
 		}).WithContext(ctx).WithTimeout(time.Minute).WithPolling(pollEvery).Should(Succeed())
 
 		now := &wfev1.WorkflowExecution{}
 		Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), now)).To(Succeed())
 		Expect(now.Status).To(Equal(wfe.Status))
-		Expect(testutil.Moved(before, scrape(ctx))).To(BeEmpty(), "nothing is counted twice")
+		Expect(testutil.Moved(before, scrape(ctx))).To(BeEmpty(), "nothing may be counted twice")
 	})
 
-	It("never runs a step whose pod finds a node after the step's timeout", func(ctx SpecContext) {
+	It("does not run a step whose pod gets a node after the step's timeout", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		late := after(step("late", "test-late"), "one")
 		late.TimeoutSeconds = ptr.To[int32](4)
@@ -136,15 +136,15 @@ var _ = Describe("Behind the controller's back", func() {
 		Expect(meta.IsStatusConditionTrue(wfe.Status.Conditions, wfev1.ConditionRolledBack)).To(BeTrue())
 		labelNodes(ctx, lateNode)
 		other := run(ctx, newExecution(namespace, "in-time", step("late", "test-late")))
-		Expect(other.Status.Phase).To(Equal(wfev1.PhaseCompleted), "now there is a node: %+v", other.Status.Failure)
+		Expect(other.Status.Phase).To(Equal(wfev1.PhaseCompleted), "a node is available: %+v", other.Status.Failure)
 		pods := &corev1.PodList{}
 		Expect(cluster.List(ctx, pods, client.InNamespace(namespace), client.MatchingLabels{"workflows.argoproj.io/workflow": "late"})).To(Succeed())
 		for i := range pods.Items {
-			Expect(pods.Items[i].Spec.NodeSelector).NotTo(HaveKey(lateNode), "pod %s of the late step is still there: %s", pods.Items[i].Name, pods.Items[i].Status.Phase)
+			Expect(pods.Items[i].Spec.NodeSelector).NotTo(HaveKey(lateNode), "pod %s of the late step still exists: %s", pods.Items[i].Name, pods.Items[i].Status.Phase)
 		}
 	})
 
-	It("calls it Forbidden when the service account lacks the role of the action", func(ctx SpecContext) {
+	It("fails a step as Forbidden when its service account lacks the role of the action", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		newTarget(ctx, namespace)
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "bystander"}}
@@ -162,6 +162,6 @@ var _ = Describe("Behind the controller's back", func() {
 		Expect(ended.Status.Failure).To(PointTo(MatchFields(IgnoreExtras, Fields{
 			"Step": Equal("scale"), "Reason": Equal(wfev1.ReasonForbidden), "Message": ContainSubstring("bystander"),
 		})), "%+v", ended.Status.Failure)
-		Expect(stepOf(ended, "scale").Attempts).To(BeEquivalentTo(1), "no retry can help")
+		Expect(stepOf(ended, "scale").Attempts).To(BeEquivalentTo(1), "a retry cannot succeed")
 	})
 })

@@ -20,7 +20,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// expectOffloaded says that Argo keeps the nodes of a Workflow elsewhere.
+// expectOffloaded checks that Argo stores the nodes of a Workflow in its database.
 func expectOffloaded(ctx SpecContext, namespace, name string) {
 	GinkgoHelper()
 	wf := &wfv1.Workflow{}
@@ -51,14 +51,14 @@ func eventsOn(ctx SpecContext, wfe *wfev1.WorkflowExecution) func(g Gomega) []st
 	}
 }
 
-var _ = Describe("Argo that keeps nodes in a database", Ordered, Serial, Label(whole), func() {
+var _ = Describe("Argo with nodes in a database", Ordered, Serial, Label(whole), func() {
 	BeforeAll(func(ctx SpecContext) {
 		data := deployDatabase(ctx)
 		maps.Copy(data, linksOf(ctx))
 		configureArgo(ctx, data, corev1.EnvVar{Name: "ALWAYS_OFFLOAD_NODE_STATUS", Value: "true"})
 	})
 
-	It("lets executions end as their Workflows do where nobody asks the Argo server, and says so", func(ctx SpecContext) {
+	It("ends executions with the phase of their Workflows when the controller does not use the Argo server", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		good := newExecution(namespace, "blind-good", step("one", "test-ok"), after(step("two", "test-ok"), "one"))
 		bad := newExecution(namespace, "blind-bad", undoneBy(step("one", "test-ok"), "test-ok"), after(step("two", "test-fail"), "one"))
@@ -73,10 +73,10 @@ var _ = Describe("Argo that keeps nodes in a database", Ordered, Serial, Label(w
 		Expect(good.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", good.Status.Failure)
 		Expect(bad.Status.Phase).To(Equal(wfev1.PhaseFailed))
 		Expect(bad.Status.Failure.Reason).To(Equal(wfev1.ReasonNodeStatusUnavailable))
-		Expect(bad.Status.RollbackRef).To(BeNil(), "nobody knows what there is to undo")
+		Expect(bad.Status.RollbackRef).To(BeNil(), "the completed steps are unknown")
 	})
 
-	Context("and is asked through the Argo server", Ordered, func() {
+	Context("that the controller reads through the Argo server", Ordered, func() {
 		var server *argoServer
 
 		BeforeAll(func(ctx SpecContext) {
@@ -84,7 +84,7 @@ var _ = Describe("Argo that keeps nodes in a database", Ordered, Serial, Label(w
 			server.trust(ctx)
 		})
 
-		It("shows executions whole, and takes decisions on their approvals once it is allowed to", func(ctx SpecContext) {
+		It("shows all steps of executions, and decides approvals once the controller has the role for it", func(ctx SpecContext) {
 			namespace := newNamespace(ctx)
 			wfe := newExecution(namespace, "offloaded",
 				undoneBy(step("one", "test-ok", "say", "first"), "test-ok", from("say", "one", "did")),
@@ -116,7 +116,7 @@ var _ = Describe("Argo that keeps nodes in a database", Ordered, Serial, Label(w
 			expectOffloaded(ctx, namespace, ended.Status.RollbackRef.Name)
 		})
 
-		It("rejects, and lets an approval expire", func(ctx SpecContext) {
+		It("rejects approvals and lets them expire", func(ctx SpecContext) {
 			applyForSpecs(ctx, "config/components/argo-server/role.yaml")
 			namespace := newNamespace(ctx)
 			rejected := newExecution(namespace, "rejected", approval("ask", 0), after(step("never", "test-ok"), "ask"))
@@ -132,7 +132,7 @@ var _ = Describe("Argo that keeps nodes in a database", Ordered, Serial, Label(w
 			Expect(eventsOn(ctx, rejected)(Default)).NotTo(ContainElement("DecisionRefused"))
 		})
 
-		It("draws an execution as it is written, and takes its Resume for an approval", func(ctx SpecContext) {
+		It("draws an execution as in its specification, and Resume counts as an approval", func(ctx SpecContext) {
 			applyForSpecs(ctx, "config/components/argo-server/role.yaml")
 			namespace := newNamespace(ctx)
 			no := after(step("no", "test-ok"), "ask")
@@ -144,14 +144,14 @@ var _ = Describe("Argo that keeps nodes in a database", Ordered, Serial, Label(w
 
 			waiting := draw(server.workflow(ctx, namespace, wfe.Name))
 			Expect(waiting.labels).To(Equal(map[string]string{"drawn": "Running", "one": "Succeeded", "ask": "Suspended"}))
-			// What its button does: the inputs of the node become outputs, then the node is resumed.
+			// The button of the user interface copies the node's inputs to its outputs and then resumes the node.
 			for _, call := range [][2]string{
 				{"set", `{"nodeFieldSelector":"displayName=ask","outputParameters":"{\"message\":\"Go on?\"}"}`},
 				{"resume", `{"nodeFieldSelector":"displayName=ask"}`},
 			} {
 				path := fmt.Sprintf("/api/v1/workflows/%s/%s/%s", namespace, wfe.Name, call[0])
-				answer, status := server.ask(ctx, controllerKey, http.MethodPut, path, call[1])
-				Expect(status).To(Equal(http.StatusOK), "%s: %s", call[0], answer)
+				content, status := server.call(ctx, controllerKey, http.MethodPut, path, call[1])
+				Expect(status).To(Equal(http.StatusOK), "%s: %s", call[0], content)
 			}
 			ended := waitEnd(ctx, wfe)
 
@@ -160,7 +160,7 @@ var _ = Describe("Argo that keeps nodes in a database", Ordered, Serial, Label(w
 			wf := server.workflow(ctx, namespace, wfe.Name)
 			Expect(draw(wf)).To(Equal(drawing{
 				labels: map[string]string{"drawn": "Succeeded", "one": "Succeeded", "ask": "Succeeded", "yes": "Succeeded", "no": "Skipped", "last": "Succeeded"},
-				arrows: []string{"ask-no", "ask-yes", "drawn-one", "no-last", "one-ask", "one-no", "yes-last"}, // what is read from counts too
+				arrows: []string{"ask-no", "ask-yes", "drawn-one", "no-last", "one-ask", "one-no", "yes-last"}, // a reference to an output is a dependency
 			}))
 			expectTitles(ctx, server, wf)
 			expectLinks(ctx, server, wf)

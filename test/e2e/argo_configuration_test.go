@@ -20,10 +20,10 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// argoNamespace is where Argo runs.
+// argoNamespace is the namespace of Argo.
 const argoNamespace = "argo"
 
-// scale sets the replicas of a Deployment and waits until exactly so many run.
+// scale sets the replicas of a Deployment and waits until exactly this number runs.
 func scale(ctx SpecContext, namespace, name string, replicas int32) {
 	GinkgoHelper()
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
@@ -41,7 +41,7 @@ func scale(ctx SpecContext, namespace, name string, replicas int32) {
 	}).WithContext(ctx).WithTimeout(90 * time.Second).WithPolling(pollEvery).Should(Succeed())
 }
 
-// restart starts a Deployment's pod anew, never two at once, after a change.
+// restart makes a change while no pod of a Deployment runs.
 func restart(ctx SpecContext, key client.ObjectKey, change func(ctx SpecContext)) {
 	GinkgoHelper()
 	scale(ctx, key.Namespace, key.Name, 0)
@@ -62,8 +62,8 @@ func editPod(ctx SpecContext, key client.ObjectKey, edit func(pod *corev1.PodSpe
 	})).To(Succeed())
 }
 
-// configure starts a Deployment's pod anew after a change, and as it was after the spec. What is beside the pod is put back by
-// restore.
+// configure restarts a Deployment with a change, and restarts it with its old pod template after the spec. restore undoes other
+// changes.
 func configure(ctx SpecContext, key client.ObjectKey, change, restore func(ctx SpecContext)) {
 	GinkgoHelper()
 	deployment := &appsv1.Deployment{}
@@ -78,7 +78,7 @@ func configure(ctx SpecContext, key client.ObjectKey, change, restore func(ctx S
 	restart(ctx, key, change)
 }
 
-// configureArgo sets Argo's configuration and starts its controller anew, with more variables; and back after the spec.
+// configureArgo restarts Argo's controller with a configuration and more variables, and undoes that after the spec.
 func configureArgo(ctx SpecContext, data map[string]string, variables ...corev1.EnvVar) {
 	GinkgoHelper()
 	config := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: argoNamespace, Name: "workflow-controller-configmap"}}
@@ -97,10 +97,10 @@ func configureArgo(ctx SpecContext, data map[string]string, variables ...corev1.
 	}, func(ctx SpecContext) { set(ctx, was) })
 }
 
-// controllerKey is the Deployment of our controller, and its service account.
+// controllerKey is the key of the controller's Deployment and of its service account.
 var controllerKey = client.ObjectKey{Namespace: testutil.SystemNamespace, Name: "controller"}
 
-// configureController starts the controller after a change of its pod, and as it was after the spec.
+// configureController restarts the controller with a change, and undoes that after the spec.
 func configureController(ctx SpecContext, change func(ctx SpecContext)) {
 	GinkgoHelper()
 	configure(ctx, controllerKey, change, func(SpecContext) {})
@@ -111,8 +111,8 @@ func addFlag(ctx SpecContext, flag string) {
 	editPod(ctx, controllerKey, func(pod *corev1.PodSpec) { pod.Containers[0].Args = append(pod.Containers[0].Args, flag) })
 }
 
-var _ = Describe("Argo as people run it", Serial, func() {
-	It("has an instance ID, and deletes Workflows and pods at once by default", func(ctx SpecContext) {
+var _ = Describe("Argo with another configuration", Serial, func() {
+	It("runs executions with an instance ID and defaults that delete Workflows and pods", func(ctx SpecContext) {
 		defaults, err := json.Marshal(wfv1.Workflow{Spec: wfv1.WorkflowSpec{
 			TTLStrategy: &wfv1.TTLStrategy{SecondsAfterCompletion: ptr.To[int32](0)},
 			PodGC:       &wfv1.PodGC{Strategy: wfv1.PodGCOnPodCompletion},
@@ -128,12 +128,12 @@ var _ = Describe("Argo as people run it", Serial, func() {
 		Expect(stepOf(wfe, "one").Outputs).To(ConsistOf(wfev1.Output{Name: "did", Value: "here"}))
 		wf := &wfv1.Workflow{}
 		Consistently(func(g Gomega) {
-			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), wf)).To(Succeed(), "the Workflow stays for whoever looks at it")
+			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), wf)).To(Succeed(), "the defaults must not delete the Workflow")
 		}).WithContext(ctx).WithTimeout(3 * time.Second).WithPolling(pollEvery).Should(Succeed())
 		Expect(wf.Labels).To(HaveKeyWithValue("workflows.argoproj.io/controller-instanceid", "blue"))
 	})
 
-	It("may refuse Workflows that are not made from a template, which is told", func(ctx SpecContext) {
+	It("fails executions as EngineRefused if it requires Workflow templates", func(ctx SpecContext) {
 		configureArgo(ctx, map[string]string{"workflowRestrictions": "{templateReferencing: Strict}"})
 		namespace := newNamespace(ctx)
 

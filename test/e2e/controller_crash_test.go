@@ -20,19 +20,19 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// sameHost marks the specs that must run on the machine of the cluster's first node, as root.
+// sameHost is the label of specs that must run as root on the machine of the cluster's first node.
 const sameHost = "same-host"
 
-// nodeName is the annotation of a step's pod that names its node in Argo.
+// nodeName is the pod annotation with the name of Argo's node.
 const nodeName = "workflows.argoproj.io/node-name"
 
-// managerProcess finds the process of a controller's pod on this machine by its control group.
+// managerProcess finds the process of a controller pod on this machine by its control group.
 func managerProcess(g Gomega, pod *corev1.Pod) int {
 	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	g.Expect(err).NotTo(HaveOccurred())
 	found := 0
 	for _, file := range groups {
-		group, _ := os.ReadFile(file) // a process may end meanwhile
+		group, _ := os.ReadFile(file) // the process may have ended
 		name, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "comm"))
 		if strings.Contains(string(group), string(pod.UID)) && strings.TrimSpace(string(name)) == "manager" {
 			found, err = strconv.Atoi(filepath.Base(filepath.Dir(file)))
@@ -43,7 +43,7 @@ func managerProcess(g Gomega, pod *corev1.Pod) int {
 	return found
 }
 
-// killController ends the controller by SIGKILL, and its pod, so that no back-off delays the next one.
+// killController kills the controller and deletes its pod, so that no back-off delays the next one.
 func killController(ctx context.Context) {
 	GinkgoHelper()
 	var pod *corev1.Pod
@@ -56,8 +56,8 @@ func killController(ctx context.Context) {
 	Expect(client.IgnoreNotFound(cluster.Delete(ctx, pod, client.GracePeriodSeconds(0)))).To(Succeed())
 }
 
-var _ = Describe("The controller, killed", Serial, Label(whole, sameHost), func() {
-	It("goes on where it was: no step runs twice, and what was done is undone", func(ctx SpecContext) {
+var _ = Describe("A killed controller", Serial, Label(whole, sameHost), func() {
+	It("continues: no step runs twice, and completed steps are rolled back", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := newExecution(namespace, "survivor",
 			undoneBy(step("first", "test-sleep", "seconds", "3"), "test-ok"),
@@ -66,7 +66,7 @@ var _ = Describe("The controller, killed", Serial, Label(whole, sameHost), func(
 			after(step("breaks", "test-fail"), "second"),
 		)
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
-		killController(ctx) // perhaps before it saw the execution, perhaps in the middle of its first writes
+		killController(ctx) // before it reads the execution, or between its first writes
 		waitPhaseFor(ctx, wfe, wfev1.PhaseAwaitingApproval, patience)
 		killController(ctx)
 		change(ctx, wfe, func(spec *wfev1.WorkflowExecutionSpec) {

@@ -27,19 +27,19 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// guarded is the label of the namespaces that config/policy is bound to while the attacks run: other specs do what it refuses.
+// guarded is the label of the namespaces to which the attacks bind config/policy. It would refuse what other specs do.
 const guarded = "test.workflowexecution.kubernaut.io/guarded"
 
-// person is somebody without rights but those that a spec gives: a service account, by its token.
-type person struct {
+// user is a service account with a token. It has no rights except those that a spec grants.
+type user struct {
 	client.Client
-	name      string // to the API server
+	name      string // the name of the API server's user
 	namespace string
 	config    *rest.Config
 }
 
-// newPerson makes somebody with ClusterRoles in a namespace.
-func newPerson(ctx context.Context, namespace, name string, roles ...string) *person {
+// newUser creates a user with ClusterRoles in a namespace.
+func newUser(ctx context.Context, namespace, name string, roles ...string) *user {
 	GinkgoHelper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	Expect(cluster.Create(ctx, account)).To(Succeed())
@@ -53,7 +53,7 @@ func newPerson(ctx context.Context, namespace, name string, roles ...string) *pe
 	config.BearerToken, config.QPS = answer.Status.Token, -1
 	c, err := client.New(config, client.Options{Scheme: cluster.Scheme(), Mapper: cluster.RESTMapper()})
 	Expect(err).NotTo(HaveOccurred())
-	return &person{Client: c, name: "system:serviceaccount:" + namespace + ":" + name, namespace: namespace, config: config}
+	return &user{Client: c, name: "system:serviceaccount:" + namespace + ":" + name, namespace: namespace, config: config}
 }
 
 func bind(ctx context.Context, namespace, account, kind, role string) {
@@ -65,16 +65,16 @@ func bind(ctx context.Context, namespace, account, kind, role string) {
 	})).To(Succeed())
 }
 
-// entitle gives a service account rights of a namespace.
-func entitle(ctx context.Context, namespace, account string, rules ...rbacv1.PolicyRule) {
+// grantRules grants a service account rights in a namespace.
+func grantRules(ctx context.Context, namespace, account string, rules ...rbacv1.PolicyRule) {
 	GinkgoHelper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: account + "-"}, Rules: rules}
 	Expect(cluster.Create(ctx, role)).To(Succeed())
 	bind(ctx, namespace, account, "Role", role.Name)
 }
 
-// guard installs config/policy for the namespaces with the label guarded, and removes it when the specs at hand are over.
-func guard(ctx context.Context) {
+// installPolicies installs config/policy for the namespaces with the label guarded, and deletes it after the current specs.
+func installPolicies(ctx context.Context) {
 	GinkgoHelper()
 	files, err := filepath.Glob(filepath.Join(root, "config", "policy", "*.yaml"))
 	Expect(err).NotTo(HaveOccurred())
@@ -117,18 +117,18 @@ func expectNoWarnings(ctx context.Context, policies []*unstructured.Unstructured
 	}
 }
 
-// refused checks that an attempt is forbidden, and that whoever tries it is told why. A policy is enforced a moment after it
-// was installed, so it is tried dry until it is.
-func refused(ctx context.Context, p *person, attempt func(client.Client) error, why string) {
+// expectRefused checks that an attempt is forbidden with a message. The API server enforces a new policy after a moment, so this
+// repeats a dry run first.
+func expectRefused(ctx context.Context, u *user, attempt func(client.Client) error, why string) {
 	GinkgoHelper()
-	Eventually(func() error { return attempt(client.NewDryRunClient(p.Client)) }).WithContext(ctx).WithTimeout(30 * time.Second).WithPolling(pollEvery).
+	Eventually(func() error { return attempt(client.NewDryRunClient(u.Client)) }).WithContext(ctx).WithTimeout(30 * time.Second).WithPolling(pollEvery).
 		Should(MatchError(apierrors.IsForbidden, "IsForbidden"))
-	err := attempt(p.Client)
+	err := attempt(u.Client)
 	Expect(err).To(MatchError(apierrors.IsForbidden, "IsForbidden"))
 	Expect(err).To(MatchError(ContainSubstring(why)))
 }
 
-// merge is an attempt to merge something into an object.
+// merge is an attempt to apply a merge patch to an object.
 func merge(object client.Object, patch string) func(client.Client) error {
 	return func(c client.Client) error {
 		return c.Patch(context.Background(), object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(patch)))
@@ -141,38 +141,38 @@ func creating(object client.Object) func(client.Client) error {
 	}
 }
 
-// wfe runs the plugin as this person does.
-func (p *person) wfe(ctx context.Context, args ...string) (string, error) {
+// wfe runs the plugin as this user.
+func (u *user) wfe(ctx context.Context, args ...string) (string, error) {
 	GinkgoHelper()
 	kubeconfig := clientcmdapi.NewConfig()
 	kubeconfig.Clusters["c"] = &clientcmdapi.Cluster{
-		Server: p.config.Host, CertificateAuthorityData: p.config.CAData, CertificateAuthority: p.config.CAFile, TLSServerName: p.config.ServerName,
+		Server: u.config.Host, CertificateAuthorityData: u.config.CAData, CertificateAuthority: u.config.CAFile, TLSServerName: u.config.ServerName,
 	}
-	kubeconfig.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: p.config.BearerToken}
-	kubeconfig.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u", Namespace: p.namespace}
+	kubeconfig.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: u.config.BearerToken}
+	kubeconfig.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u", Namespace: u.namespace}
 	kubeconfig.CurrentContext = "x"
 	file := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(clientcmd.WriteToFile(*kubeconfig, file)).To(Succeed())
 	plugin := filepath.Join(root, "bin", "kubectl-wfe")
-	Expect(plugin).To(BeAnExistingFile(), "make build makes it")
+	Expect(plugin).To(BeAnExistingFile(), "run make build")
 	command := exec.CommandContext(ctx, plugin, append(args, "--kubeconfig", file)...)
 	command.Env = append(os.Environ(), "KUBECONFIG=")
 	output, err := command.CombinedOutput()
 	return string(output), err
 }
 
-// stranger is a Workflow that nobody but its author knows.
-func stranger(namespace, name string) *wfv1.Workflow {
+// plainWorkflow is a Workflow without an execution.
+func plainWorkflow(namespace, name string) *wfv1.Workflow {
 	return &wfv1.Workflow{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       wfv1.WorkflowSpec{Entrypoint: "main", Templates: []wfv1.Template{{Name: "main", Suspend: &wfv1.SuspendTemplate{}}}},
 	}
 }
 
-// argoEditor is what Argo's own role for people allows.
+// argoEditor has the rules of Argo's own editor role.
 var argoEditor = rbacv1.PolicyRule{
 	APIGroups: []string{"argoproj.io"}, Resources: []string{"workflows", "workflowtemplates", "workflows/finalizers"}, Verbs: []string{"*"},
 }
 
-// writeStatus is the right to write the status of executions, which no role of ours gives.
+// writeStatus is the right to write the status of executions, which no user role of this repository grants.
 var writeStatus = rbacv1.PolicyRule{APIGroups: []string{wfev1.GroupVersion.Group}, Resources: []string{"workflowexecutions/status"}, Verbs: []string{"patch", "update"}}

@@ -13,10 +13,10 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-var _ = Describe("A cluster that lacks one of Argo's kinds", Serial, Label(whole), func() {
-	It("lets executions wait, which say for what, and go on by themselves when it comes", func(ctx SpecContext) {
-		giveBack := func(SpecContext) {}
-		configureController(ctx, func(ctx SpecContext) { giveBack = takeDefinition(ctx, "workflowtemplates.argoproj.io") })
+var _ = Describe("A cluster without one of Argo's CustomResourceDefinitions", Serial, Label(whole), func() {
+	It("keeps executions Pending with a reason, and runs them once it is installed", func(ctx SpecContext) {
+		restore := func(SpecContext) {}
+		configureController(ctx, func(ctx SpecContext) { restore = removeDefinition(ctx, "workflowtemplates.argoproj.io") })
 		wfe := newExecution(newNamespace(ctx), "patient", step("one", "test-ok"))
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
 		Eventually(func(g Gomega) {
@@ -28,36 +28,36 @@ var _ = Describe("A cluster that lacks one of Argo's kinds", Serial, Label(whole
 			)))
 		}).WithContext(ctx).WithTimeout(30 * time.Second).WithPolling(pollEvery).Should(Succeed())
 
-		giveBack(ctx)
+		restore(ctx)
 
 		ended := waitEnd(ctx, wfe)
 		Expect(ended.Status.Phase).To(Equal(wfev1.PhaseCompleted), "%+v", ended.Status.Failure)
 		pod, err := cluster.ControllerPod(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(pod.Status.ContainerStatuses[0].RestartCount).To(BeZero(), "it had to be started anew")
+		Expect(pod.Status.ContainerStatuses[0].RestartCount).To(BeZero(), "the controller must not restart")
 	})
 })
 
-// takeDefinition deletes a CustomResourceDefinition, and returns what puts it back, at the latest when the spec is over.
-func takeDefinition(ctx SpecContext, name string) (giveBack func(ctx SpecContext)) {
+// removeDefinition deletes a CustomResourceDefinition and returns a function that restores it, which also runs after the spec.
+func removeDefinition(ctx SpecContext, name string) (restore func(ctx SpecContext)) {
 	GinkgoHelper()
 	definition := &unstructured.Unstructured{}
 	definition.SetAPIVersion("apiextensions.k8s.io/v1")
 	definition.SetKind("CustomResourceDefinition")
 	definition.SetName(name)
 	Expect(cluster.Get(ctx, client.ObjectKeyFromObject(definition), definition)).To(Succeed())
-	giveBack = func(ctx SpecContext) {
+	restore = func(ctx SpecContext) {
 		GinkgoHelper()
 		fresh := definition.DeepCopy()
 		fresh.SetResourceVersion("")
 		fresh.SetUID("")
 		delete(fresh.Object, "status")
-		Expect(cluster.Create(ctx, fresh)).To(Or(Succeed(), MatchError(apierrors.IsAlreadyExists, "it is there")))
+		Expect(cluster.Create(ctx, fresh)).To(Or(Succeed(), MatchError(apierrors.IsAlreadyExists, "AlreadyExists")))
 	}
-	DeferCleanup(giveBack)
+	DeferCleanup(restore)
 	Expect(cluster.Delete(ctx, definition)).To(Succeed())
 	Eventually(func() bool {
 		return apierrors.IsNotFound(cluster.Get(ctx, client.ObjectKeyFromObject(definition), definition.DeepCopy()))
-	}).WithContext(ctx).WithTimeout(30*time.Second).WithPolling(pollEvery).Should(BeTrue(), "%s stays", name)
-	return giveBack
+	}).WithContext(ctx).WithTimeout(30*time.Second).WithPolling(pollEvery).Should(BeTrue(), "%s still exists", name)
+	return restore
 }

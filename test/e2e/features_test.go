@@ -18,7 +18,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// undoneBy gives a step a rollback of a test action.
+// undoneBy adds a rollback to a step.
 func undoneBy(s wfev1.Step, action string, parameters ...wfev1.Parameter) wfev1.Step {
 	s.Rollback = &wfev1.Rollback{Action: action, Parameters: parameters}
 	return s
@@ -36,7 +36,7 @@ func approval(name string, timeout int32) wfev1.Step {
 	return wfev1.Step{Name: name, Approval: request}
 }
 
-// change edits an execution as its user would.
+// change edits the specification of an execution.
 func change(ctx SpecContext, wfe *wfev1.WorkflowExecution, edit func(*wfev1.WorkflowExecutionSpec)) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
@@ -58,14 +58,14 @@ func waitPhaseFor(ctx SpecContext, wfe *wfev1.WorkflowExecution, phase wfev1.Pha
 		current := &wfev1.WorkflowExecution{}
 		g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(wfe), current)).To(Succeed())
 		if current.Status.Phase.IsTerminal() && current.Status.Phase != phase {
-			StopTrying(fmt.Sprintf("it has ended: %s, %+v", current.Status.Phase, current.Status.Failure)).Now()
+			StopTrying(fmt.Sprintf("the execution has ended: %s, %+v", current.Status.Phase, current.Status.Failure)).Now()
 		}
 		g.Expect(current.Status.Phase).To(Equal(phase), "%s", current.Status.Progress)
 	}).WithContext(ctx).WithTimeout(timeout).WithPolling(pollEvery).Should(Succeed())
 }
 
-var _ = Describe("The language", func() {
-	It("passes outputs on, and runs a step only when its condition holds", func(ctx SpecContext) {
+var _ = Describe("An execution", func() {
+	It("passes outputs to steps, and skips a step whose condition is false", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		reader := after(step("reader", "test-ok"), "writer")
 		reader.Parameters = []wfev1.Parameter{from("say", "writer", "did")}
@@ -102,14 +102,14 @@ var _ = Describe("The language", func() {
 			MatchFields(IgnoreExtras, Fields{"Name": Equal("one"), "Phase": Equal(wfev1.StepCompleted), "Outputs": ConsistOf(wfev1.Output{Name: "did", Value: "first"})}),
 		))
 		two, one := wfe.Status.RollbackSteps[0], wfe.Status.RollbackSteps[1]
-		Expect(one.StartTime.Before(two.CompletionTime)).To(BeFalse(), "the later step is undone first")
+		Expect(one.StartTime.Before(two.CompletionTime)).To(BeFalse(), "the later step is rolled back first")
 		moved := testutil.Moved(before, scrape(ctx))
 		Expect(moved).To(HaveKeyWithValue(`workflowexecution_rollback_total{status="completed"}`, 1.0))
 		Expect(moved).To(HaveKeyWithValue(`workflowexecution_rollback_step_execution_total{action="test-ok",status="completed"}`, 2.0))
 		Expect(moved).To(HaveKeyWithValue(`workflowexecution_step_execution_total{action="test-ok",status="completed"}`, 2.0))
 	})
 
-	It("says what is left undone when a rollback fails", func(ctx SpecContext) {
+	It("lists the steps that a failed rollback left undone", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 
 		wfe := run(ctx, newExecution(namespace, "stuck",
@@ -123,7 +123,7 @@ var _ = Describe("The language", func() {
 		Expect(meta.IsStatusConditionFalse(wfe.Status.Conditions, wfev1.ConditionRolledBack)).To(BeTrue())
 	})
 
-	It("waits for an approval, outside of its duration", func(ctx SpecContext) {
+	It("waits for an approval", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := newExecution(namespace, "approve", step("one", "test-ok"), after(approval("ask", 0), "one"), after(step("two", "test-ok"), "ask"))
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
@@ -151,7 +151,7 @@ var _ = Describe("The language", func() {
 		Expect(meta.IsStatusConditionTrue(ended.Status.Conditions, wfev1.ConditionRolledBack)).To(BeTrue())
 	})
 
-	It("fails an approval that nobody decides in time", func(ctx SpecContext) {
+	It("fails at an approval that is not decided in time", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 
 		ended := run(ctx, newExecution(namespace, "expire", approval("ask", 3), after(step("two", "test-ok"), "ask")))
@@ -185,7 +185,7 @@ var _ = Describe("The language", func() {
 		}
 	})
 
-	It("pauses before the next step and goes on", func(ctx SpecContext) {
+	It("pauses before the next step and resumes", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := newExecution(namespace, "pause", step("one", "test-sleep", "seconds", "3"), after(step("two", "test-ok"), "one"))
 		Expect(cluster.Create(ctx, wfe)).To(Succeed())
@@ -198,7 +198,7 @@ var _ = Describe("The language", func() {
 		Expect(waitEnd(ctx, wfe).Status.Phase).To(Equal(wfev1.PhaseCompleted))
 	})
 
-	It("lets one execution at a time work on a target", func(ctx SpecContext) {
+	It("has a target for itself: others on the same target wait", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		first := newExecution(namespace, "first", step("long", "test-sleep", "seconds", "5"))
 		second := newExecution(namespace, "second", step("short", "test-ok"))
@@ -221,7 +221,7 @@ var _ = Describe("The language", func() {
 		Expect(next.Status.StartTime.Before(done.Status.CompletionTime)).To(BeFalse())
 	})
 
-	It("deletes an execution and its Workflow after its time to live", func(ctx SpecContext) {
+	It("is deleted with its Workflow after its time to live", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
 		wfe := newExecution(namespace, "short-lived", step("one", "test-ok"))
 		wfe.Spec.TTLSecondsAfterFinished = ptr.To[int32](2)
