@@ -10,7 +10,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
+	promodel "github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/slok/sloth/pkg/lib"
 	"sigs.k8s.io/yaml"
 )
@@ -54,11 +57,26 @@ func writeBurnRates(ctx context.Context, from, to string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
+	for _, slo := range generated.SLOResults {
+		keepFiring(slo.PrometheusRules.AlertRules.Rules)
+	}
 	var rules bytes.Buffer
 	if err := generator.WriteResultAsPrometheusStd(ctx, *generated, &rules); err != nil {
 		return err
 	}
 	return write(to, "config/slo/sloth.yaml", bytes.TrimPrefix(rules.Bytes(), []byte("\n---\n")))
+}
+
+// keepFiring keeps alerts firing between rare events; sloth has no field for it.
+func keepFiring(alerts []rulefmt.Rule) {
+	for i := range alerts {
+		switch alerts[i].Labels["sloth_severity"] {
+		case "page":
+			alerts[i].KeepFiringFor = promodel.Duration(time.Hour)
+		case "ticket":
+			alerts[i].KeepFiringFor = promodel.Duration(6 * time.Hour)
+		}
+	}
 }
 
 // writePrometheusRule writes the groups of plain rule files as one object for the operator.
