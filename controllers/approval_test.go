@@ -11,7 +11,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// approval is a step that waits for a decision, for so many seconds or, with zero, for ever.
+// approval is an approval step with a timeout, or without one if seconds is 0.
 func approval(name string, seconds int32, dependsOn ...string) wfev1.Step {
 	request := &wfev1.ApprovalRequest{Message: "go on?"}
 	if seconds > 0 {
@@ -36,21 +36,21 @@ func decide(wfe *wfev1.WorkflowExecution, approved bool) {
 }
 
 var _ = Describe("An approval", func() {
-	It("is waited for, and the wait is no part of the duration", func() {
+	It("pauses the execution, and the wait is no part of the duration", func() {
 		wfe := start(execution("asks", approval("ask", 0), step("next", "ask")))
 		argo := argoOf(wfe)
-		argo.write(ask("ask"))
+		argo.write(awaitApproval("ask"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
 		Expect(conditionsOf(wfe)).To(HaveKeyWithValue("Reconciling", "True AwaitingApproval"))
-		moment.pass(2 * time.Hour)
-		poke(wfe)
-		Consistently(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval), "the clock of the execution stands still")
+		testClock.advance(2 * time.Hour)
+		triggerReconcile(wfe)
+		Consistently(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval), "the wait does not count towards the timeout")
 		decide(wfe, true)
 		Eventually(nodePhase(wfe, "ask")).Should(Equal(wfv1.NodeSucceeded))
 		argo.write(run("next"))
 		Eventually(stepsOf(wfe)).Should(Equal("ask=Completed next=Running"))
 		Expect(stepOf(wfe, "ask").Message).To(Equal("approved by carol"))
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		argo.write(succeed("next"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		Expect(statusOf(wfe).ApprovalWaitSeconds).To(BeNumerically("~", 7200, 5))
@@ -59,7 +59,7 @@ var _ = Describe("An approval", func() {
 			"Normal AwaitingApproval: waiting for a decision in spec.approvals on ask",
 			"Normal Running: Workflow asks runs the steps again",
 			HavePrefix("Normal Completed: 2/2: "),
-		), "each is one of its own")
+		), "each approval has events of its own")
 		Eventually(moved).Should(SatisfyAll(
 			HaveKeyWithValue("approval_wait_duration_seconds", 1.0),
 			Not(HaveKey(ContainSubstring("action=,"))),
@@ -67,10 +67,10 @@ var _ = Describe("An approval", func() {
 		))
 	})
 
-	It("is rejected", func() {
+	It("fails the execution if it is rejected", func() {
 		wfe := start(execution("rejects", approval("ask", 0), step("next", "ask")))
 		argo := argoOf(wfe)
-		argo.write(ask("ask"))
+		argo.write(awaitApproval("ask"))
 		decide(wfe, false)
 		Eventually(nodePhase(wfe, "ask")).Should(Equal(wfv1.NodeFailed))
 		argo.write(omit("next"), finish(wfv1.WorkflowFailed))
@@ -79,31 +79,31 @@ var _ = Describe("An approval", func() {
 			HaveField("Step", "ask"), HaveField("Reason", wfev1.ReasonApprovalRejected), HaveField("Message", "rejected by carol"))))
 	})
 
-	It("expires", func() {
+	It("fails the execution after its timeout", func() {
 		wfe := start(execution("expires", approval("ask", 60), step("next", "ask")))
 		argo := argoOf(wfe)
-		argo.write(ask("ask"))
+		argo.write(awaitApproval("ask"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
-		moment.pass(61 * time.Second)
-		poke(wfe)
+		testClock.advance(61 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(nodePhase(wfe, "ask")).Should(Equal(wfv1.NodeFailed))
 		argo.write(omit("next"), finish(wfv1.WorkflowFailed))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure).To(HaveValue(HaveField("Reason", wfev1.ReasonApprovalTimeout)))
 	})
 
-	It("may be decided before it is asked for", func() {
+	It("can be decided before its step is reached", func() {
 		wfe := execution("early", approval("ask", 0), step("next", "ask"))
 		wfe.Spec.Approvals = []wfev1.Approval{{Step: "ask", Approved: true}}
 		start(wfe)
-		argoOf(wfe).write(ask("ask"))
+		argoOf(wfe).write(awaitApproval("ask"))
 		Eventually(nodePhase(wfe, "ask")).Should(Equal(wfv1.NodeSucceeded))
 	})
 
-	It("counts as approved when Argo resumes it", func() {
+	It("counts as approved if a user resumes it in Argo", func() {
 		wfe := start(execution("resumed", approval("ask", 0), step("next", "ask")))
 		argo := argoOf(wfe)
-		argo.write(ask("ask"))
+		argo.write(awaitApproval("ask"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
 		argo.write(func(wf *wfv1.Workflow) {
 			node := wf.Status.Nodes[wf.NodeID(wf.Name+".ask")]
@@ -113,10 +113,10 @@ var _ = Describe("An approval", func() {
 		Expect(stepOf(wfe, "ask").Message).To(Equal("approved in Argo"))
 	})
 
-	It("is ended with everything else when the execution is cancelled", func() {
+	It("ends with the other steps if the execution is cancelled", func() {
 		wfe := start(execution("gives-up", approval("ask", 0), step("next", "ask")))
 		argo := argoOf(wfe)
-		argo.write(ask("ask"))
+		argo.write(awaitApproval("ask"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
 		cancel(wfe, wfev1.CancelTerminate)
 		Eventually(isShutDown(wfe)).Should(BeTrue())

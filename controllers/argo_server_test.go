@@ -23,31 +23,31 @@ import (
 	"github.com/kubernaut-io/workflowexecution/controllers"
 )
 
-// database stands in for the Argo server and its database. It is a simulation of two of the server's calls (v3.7.18): GET
-// of some fields of a Workflow with its nodes, and PUT …/set of a node that is suspended; test/e2e runs the real one.
+// database simulates two calls of the Argo server (v3.7.18) and its database: GET of some fields of a Workflow with its nodes, and
+// PUT …/set of a suspended node. test/e2e runs a real server.
 type database struct {
 	nodes atomic.Pointer[wfv1.Nodes]
 	down  atomic.Bool
-	// refuses lets whoever asks read, and not update.
+	// refuses refuses updates and allows reads.
 	refuses atomic.Bool
-	// returns puts nodes that it changed back into the Workflow, as a server does that is not told to keep all of them.
+	// returns writes changed nodes back into the Workflow, as a server without ALWAYS_OFFLOAD_NODE_STATUS does.
 	returns atomic.Bool
 	token   atomic.Value
 }
 
-// serve starts the server and lets a controller lead that knows it.
+// serve starts the server and a leader that uses it.
 func (d *database) serve() {
 	GinkgoHelper()
 	server := httptest.NewServer(d)
 	DeferCleanup(server.Close)
 	client, err := controllers.NewArgoServer(server.URL+"/", &rest.Config{BearerToken: "secret"})
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() { succession(func() { argoServer = nil }) })
-	succession(func() { argoServer = client })
+	DeferCleanup(func() { withNewLeader(func() { argoServer = nil }) })
+	withNewLeader(func() { argoServer = client })
 }
 
 func (d *database) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	refuse := func(status, code int, message string) { // code is gRPC's
+	refuse := func(status, code int, message string) { // code is a gRPC code
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(map[string]any{"code": code, "message": message})
 	}
@@ -71,7 +71,7 @@ func (d *database) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 			refuse(http.StatusInternalServerError, 13, err.Error())
 			return
 		}
-		_ = json.NewEncoder(w).Encode(wf) // as the API server has it; a client that is gone shows in the spec
+		_ = json.NewEncoder(w).Encode(wf) // a closed connection shows in the spec
 	case request.Method == http.MethodGet && request.URL.Query().Get("fields") == "metadata.uid,status.nodes":
 		answer := &wfv1.Workflow{ObjectMeta: metav1.ObjectMeta{UID: wf.UID}, Status: wfv1.WorkflowStatus{Nodes: *d.nodes.Load()}}
 		_ = json.NewEncoder(w).Encode(answer)
@@ -80,7 +80,7 @@ func (d *database) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// set changes the suspended node that the request selects, in the database, and the Workflow in the API server.
+// set changes the selected suspended node in the database, and the Workflow in the API server.
 func (d *database) set(request *http.Request, wf *wfv1.Workflow) error {
 	asked := struct{ NodeFieldSelector, Phase, Message string }{}
 	if err := json.NewDecoder(request.Body).Decode(&asked); err != nil {
@@ -91,7 +91,7 @@ func (d *database) set(request *http.Request, wf *wfv1.Workflow) error {
 	if !found || !node.IsActiveSuspendNode() {
 		return errors.New("currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector: " + asked.NodeFieldSelector)
 	}
-	node.Phase, node.Message, node.FinishedAt = wfv1.NodePhase(asked.Phase), asked.Message, second()
+	node.Phase, node.Message, node.FinishedAt = wfv1.NodePhase(asked.Phase), asked.Message, timestamp()
 	nodes[node.ID] = node
 	d.nodes.Store(&nodes)
 	wf.Labels["workflows.argoproj.io/action"] = "Set"
@@ -102,7 +102,7 @@ func (d *database) set(request *http.Request, wf *wfv1.Workflow) error {
 	return admin.Update(request.Context(), wf)
 }
 
-// offload moves the nodes to the database after some events, as Argo does with what is too large.
+// offload applies events and moves the nodes to the database, as Argo does with large Workflows.
 func (d *database) offload(wfe *wfev1.WorkflowExecution, version string, events ...event) {
 	GinkgoHelper()
 	wf := workflowOf(wfe)
@@ -123,11 +123,11 @@ func (d *database) offload(wfe *wfev1.WorkflowExecution, version string, events 
 }
 
 var _ = Describe("A Workflow whose nodes are in a database", func() {
-	It("is followed through the Argo server, approvals and rollback included", func() {
+	It("is read through the Argo server, including approvals and rollback", func() {
 		db := &database{}
 		db.serve()
 		wfe := start(execution("large", approval("ask", 0), undone(step("first", "ask")), step("second", "first")))
-		db.offload(wfe, "1", ask("ask"))
+		db.offload(wfe, "1", awaitApproval("ask"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
 		Expect(db.token.Load()).To(Equal("Bearer secret"))
 
@@ -136,9 +136,9 @@ var _ = Describe("A Workflow whose nodes are in a database", func() {
 		db.offload(wfe, "2", run("first"))
 		Eventually(stepsOf(wfe)).Should(Equal("ask=Completed first=Running second=Pending"))
 		Expect(stepOf(wfe, "ask").Message).To(Equal("approved by carol"))
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		db.offload(wfe, "3", succeed("first", "previous=3"), run("second"))
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		db.offload(wfe, "4", fail("second", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
 
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRollingBack))
@@ -150,28 +150,28 @@ var _ = Describe("A Workflow whose nodes are in a database", func() {
 		Expect(conditionsOf(wfe)).To(HaveKeyWithValue("RolledBack", "True RolledBack"))
 	})
 
-	It("may come back from the database with a decision", func() {
+	It("can return from the database with a decision", func() {
 		db := &database{}
 		db.returns.Store(true)
 		db.serve()
 		wfe := start(execution("returned", approval("ask", 0), step("next", "ask")))
-		db.offload(wfe, "1", ask("ask"))
+		db.offload(wfe, "1", awaitApproval("ask"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
 		decide(wfe, true)
 		Eventually(stepsOf(wfe)).Should(Equal("ask=Completed next=Pending"))
 		Expect(workflowOf(wfe).Status.OffloadNodeStatusVersion).To(BeEmpty())
 		db.offload(wfe, "2", run("next"))
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		db.offload(wfe, "3", succeed("next"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 	})
 
-	It("has its approval decided as soon as the controller is allowed to, and tells that it is not", func() {
+	It("has its approval decided once the controller has the right, and an event before", func() {
 		db := &database{}
 		db.refuses.Store(true)
 		db.serve()
 		wfe := start(execution("refused", approval("ask", 0)))
-		db.offload(wfe, "1", ask("ask"))
+		db.offload(wfe, "1", awaitApproval("ask"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
 		decide(wfe, false)
 		Eventually(eventsOf(wfe)).Should(ContainElement(And(HavePrefix("Warning DecisionRefused: "), ContainSubstring("config/components/argo-server"))))
@@ -181,7 +181,7 @@ var _ = Describe("A Workflow whose nodes are in a database", func() {
 		Eventually(stepsOf(wfe)).Should(Equal("ask=Failed"))
 	})
 
-	It("ends as the Workflow does when the Argo server stays away, and not before it had time to come back", func() {
+	It("ends with the phase of the Workflow if the Argo server stays unavailable, after a grace period", func() {
 		db := &database{}
 		db.serve()
 		db.down.Store(true)
@@ -191,13 +191,13 @@ var _ = Describe("A Workflow whose nodes are in a database", func() {
 		db.offload(wfe, "2", succeed("only"), finish(wfv1.WorkflowSucceeded))
 		Consistently(phaseOf(wfe)).Should(Equal(wfev1.PhaseRunning))
 
-		moment.pass(6 * time.Minute)
-		poke(wfe)
+		testClock.advance(6 * time.Minute)
+		triggerReconcile(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
-		Expect(stepsOf(wfe)()).To(Equal("only=Pending"), "as it was last seen")
+		Expect(stepsOf(wfe)()).To(Equal("only=Pending"), "the last known phase")
 	})
 
-	It("is seen again when the Argo server is back", func() {
+	It("is read again when the Argo server is available again", func() {
 		db := &database{}
 		db.serve()
 		db.down.Store(true)
@@ -212,7 +212,7 @@ var _ = Describe("A Workflow whose nodes are in a database", func() {
 		Expect(conditionsOf(wfe)).To(HaveKeyWithValue(wfev1.ConditionNodeStatusUnavailable, "False Available"))
 	})
 
-	It("lets go on what ran when it was last seen, until the deadline", func() {
+	It("lets the last known running steps continue until the deadline", func() {
 		db := &database{}
 		wfe := start(within(execution("blinded", step("bad"), step("slow")), 600))
 		argo := argoOf(wfe)
@@ -221,14 +221,14 @@ var _ = Describe("A Workflow whose nodes are in a database", func() {
 		Eventually(isPaused(wfe)).Should(BeTrue())
 		db.offload(wfe, "1")
 		Eventually(conditionsOf).WithArguments(wfe).Should(HaveKeyWithValue(wfev1.ConditionNodeStatusUnavailable, "True Offloaded"))
-		poke(wfe)
+		triggerReconcile(wfe)
 		Expect(isShutDown(wfe)()).To(BeFalse())
-		moment.pass(601 * time.Second)
-		poke(wfe)
+		testClock.advance(601 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(isShutDown(wfe)).Should(BeTrue())
 	})
 
-	It("is told of, without an Argo server, and nothing is rolled back", func() {
+	It("has a condition and no rollback without an Argo server", func() {
 		db := &database{}
 		wfe := start(execution("blind", undone(step("first")), step("second", "first")))
 		db.offload(wfe, "1", run("first"))

@@ -11,7 +11,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/controllers"
 )
 
-// TestTransformExecution checks that the cache drops nothing of an execution but what only other programs read.
+// TestTransformExecution checks that the cache drops only fields of an execution that the controller does not read.
 func TestTransformExecution(t *testing.T) {
 	second := undone(step("b", "a"))
 	second.Parameters = []wfev1.Parameter{{Name: "object", ValueFrom: &wfev1.OutputReference{Step: "a", Output: "previous"}}, value("mode", "slow")}
@@ -34,6 +34,6 @@ func TestTransformExecution(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("what is kept (-want +got):\n%s", diff)
+		t.Errorf("TransformExecution() (-want +got):\n%s", diff)
 	}
 }

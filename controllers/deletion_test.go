@@ -11,7 +11,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// midway starts an execution that has one step done, one running and one to come.
+// midway starts an execution with a completed, a running and a pending step.
 func midway(name string) *wfev1.WorkflowExecution {
 	GinkgoHelper()
 	wfe := start(execution(name, step("done"), step("slow", "done"), step("next", "slow")))
@@ -20,12 +20,12 @@ func midway(name string) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// midwayCounts is what midway moves; its steps take no time.
-func midwayCounts() tally {
-	return started().with(tally{"step_execution_total{action=do-it,status=completed}": 1})
+// midwayCounts are the counters for midway.
+func midwayCounts() seriesValues {
+	return started().add(seriesValues{"step_execution_total{action=do-it,status=completed}": 1})
 }
 
-// deleteWorkflow deletes the Workflow of an execution as a user does.
+// deleteWorkflow deletes the Workflow of an execution.
 func deleteWorkflow(wfe *wfev1.WorkflowExecution) *wfv1.Workflow {
 	GinkgoHelper()
 	wf := workflowOf(wfe)
@@ -54,21 +54,21 @@ var _ = Describe("A Workflow that is deleted while it runs", func() {
 		Eventually(eventsOf(wfe)).Should(ContainElement(HavePrefix("Warning WorkflowDeleted: ")))
 	})
 
-	It("is never created again when it was forced away", func() {
+	It("is not created again if its finalizer was removed", func() {
 		wfe := midway("forced")
 		wf := workflowOf(wfe)
 		change(wf, func(wf *wfv1.Workflow) { wf.Finalizers = nil })
 		deleteWorkflow(wfe)
 		expectWorkflowDeleted(wfe)
-		poke(wfe)
+		triggerReconcile(wfe)
 		Eventually(busy).Should(BeFalse())
 		Expect(exists(wf)).To(BeFalse())
 		Expect(calls.creations()).To(HaveLen(1))
 	})
 
-	It("is noticed by the next leader", func() {
+	It("ends the execution under the next leader", func() {
 		wfe := midway("unseen")
-		succession(func() {
+		withNewLeader(func() {
 			change(workflowOf(wfe), func(wf *wfv1.Workflow) { wf.Finalizers = nil })
 			deleteWorkflow(wfe)
 		})
@@ -76,9 +76,9 @@ var _ = Describe("A Workflow that is deleted while it runs", func() {
 		Expect(calls.creations()).To(HaveLen(1))
 	})
 
-	It("does not take back an end that Argo had written", func() {
+	It("does not change an end that Argo has written", func() {
 		wfe := start(execution("ended", step("a")))
-		succession(func() {
+		withNewLeader(func() {
 			argoOf(wfe).write(run("a"), succeed("a"), finish(wfv1.WorkflowSucceeded))
 			deleteWorkflow(wfe)
 		})
@@ -87,13 +87,13 @@ var _ = Describe("A Workflow that is deleted while it runs", func() {
 })
 
 var _ = Describe("An execution that is deleted while it runs", func() {
-	It("lets its Workflow go and is counted once as cancelled", func() {
+	It("releases its Workflow and is counted once as cancelled", func() {
 		wfe := midway("gone")
 		wf := workflowOf(wfe)
 		Expect(admin.Delete(ctx, wfe)).To(Succeed())
 		Eventually(collectGarbage).Should(BeEmpty())
 		Expect(exists(wf)).To(BeFalse())
-		Eventually(moved).Should(Equal(midwayCounts().with(tally{"cancelled_total": 1})))
+		Eventually(moved).Should(Equal(midwayCounts().add(seriesValues{"cancelled_total": 1})))
 		Eventually(busy).Should(BeFalse())
 		Consistently(moved).Should(HaveKeyWithValue("cancelled_total", 1.0))
 	})
@@ -102,18 +102,18 @@ var _ = Describe("An execution that is deleted while it runs", func() {
 		wfe := midway("running-on")
 		Expect(admin.Delete(ctx, wfe)).To(Succeed())
 		Eventually(isHeld(wfe)).Should(BeFalse())
-		Expect(workflowOf(wfe).Spec.Shutdown).To(Equal(wfv1.ShutdownStrategyTerminate), "until the garbage collector comes, Argo starts steps")
+		Expect(workflowOf(wfe).Spec.Shutdown).To(Equal(wfv1.ShutdownStrategyTerminate), "Argo starts steps until the garbage collector deletes the Workflow")
 	})
 
-	It("is counted once when the next leader finds it gone", func() {
+	It("is counted once if the next leader does not find it", func() {
 		wfe := midway("between")
-		Eventually(moved).Should(Equal(midwayCounts()), "a leader that steps down may lose what is in flight")
-		succession(func() { Expect(admin.Delete(ctx, wfe)).To(Succeed()) })
+		Eventually(moved).Should(Equal(midwayCounts()), "a leader that stops can lose the counts of a call")
+		withNewLeader(func() { Expect(admin.Delete(ctx, wfe)).To(Succeed()) })
 		Eventually(collectGarbage).Should(BeEmpty())
-		Eventually(moved).Should(Equal(midwayCounts().with(tally{"cancelled_total": 1})))
+		Eventually(moved).Should(Equal(midwayCounts().add(seriesValues{"cancelled_total": 1})))
 	})
 
-	It("is not counted again when it had ended", func() {
+	It("is not counted again if it had ended", func() {
 		wfe := start(execution("over", step("a")))
 		complete(wfe)
 		Eventually(moved).Should(HaveKeyWithValue("total{status=completed}", 1.0))
@@ -124,9 +124,9 @@ var _ = Describe("An execution that is deleted while it runs", func() {
 		Expect(moved()).To(Equal(counts))
 	})
 
-	It("is stopped first when it is deleted in the foreground", func() {
+	It("is stopped first in a foreground deletion", func() {
 		wfe := midway("foreground")
-		// A real cluster's garbage collector would take this finalizer off.
+		// In a cluster the garbage collector removes this finalizer.
 		DeferCleanup(func() {
 			if exists(wfe) {
 				change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Finalizers = nil })
@@ -141,7 +141,7 @@ var _ = Describe("An execution that is deleted while it runs", func() {
 			HaveKeyWithValue("cancelled_total", 1.0), HaveKeyWithValue("steps_executed_total", 1.0), Not(HaveKey(HavePrefix("total")))))
 	})
 
-	It("is no predecessor to the next one of its name, which gets a Workflow of its own", func() {
+	It("does not affect the next execution of its name, which gets a Workflow of its own", func() {
 		first := midway("again")
 		predecessor := workflowOf(first)
 		Expect(admin.Delete(ctx, first)).To(Succeed())
@@ -154,6 +154,6 @@ var _ = Describe("An execution that is deleted while it runs", func() {
 		Expect(wf.UID).NotTo(Equal(predecessor.UID))
 		Expect(statusOf(second).WorkflowRef.UID).To(Equal(wf.UID))
 		Expect(metav1.GetControllerOf(wf).UID).To(Equal(second.UID))
-		Eventually(moved).Should(Equal(midwayCounts().with(started()).with(tally{"cancelled_total": 1})))
+		Eventually(moved).Should(Equal(midwayCounts().add(started()).add(seriesValues{"cancelled_total": 1})))
 	})
 })

@@ -1,7 +1,14 @@
 package controllers
 
 import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
 // The transformations of the cache.
@@ -10,10 +17,26 @@ var (
 	TransformWorkflow  = transformWorkflow
 )
 
-// Watches are the watches that wake the executions that wait for others.
-func Watches(r *Reconciler) []handler.EventHandler { return r.admission.Watches() }
+// AdmissionWatches are the handlers that enqueue the executions that wait for others.
+func AdmissionWatches(r *Reconciler) []handler.EventHandler { return r.admission.Watches() }
 
-// Remembered counts, by what it is for, what a Reconciler's rooms remember of single executions and Workflows.
+// Watches are the handlers of SetupWithManager. For adds the first one of the executions, and package finished that of the ended
+// ones.
+func Watches(r *Reconciler, scheme *runtime.Scheme, mapper meta.RESTMapper) simulator.Watches {
+	self := &handler.EnqueueRequestForObject{}
+	return simulator.Watches{
+		Executions: append([]handler.EventHandler{self}, r.admission.Watches()...),
+		Finished:   []handler.EventHandler{self},
+		Workflows:  []handler.EventHandler{enqueueOwner(scheme, mapper)},
+	}
+}
+
+// AddIndices adds the indices of SetupWithManager.
+func AddIndices(r *Reconciler) func(context.Context, client.FieldIndexer) error {
+	return r.admission.AddIndices
+}
+
+// Remembered counts what a Reconciler remembers of single executions and Workflows, by its purpose.
 func Remembered(r *Reconciler) map[string]int {
 	writes, silences := r.workflows.Remembered()
 	counts := map[string]int{

@@ -1,146 +1,151 @@
 package controllers_test
 
 import (
+	"sync/atomic"
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
-	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// The actions of the suite's catalog.
-const (
-	// doIt has a required, an enumerated, an optional and an encoded parameter, and two outputs.
-	doIt = "do-it"
-	// undoIt has one required parameter.
-	undoIt = "undo-it"
-	// bold cannot be run dry.
-	bold = "bold"
-	// broken has an output without a default, so it is no action.
-	broken = "broken"
-)
+// shiftedClock is the real clock plus a shift. It must not stand still, since the API server sets timestamps by its own clock.
+type shiftedClock struct{ shift atomic.Int64 }
 
-// templates are the catalog's objects.
-func templates() []*wfv1.ClusterWorkflowTemplate {
-	dry := wfv1.Parameter{Name: translate.ParameterDryRun, Default: wfv1.AnyStringPtr("false")}
-	step := wfv1.Parameter{Name: translate.ParameterStep, Default: wfv1.AnyStringPtr("")}
-	required := wfv1.Parameter{Name: "object"}
-	return []*wfv1.ClusterWorkflowTemplate{
-		template(doIt, []wfv1.Parameter{
-			required,
-			{Name: "mode", Default: wfv1.AnyStringPtr("fast"), Enum: []wfv1.AnyString{"fast", "slow"}},
-			{Name: "note", Default: wfv1.AnyStringPtr("")},
-			{Name: "content", Default: wfv1.AnyStringPtr("")},
-			dry, step,
-		}, output("changed", ptr.To("")), output("previous", ptr.To(""))),
-		template(undoIt, []wfv1.Parameter{required, dry}),
-		template(bold, nil),
-		template(broken, []wfv1.Parameter{dry}, output("changed", nil)),
+func (c *shiftedClock) Now() time.Time { return time.Now().Add(time.Duration(c.shift.Load())) }
+
+func (c *shiftedClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
+
+// advance moves the clock forward. It wakes no goroutine.
+func (c *shiftedClock) advance(d time.Duration) { c.shift.Add(int64(d)) }
+
+func newNamespace() string {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
+	Expect(admin.Create(ctx, namespace)).To(Succeed())
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "remediation"}}
+	Expect(admin.Create(ctx, account)).To(Succeed())
+	role := &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "step"},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"argoproj.io"}, Resources: []string{"workflowtaskresults"}, Verbs: []string{"create", "patch"}}},
 	}
+	Expect(admin.Create(ctx, role)).To(Succeed())
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "step"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account.Name}},
+	}
+	Expect(admin.Create(ctx, binding)).To(Succeed())
+	return namespace.Name
 }
 
-func template(action string, inputs []wfv1.Parameter, outputs ...wfv1.Parameter) *wfv1.ClusterWorkflowTemplate {
-	return &wfv1.ClusterWorkflowTemplate{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:        action,
-			Labels:      map[string]string{wfev1.LabelAction: action},
-			Annotations: map[string]string{wfev1.AnnotationBase64Parameters: base64Parameters(inputs)},
-		},
-		Spec: wfv1.WorkflowSpec{
-			Entrypoint: action,
-			Templates: []wfv1.Template{{
-				Name:      action,
-				Inputs:    wfv1.Inputs{Parameters: inputs},
-				Outputs:   wfv1.Outputs{Parameters: outputs},
-				Container: &corev1.Container{Image: "example.invalid/action:v1", Command: []string{"/action", action}},
-			}},
-		},
+// cleanUp deletes the objects of a spec and checks what must hold after every spec: no execution has two Workflows, and the
+// controller releases the Workflows of deleted executions.
+func cleanUp() {
+	calls.removeFaults()
+	testClock.shift.Store(0)
+	for workflow, created := range calls.creations() {
+		Expect(created).To(Equal(1), "Workflows created for one execution: %s", workflow)
 	}
+	executions := &wfev1.WorkflowExecutionList{}
+	Expect(admin.List(ctx, executions)).To(Succeed())
+	for i := range executions.Items {
+		Expect(client.IgnoreNotFound(admin.Delete(ctx, &executions.Items[i]))).To(Succeed())
+	}
+	Eventually(collectGarbage).Should(BeEmpty(), "Workflows of deleted executions are not released")
+	Eventually(busy).Should(BeFalse())
 }
 
-func base64Parameters(inputs []wfv1.Parameter) string {
-	for _, in := range inputs {
-		if in.Name == "content" {
-			return in.Name
+// collectGarbage deletes the Workflows without an owner, as the garbage collector does, and returns the names of all existing
+// Workflows.
+func collectGarbage() []string {
+	workflows := &wfv1.WorkflowList{}
+	Expect(admin.List(ctx, workflows)).To(Succeed())
+	var left []string
+	for i := range workflows.Items {
+		wf := &workflows.Items[i]
+		left = append(left, wf.Namespace+"/"+wf.Name)
+		if wf.DeletionTimestamp == nil && !hasOwner(wf) {
+			Expect(client.IgnoreNotFound(admin.Delete(ctx, wf))).To(Succeed())
 		}
 	}
-	return ""
+	return left
 }
 
-func output(name string, value *string) wfv1.Parameter {
-	from := &wfv1.ValueFrom{Path: "/wfe/outputs/" + name}
-	if value != nil {
-		from.Default = wfv1.AnyStringPtr(*value)
+func hasOwner(wf *wfv1.Workflow) bool {
+	owner := metav1.GetControllerOf(wf)
+	if owner == nil {
+		return false
 	}
-	return wfv1.Parameter{Name: name, ValueFrom: from}
+	wfe := &wfev1.WorkflowExecution{}
+	err := admin.Get(ctx, types.NamespacedName{Namespace: wf.Namespace, Name: owner.Name}, wfe)
+	Expect(client.IgnoreNotFound(err)).To(Succeed())
+	return err == nil && wfe.UID == owner.UID
 }
 
-func installCatalog() {
+// create creates an execution in its namespace, or in the spec's namespace if it has none.
+func create(wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 	GinkgoHelper()
-	for _, t := range templates() {
-		Expect(admin.Create(ctx, t)).To(Succeed())
+	if wfe.Namespace == "" {
+		wfe.Namespace = ns
 	}
+	Expect(admin.Create(ctx, wfe)).To(Succeed())
+	return wfe
 }
 
-func catalogNames() []string {
-	var names []string
-	for _, t := range templates() {
-		names = append(names, t.Name)
-	}
-	return names
-}
-
-// plannedWorkflow is what the controller makes of an execution.
-func plannedWorkflow(wfe *wfev1.WorkflowExecution) *wfv1.Workflow {
+// start creates an execution and waits until it runs.
+func start(wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 	GinkgoHelper()
-	catalog := translate.Catalog{}
-	for _, t := range templates() {
-		if action, err := translate.NewAction("ClusterWorkflowTemplate", t.ObjectMeta, &t.Spec); err == nil {
-			catalog[t.Name] = action
-		}
-	}
-	plan, err := translate.NewPlan(wfe, catalog)
-	Expect(err).NotTo(HaveOccurred())
-	return plan.Workflow(translate.Options{ServiceAccountName: serviceAccount})
+	create(wfe)
+	Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRunning))
+	refresh(wfe)
+	return wfe
 }
 
-// execution remediates a Deployment of its own name.
-func execution(name string, steps ...wfev1.Step) *wfev1.WorkflowExecution {
-	return &wfev1.WorkflowExecution{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: wfev1.WorkflowExecutionSpec{
-			Target: wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: name},
-			Steps:  steps,
-		},
-	}
+// refresh reads the object again.
+func refresh(object client.Object) {
+	GinkgoHelper()
+	Expect(admin.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
 }
 
-// step does it, after others.
-func step(name string, dependsOn ...string) wfev1.Step {
-	return wfev1.Step{Name: name, Action: doIt, DependsOn: dependsOn, Parameters: []wfev1.Parameter{value("object", "x")}}
+// change patches an object without an optimistic lock.
+func change[T client.Object](object T, mutate func(T)) {
+	GinkgoHelper()
+	refresh(object)
+	was := object.DeepCopyObject().(T)
+	mutate(object)
+	Expect(admin.Patch(ctx, object, client.MergeFrom(was))).To(Succeed())
 }
 
-func value(name, v string) wfev1.Parameter { return wfev1.Parameter{Name: name, Value: &v} }
-
-// uncritical makes a step one whose failure does not fail the execution.
-func uncritical(s wfev1.Step) wfev1.Step {
-	s.Critical = ptr.To(false)
-	return s
+// triggerReconcile makes the controller reconcile an execution without a change of its specification, and waits for it.
+func triggerReconcile(wfe *wfev1.WorkflowExecution) {
+	GinkgoHelper()
+	reconciles := calls.reconciles(wfe)
+	change(wfe, func(wfe *wfev1.WorkflowExecution) {
+		metav1.SetMetaDataAnnotation(&wfe.ObjectMeta, "test/poked", testClock.Now().String())
+	})
+	Eventually(func() int { return calls.reconciles(wfe) }).Should(BeNumerically(">", reconciles))
 }
 
-// retried gives a step more attempts.
-func retried(s wfev1.Step, limit int32) wfev1.Step {
-	s.Retry = &wfev1.Retry{Limit: limit}
-	return s
+// workflowOf reads the Workflow of an execution.
+func workflowOf(wfe *wfev1.WorkflowExecution) *wfv1.Workflow {
+	GinkgoHelper()
+	wf := &wfv1.Workflow{}
+	Expect(admin.Get(ctx, client.ObjectKeyFromObject(wfe), wf)).To(Succeed())
+	return wf
 }
 
-// bounded gives a step a timeout.
-func bounded(s wfev1.Step, seconds int32) wfev1.Step {
-	s.TimeoutSeconds = &seconds
-	return s
+func exists(object client.Object) bool {
+	GinkgoHelper()
+	err := admin.Get(ctx, client.ObjectKeyFromObject(object), object)
+	Expect(client.IgnoreNotFound(err)).To(Succeed())
+	return !apierrors.IsNotFound(err)
 }

@@ -21,24 +21,24 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// defaultTimeout bounds the executions of the suite that set no timeout.
+// defaultTimeout is the timeout of executions that set none.
 const defaultTimeout = time.Hour
 
-// leader is the controller that leads, and stop ends it, if any; registries are those of every controller that has led.
+// leader is the current leader, and stop stops it. registries are the registries of all leaders.
 var (
 	leader     *controllers.Reconciler
 	stop       func()
 	registries []*prometheus.Registry
-	// argoServer is what the next controller asks for offloaded nodes; nil for nobody.
+	// argoServer is the Argo server of the next leader, or nil.
 	argoServer *controllers.ArgoServer
-	// namespacedActions, namespaces, catalogNamespace and maxLive are settings of the next controller.
+	// namespacedActions, namespaces, catalogNamespace and maxLive are settings of the next leader.
 	namespacedActions bool
 	namespaces        []string
 	catalogNamespace  string
 	maxLive           int
 )
 
-// lead starts a controller with the wiring of cmd/manager and waits until it knows the catalog.
+// lead starts a controller as cmd/manager does and waits until it has read the catalog.
 func lead() {
 	GinkgoHelper()
 	settings := controllers.Settings{
@@ -60,25 +60,25 @@ func lead() {
 			if err != nil {
 				return nil, err
 			}
-			return calls.tap(cached, false), nil
+			return calls.wrap(cached, false), nil
 		},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	live, err := client.NewWithWatch(controllerConfig, client.Options{Scheme: scheme, Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient()})
 	Expect(err).NotTo(HaveOccurred())
 
-	recorder := metrics.NewRecorder(metrics.WithClock(moment.Now))
+	recorder := metrics.NewRecorder(metrics.WithClock(testClock.Now))
 	leader = controllers.NewReconciler(controllers.Dependencies{
 		Client:     mgr.GetClient(),
-		Live:       calls.tap(live, true),
-		Clock:      moment,
+		Live:       calls.wrap(live, true),
+		Clock:      testClock,
 		Events:     mgr.GetEventRecorder("workflowexecution-controller"),
 		Metrics:    recorder,
 		ArgoServer: argoServer,
 	}, settings)
 	Expect(leader.SetupWithManager(ctx, mgr, 4)).To(Succeed())
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(recorder, metrics.NewCollector(leader.Source(), moment.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
+	registry.MustRegister(recorder, metrics.NewCollector(leader.Source(), testClock.Now, func() bool { return true }, metrics.DefaultMaxStartTimestamps))
 	registries = append(registries, registry)
 	leftovers = workload()
 	running, cancel := context.WithCancel(ctx)
@@ -86,13 +86,13 @@ func lead() {
 	go func() { ended <- mgr.Start(running) }()
 	stop = func() {
 		cancel()
-		Eventually(ended).Should(Receive(BeNil()), "the manager's end")
+		Eventually(ended).Should(Receive(BeNil()), "the end of the manager")
 	}
 	Expect(mgr.GetCache().WaitForCacheSync(running)).To(BeTrue())
 	Eventually(knownActions).Should(ContainElements(catalogNames()))
 }
 
-// stepDown stops the controller that leads.
+// stepDown stops the leader.
 func stepDown() {
 	GinkgoHelper()
 	if stop != nil {
@@ -101,26 +101,26 @@ func stepDown() {
 	}
 }
 
-// succession lets the next controller lead, after something happened while nobody did.
-func succession(meanwhile func()) {
+// withNewLeader stops the leader, calls a function, and starts the next leader.
+func withNewLeader(meanwhile func()) {
 	GinkgoHelper()
 	stepDown()
-	// The suite must go on also when this spec fails in between.
+	// The next specs need a leader also if this one fails.
 	defer lead()
 	meanwhile()
 }
 
-// busy reports whether the controller works on something or has something to work on at once.
+// busy reports whether the controller is reconciling or has queued requests.
 func busy() bool {
 	GinkgoHelper()
 	return workload() > leftovers
 }
 
-// leftovers is what the queues of those who led before still held when they were shut down.
+// leftovers is the number of requests that were still in the queues of earlier leaders when these stopped.
 var leftovers float64
 
-// workload is what the controller works on, and has in its queue. the simulated Argo has a queue of its own, which does not count:
-// what was in it when it was shut down stays in its depth for good.
+// workload is the number of running and queued requests of the controller. The simulated Argo has a queue of its own, whose depth
+// metric keeps the requests that were queued when it stopped.
 func workload() float64 {
 	GinkgoHelper()
 	load := 0.0

@@ -15,7 +15,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// undone gives a step an undo that takes back what the step found before.
+// undone adds a rollback to a step that restores the previous state.
 func undone(s wfev1.Step) wfev1.Step {
 	s.Rollback = &wfev1.Rollback{Action: undoIt, Parameters: []wfev1.Parameter{
 		{Name: "object", ValueFrom: &wfev1.OutputReference{Step: s.Name, Output: "previous"}},
@@ -23,7 +23,7 @@ func undone(s wfev1.Step) wfev1.Step {
 	return s
 }
 
-// rollbackOf plays Argo for the rollback's Workflow, once there is one.
+// rollbackOf plays Argo for the rollback's Workflow, once it exists.
 func rollbackOf(wfe *wfev1.WorkflowExecution) argo {
 	GinkgoHelper()
 	key := types.NamespacedName{Namespace: wfe.Namespace, Name: wfe.Name + wfev1.RollbackSuffix}
@@ -52,16 +52,16 @@ func hasRollback(wfe *wfev1.WorkflowExecution) bool {
 	return err == nil
 }
 
-// failAfter runs the steps a and b, which can be undone, and fails the step c.
+// failAfter completes the steps a and b, which have rollbacks, and fails the step c.
 func failAfter(wfe *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	argo := argoOf(wfe)
 	argo.write(run("a"))
-	moment.pass(time.Second)
+	testClock.advance(time.Second)
 	argo.write(succeed("a", "previous=2"), run("b"))
-	moment.pass(time.Second)
+	testClock.advance(time.Second)
 	argo.write(succeed("b", "previous=blue"), run("c"))
-	moment.pass(time.Second)
+	testClock.advance(time.Second)
 	argo.write(fail("c", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
 }
 
@@ -70,24 +70,24 @@ func chain(name string) *wfev1.WorkflowExecution {
 }
 
 var _ = Describe("A rollback", func() {
-	It("undoes the completed steps in reverse, and is counted once", func() {
+	It("undoes the completed steps in reverse order and is counted once", func() {
 		wfe := start(chain("undo"))
 		failAfter(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRollingBack))
 		argo := rollbackOf(wfe)
-		Expect(isHeld(wfe)()).To(BeTrue(), "the end is not recorded yet")
+		Expect(isHeld(wfe)()).To(BeTrue(), "the end is not recorded")
 		argo.write(run("b"))
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		argo.write(succeed("b"), run("a"))
 		Eventually(undosOf(wfe)).Should(Equal("a=Completed b=Completed c=Failed; undone: b=Completed a=Running"))
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		argo.write(succeed("a"), finish(wfv1.WorkflowSucceeded))
 
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(HaveField("Step", "c"), HaveField("Reason", wfev1.ReasonActionFailed))))
 		Expect(conditionsOf(wfe)).To(SatisfyAll(HaveKeyWithValue("RolledBack", "True RolledBack"), HaveKeyWithValue("Failed", "True ActionFailed")))
 		Expect(kstatus(wfe)).To(Equal("Failed"))
-		Eventually(moved).Should(Equal(started().with(tally{
+		Eventually(moved).Should(Equal(started().add(seriesValues{
 			"total{status=failed}": 1, "failures_total{reason=ActionFailed}": 1, "duration_seconds": 1, "parallel_steps_count": 1,
 			"step_execution_total{action=do-it,status=completed}": 2, "step_execution_total{action=do-it,status=failed}": 1,
 			"step_execution_duration_seconds{action=do-it}": 3, "steps_executed_total": 3,
@@ -110,7 +110,7 @@ var _ = Describe("A rollback", func() {
 		Expect(tasks[1].Depends).To(Equal("b.Succeeded"))
 	})
 
-	It("says what is left undone", func() {
+	It("lists the steps that are left undone", func() {
 		wfe := start(chain("stuck"))
 		failAfter(wfe)
 		argo := rollbackOf(wfe)
@@ -125,15 +125,15 @@ var _ = Describe("A rollback", func() {
 		Eventually(moved).Should(HaveKeyWithValue("rollback_total{status=failed}", 1.0))
 	})
 
-	It("ends at its own timeout, which is recorded first", func() {
+	It("ends at its own timeout, after that is recorded", func() {
 		wfe := chain("endless")
 		wfe.Spec.RollbackTimeoutSeconds = ptr.To[int32](60)
 		start(wfe)
 		failAfter(wfe)
 		argo := rollbackOf(wfe)
 		argo.write(run("b"))
-		moment.pass(61 * time.Second)
-		poke(wfe)
+		testClock.advance(61 * time.Second)
+		triggerReconcile(wfe)
 		wf := &wfv1.Workflow{}
 		Eventually(func() wfv1.ShutdownStrategy {
 			Expect(admin.Get(ctx, argo.key, wf)).To(Succeed())
@@ -146,7 +146,7 @@ var _ = Describe("A rollback", func() {
 		Expect(conditionMessage(wfe, "RolledBack")).To(SatisfyAll(ContainSubstring("longer than its timeout"), ContainSubstring("left undone")))
 	})
 
-	It("follows a cancellation by Stop, and ends Cancelled", func() {
+	It("follows a cancellation by Stop and ends as Cancelled", func() {
 		wfe := start(chain("stopped"))
 		argo := argoOf(wfe)
 		argo.write(run("a"))
@@ -164,7 +164,7 @@ var _ = Describe("A rollback", func() {
 		Expect(conditionsOf(wfe)).To(HaveKeyWithValue("RolledBack", "True RolledBack"))
 	})
 
-	It("is ended by Terminate, and tells what is left", func() {
+	It("ends by Terminate and lists the steps that are left undone", func() {
 		wfe := start(chain("terminated"))
 		failAfter(wfe)
 		argo := rollbackOf(wfe)
@@ -191,16 +191,16 @@ var _ = Describe("A rollback", func() {
 		Expect(hasRollback(wfe)).To(BeFalse())
 		Expect(conditionsOf(wfe)).NotTo(HaveKey("RolledBack"))
 	},
-		Entry("when the policy is None", "policy-none", func(wfe *wfev1.WorkflowExecution) { wfe.Spec.RollbackPolicy = wfev1.RollbackNone }),
+		Entry("if the policy is None", "policy-none", func(wfe *wfev1.WorkflowExecution) { wfe.Spec.RollbackPolicy = wfev1.RollbackNone }),
 		Entry("in a dry run", "dry", func(wfe *wfev1.WorkflowExecution) { wfe.Spec.DryRun = true }),
-		Entry("when no step can be undone", "nothing", func(wfe *wfev1.WorkflowExecution) {
+		Entry("if no step has a rollback", "nothing", func(wfe *wfev1.WorkflowExecution) {
 			for i := range wfe.Spec.Steps {
 				wfe.Spec.Steps[i].Rollback = nil
 			}
 		}),
 	)
 
-	It("keeps the lock on the target until it has ended", func() {
+	It("keeps the lock on the target until its end", func() {
 		wfe := start(chain("holder"))
 		next := execution("next", step("x"))
 		next.Spec.Target = wfe.Spec.Target
@@ -217,19 +217,19 @@ var _ = Describe("A rollback", func() {
 
 	It("survives a change of leader between its creation and its record", func() {
 		wfe := start(chain("succeeded"))
-		calls.breakAt(func(c call) bool {
+		calls.inject(func(c call) bool {
 			return c.kind == wfev1.Kind+"/status" && c.key.Name == wfe.Name
 		}, unavailable)
 		failAfter(wfe)
 		rollbackOf(wfe)
-		succession(func() { calls.heal() })
+		withNewLeader(func() { calls.removeFaults() })
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRollingBack))
 		Expect(calls.creations()).To(HaveKeyWithValue(ContainSubstring("succeeded-rollback"), 1))
 	})
 })
 
 var _ = Describe("The time to live", func() {
-	It("deletes an ended execution when it is over, and not before", func() {
+	It("deletes an ended execution after it has passed, and not earlier", func() {
 		wfe := execution("brief", step("only"))
 		wfe.Spec.TTLSecondsAfterFinished = ptr.To[int32](300)
 		start(wfe)
@@ -237,10 +237,10 @@ var _ = Describe("The time to live", func() {
 		argo.write(run("only"))
 		argo.write(succeed("only"), finish(wfv1.WorkflowSucceeded))
 		Eventually(isHeld(wfe)).Should(BeFalse())
-		moment.pass(290 * time.Second)
-		poke(wfe)
+		testClock.advance(290 * time.Second)
+		triggerReconcile(wfe)
 		Consistently(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
-		moment.pass(11 * time.Second)
+		testClock.advance(11 * time.Second)
 		change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Labels = map[string]string{"poked": "again"} })
 		Eventually(func() bool {
 			return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(wfe), &wfev1.WorkflowExecution{}))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
@@ -62,9 +64,8 @@ func (r *Reconciler) watchArgo(ctx context.Context, mgr ctrl.Manager, c controll
 	if _, err := cache.GetInformer(ctx, &wfv1.Workflow{}, ctrlcache.BlockUntilSynced(false)); err != nil {
 		return fmt.Errorf("watch Workflows: %w", err)
 	}
-	owner := handler.TypedEnqueueRequestForOwner[*wfv1.Workflow](mgr.GetScheme(), mgr.GetRESTMapper(), &wfev1.WorkflowExecution{}, handler.OnlyControllerOwner())
 	sources := []source.Source{
-		source.Kind(cache, &wfv1.Workflow{}, owner),
+		source.Kind[client.Object](cache, &wfv1.Workflow{}, enqueueOwner(mgr.GetScheme(), mgr.GetRESTMapper())),
 		source.Kind(cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{}),
 	}
 	announce := func(action string) { r.Metrics.SetActions([]string{action}) }
@@ -80,6 +81,11 @@ func (r *Reconciler) watchArgo(ctx context.Context, mgr ctrl.Manager, c controll
 		}
 	}
 	return nil
+}
+
+// enqueueOwner is the handler of the watch on Workflows.
+func enqueueOwner(scheme *runtime.Scheme, mapper meta.RESTMapper) handler.EventHandler {
+	return handler.EnqueueRequestForOwner(scheme, mapper, &wfev1.WorkflowExecution{}, handler.OnlyControllerOwner())
 }
 
 // NewArgoServer makes a client of the Argo server at a base URL. The configuration says how to trust it and which token to

@@ -14,7 +14,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/controllers"
 )
 
-// waitsForSlot checks that an execution waits because its namespace has as many live ones as it may.
+// waitsForSlot checks that an execution waits because its namespace has reached the limit.
 func waitsForSlot(wfe *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	Eventually(conditionsOf).WithArguments(wfe).Should(SatisfyAll(
@@ -24,15 +24,15 @@ func waitsForSlot(wfe *wfev1.WorkflowExecution) {
 	Expect(exists(&wfv1.Workflow{ObjectMeta: wfe.ObjectMeta})).To(BeFalse())
 }
 
-var _ = Describe("The bound on the live executions of a namespace", Ordered, ContinueOnFailure, func() {
+var _ = Describe("The limit of live executions in a namespace", Ordered, ContinueOnFailure, func() {
 	BeforeAll(func() {
-		DeferCleanup(func() { succession(func() { maxLive = 0 }) })
-		succession(func() { maxLive = 2 })
+		DeferCleanup(func() { withNewLeader(func() { maxLive = 0 }) })
+		withNewLeader(func() { maxLive = 2 })
 	})
-	// Creation times are whole seconds, and within one the name decides.
+	// Creation times are whole seconds. The name decides within a second.
 	one := func(name string) *wfev1.WorkflowExecution { return execution(name, step("s")) }
 
-	It("lets so many start, first come first served, and wakes the next without polling", func() {
+	It("admits executions in order of creation, and wakes the next one without polling", func() {
 		a, b := start(one("a")), start(one("b"))
 		c, d := create(one("c")), create(one("d"))
 		waitsForSlot(c)
@@ -41,8 +41,8 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		elsewhere.Namespace = newNamespace()
 		start(elsewhere)
 		Eventually(busy).Should(BeFalse())
-		looks := calls.looks(d)
-		Consistently(func() int { return calls.looks(d) }).Should(Equal(looks), "nothing is polled")
+		reconciles := calls.reconciles(d)
+		Consistently(func() int { return calls.reconciles(d) }).Should(Equal(reconciles), "the controller must not poll")
 
 		complete(a)
 		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
@@ -60,14 +60,14 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		Eventually(func() []string { collectGarbage(); return []string{string(phaseOf(c)())} }).Should(ConsistOf("Running"))
 	})
 
-	It("counts an execution once whose start the cache does not show yet", func() {
+	It("counts an execution once whose start the cache does not show", func() {
 		a, b := start(one("a")), start(one("b"))
 		c, d := create(one("c")), create(one("d"))
 		waitsForSlot(c)
 		waitsForSlot(d)
 		cStarts, dStarts := make(chan struct{}, 1), make(chan struct{}, 1)
 		var late atomic.Bool
-		calls.breakAt(func(k call) bool { return k.String() == createWorkflow }, func(k call, through func() error) error {
+		calls.inject(func(k call) bool { return k.String() == createWorkflow }, func(k call, proceed func() error) error {
 			switch k.key {
 			case client.ObjectKeyFromObject(c):
 				cStarts <- struct{}{}
@@ -79,17 +79,17 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 			case client.ObjectKeyFromObject(d):
 				dStarts <- struct{}{}
 			}
-			return through()
+			return proceed()
 		})
 		complete(a)
 		Eventually(cStarts).Should(Receive())
 		complete(b)
 		Eventually(phaseOf(d)).Should(Equal(wfev1.PhaseRunning))
 		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
-		Expect(late.Load()).To(BeFalse(), "d starts while c is about to")
+		Expect(late.Load()).To(BeFalse(), "d must not start while c starts")
 	})
 
-	It("counts dry runs, which also do work", func() {
+	It("includes dry runs", func() {
 		dry := one("a")
 		dry.Spec.DryRun = true
 		start(dry)
@@ -101,7 +101,7 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		Eventually(phaseOf(last)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("gives no slot to one that waits for its target, nor lets it keep its place", func() {
+	It("gives no slot to an execution that waits for its target, which also loses its place", func() {
 		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
 		a := start(on(api, one("a")))
 		b := create(on(api, one("b")))
@@ -116,7 +116,7 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		Eventually(phaseOf(b)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("passes over one that is suspended or cancelled while it waits", func() {
+	It("passes over suspended and cancelled waiting executions", func() {
 		a := start(one("a"))
 		b := start(one("b"))
 		c, d, e := create(one("c")), create(one("d")), create(one("e"))
@@ -134,10 +134,10 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("is kept through a change of leader, also by a Workflow that no status tells of", func() {
+	It("survives a change of leader, also for a Workflow that no status refers to", func() {
 		start(one("a"))
 		var b, c *wfev1.WorkflowExecution
-		succession(func() {
+		withNewLeader(func() {
 			c = create(one("c"))
 			b = create(one("b"))
 			Expect(admin.Create(ctx, plannedWorkflow(b))).To(Succeed())
@@ -148,7 +148,7 @@ var _ = Describe("The bound on the live executions of a namespace", Ordered, Con
 		Eventually(phaseOf(c)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("forgets who has ended, and who is gone", func() {
+	It("forgets ended and deleted executions", func() {
 		remembered := func() []int {
 			counts := controllers.Remembered(leader)
 			return []int{counts["admitted"]}

@@ -15,7 +15,7 @@ import (
 )
 
 var _ = Describe("A successful execution", func() {
-	It("creates one Workflow that is its own", func() {
+	It("owns one Workflow", func() {
 		wfe := start(execution("own", step("only")))
 		wf := workflowOf(wfe)
 		Expect(wf.OwnerReferences).To(ConsistOf(metav1.OwnerReference{
@@ -45,7 +45,7 @@ var _ = Describe("A successful execution", func() {
 		))
 	})
 
-	It("mirrors its steps, ends, and is counted once", func() {
+	It("mirrors its steps, completes, and is counted once", func() {
 		last := step("last", "left", "right")
 		last.Parameters = []wfev1.Parameter{
 			{Name: "object", ValueFrom: &wfev1.OutputReference{Step: "left", Output: "previous"}}, value("mode", "slow"), value("content", "{{anything}}"),
@@ -58,7 +58,7 @@ var _ = Describe("A successful execution", func() {
 		Expect(stepOf(wfe, "first").Phase).To(Equal(wfev1.StepPending))
 		argo.write(run("first"))
 		Eventually(stepsOf(wfe)).Should(Equal("first=Running left=Pending right=Pending never=Pending last=Pending"))
-		moment.pass(5 * time.Second)
+		testClock.advance(5 * time.Second)
 		argo.write(succeed("first", "changed=true", "previous=3"))
 		Eventually(stepsOf(wfe)).Should(HavePrefix("first=Completed"))
 		wf := workflowOf(wfe)
@@ -72,9 +72,9 @@ var _ = Describe("A successful execution", func() {
 
 		argo.write(run("left"), run("right"), skip("never"))
 		Eventually(stepsOf(wfe)).Should(Equal("first=Completed left=Running right=Running never=Skipped last=Pending"))
-		moment.pass(5 * time.Second)
+		testClock.advance(5 * time.Second)
 		argo.write(succeed("left", "previous=2"), succeed("right"), run("last"))
-		moment.pass(5 * time.Second)
+		testClock.advance(5 * time.Second)
 		argo.write(succeed("last"), finish(wfv1.WorkflowSucceeded))
 
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
@@ -91,7 +91,7 @@ var _ = Describe("A successful execution", func() {
 		}))
 		Expect(kstatus(wfe)).To(Equal("Current"))
 		Eventually(eventsOf(wfe)).Should(HaveExactElements("Normal Running: Workflow life runs the steps", HavePrefix("Normal Completed: 5/5")))
-		Eventually(moved).Should(Equal(started().with(tally{
+		Eventually(moved).Should(Equal(started().add(seriesValues{
 			"total{status=completed}": 1, "duration_seconds": 1, "parallel_steps_count": 1,
 			"step_execution_total{action=do-it,status=completed}": 4, "step_execution_duration_seconds{action=do-it}": 4,
 			"step_skipped_total{action=do-it}": 1, "steps_executed_total": 4, "parallel_steps_total": 2,
@@ -102,7 +102,7 @@ var _ = Describe("A successful execution", func() {
 		))
 	})
 
-	It("costs at most five writes when it is short", func() {
+	It("costs at most five writes if it is short", func() {
 		wfe := start(execution("short", step("only")))
 		argo := argoOf(wfe)
 		argo.write(run("only"))
@@ -110,28 +110,28 @@ var _ = Describe("A successful execution", func() {
 		argo.write(succeed("only"), finish(wfv1.WorkflowSucceeded))
 		Eventually(isHeld(wfe)).Should(BeFalse())
 		Eventually(busy).Should(BeFalse())
-		Expect(calls.wrote("short")).To(HaveExactElements("create Workflow", updateStatus, updateStatus, updateStatus, "patch Workflow"))
+		Expect(calls.writeNames("short")).To(HaveExactElements("create Workflow", updateStatus, updateStatus, updateStatus, "patch Workflow"))
 	})
 
-	It("costs two writes until something happens in its Workflow", func() {
+	It("costs two writes until its Workflow changes", func() {
 		wfe := start(execution("shortest", step("only")))
-		poke(wfe)
+		triggerReconcile(wfe)
 		Eventually(busy).Should(BeFalse())
-		Expect(calls.wrote("shortest")).To(HaveExactElements("create Workflow", updateStatus))
+		Expect(calls.writeNames("shortest")).To(HaveExactElements("create Workflow", updateStatus))
 	})
 
-	It("is left alone once it has ended, by events and the next leader", func() {
+	It("is not reconciled further after its end, neither on events nor by the next leader", func() {
 		wfe := start(execution("rest", step("only")))
 		argoOf(wfe).write(run("only"), succeed("only"), finish(wfv1.WorkflowSucceeded))
 		Eventually(isHeld(wfe)).Should(BeFalse())
 		Eventually(busy).Should(BeFalse())
-		poke(wfe)
+		triggerReconcile(wfe)
 		wf := workflowOf(wfe)
-		counts, writes, reads, looks := moved(), len(calls.writes("rest")), calls.liveReads(), calls.looks(wfe)
+		counts, writes, reads, reconciles := moved(), len(calls.writes("rest")), calls.liveReads(), calls.reconciles(wfe)
 		change(wf, func(wf *wfv1.Workflow) { metav1.SetMetaDataAnnotation(&wf.ObjectMeta, "test/poked", "true") })
-		Consistently(func() int { return calls.looks(wfe) }).Should(Equal(looks), "what happens in its Workflow is nobody's business any more")
-		succession(func() {})
-		Eventually(func() int { return calls.looks(wfe) }).Should(BeNumerically(">", looks))
+		Consistently(func() int { return calls.reconciles(wfe) }).Should(Equal(reconciles), "changes of the Workflow of an ended execution must not cause a reconcile")
+		withNewLeader(func() {})
+		Eventually(func() int { return calls.reconciles(wfe) }).Should(BeNumerically(">", reconciles))
 		Eventually(busy).Should(BeFalse())
 
 		version, wfVersion := wfe.ResourceVersion, wf.ResourceVersion
@@ -144,21 +144,21 @@ var _ = Describe("A successful execution", func() {
 		Expect(moved()).To(Equal(counts))
 	})
 
-	It("writes nothing while nothing happens in a running Workflow", func() {
+	It("costs no write while its Workflow does not change", func() {
 		wfe := start(execution("steady", step("only")))
 		argo := argoOf(wfe)
 		argo.write(run("only"))
 		Eventually(stepsOf(wfe)).Should(Equal("only=Running"))
 		refresh(wfe)
-		version, looks := wfe.ResourceVersion, calls.looks(wfe)
+		version, reconciles := wfe.ResourceVersion, calls.reconciles(wfe)
 		change(workflowOf(wfe), func(wf *wfv1.Workflow) { metav1.SetMetaDataAnnotation(&wf.ObjectMeta, "test/poked", "true") })
-		Eventually(func() int { return calls.looks(wfe) }).Should(BeNumerically(">", looks))
+		Eventually(func() int { return calls.reconciles(wfe) }).Should(BeNumerically(">", reconciles))
 		Eventually(busy).Should(BeFalse())
 		refresh(wfe)
 		Expect(wfe.ResourceVersion).To(Equal(version))
 	})
 
-	It("shows its generation as observed also when the specification changes after its end", func() {
+	It("observes a generation that changes after its end", func() {
 		wfe := start(execution("late-change", step("only")))
 		argoOf(wfe).write(run("only"), succeed("only"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
@@ -173,8 +173,8 @@ var _ = Describe("A successful execution", func() {
 		refresh(wfe)
 		want.ObservedGeneration = wfe.Generation
 		for i := range want.Conditions {
-			want.Conditions[i].ObservedGeneration = wfe.Generation // kubectl wait passes over the others
+			want.Conditions[i].ObservedGeneration = wfe.Generation // kubectl wait ignores conditions of older generations
 		}
-		Expect(&wfe.Status).To(BeComparableTo(want), "the rest is as it was, which that cache does not know")
+		Expect(&wfe.Status).To(BeComparableTo(want), "the rest must not change, although the cache of ended executions lacks it")
 	})
 })

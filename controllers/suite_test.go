@@ -21,32 +21,32 @@ import (
 )
 
 const (
-	// serviceAccount is what the steps run under; each namespace of the suite has it.
+	// serviceAccount is the service account of the steps. Each namespace of the suite has it.
 	serviceAccount = "remediation"
-	// wait bounds what must happen; polling is how often it is looked for.
+	// wait is the timeout of Eventually, and polling its interval.
 	wait, polling = 10 * time.Second, 20 * time.Millisecond
-	// quiet is how long it is watched that something does not happen.
+	// quiet is the duration of Consistently.
 	quiet = 300 * time.Millisecond
 )
 
-// The suite's one environment. The specs run one after another, each in a namespace of its own.
+// The environment of the suite. The specs run one after another, each in a namespace of its own.
 var (
 	ctx = context.Background()
 	// environment is the API server and etcd.
 	environment *controlplane.ControlPlane
-	// admin is everybody but the controller: users, Argo and the garbage collector. It has no cache.
+	// admin is the client of users, Argo and the garbage collector. It has no cache.
 	admin client.WithWatch
-	// adminConfig connects admin, controllerConfig the controller.
+	// adminConfig is the configuration of admin, and controllerConfig that of the controller.
 	adminConfig, controllerConfig *rest.Config
 	scheme                        *runtime.Scheme
-	// moment is the clock of the controller and of the simulated Argo.
-	moment = &shiftedClock{}
-	// calls is what the controller asks of the API server, and where a spec makes it fail.
-	calls = newWire()
+	// testClock is the clock of the controller and of the simulated Argo.
+	testClock = &shiftedClock{}
+	// calls records the calls of the controller and injects faults.
+	calls = newFaultClient()
 	// ns is the namespace of the running spec.
 	ns string
-	// before is what was counted when the running spec began.
-	before tally
+	// before are the counters at the start of the running spec.
+	before seriesValues
 )
 
 func TestControllers(t *testing.T) {
@@ -64,7 +64,7 @@ var _ = BeforeSuite(func() {
 
 	goroutines := goleak.IgnoreCurrent()
 	DeferCleanup(func() {
-		Eventually(func() error { return goleak.Find(goroutines) }).Should(Succeed(), "goroutines outlive the controller")
+		Eventually(func() error { return goleak.Find(goroutines) }).Should(Succeed(), "goroutines of the controller leak")
 	})
 	startEnvironment()
 	installCatalog()
@@ -76,7 +76,7 @@ var _ = BeforeSuite(func() {
 // finalizers is checked when an owner is named.
 var _ = AfterSuite(func() {
 	if how, _ := GinkgoConfiguration(); len(how.FocusStrings)+len(how.SkipStrings)+len(how.FocusFiles)+len(how.SkipFiles) > 0 || how.LabelFilter == "whole" {
-		return // what was not run used no right
+		return // skipped specs used no right
 	}
 	used, err := environment.UsedRights()
 	Expect(err).NotTo(HaveOccurred())
@@ -94,13 +94,13 @@ func startEnvironment() {
 	DeferCleanup(environment.Stop)
 	Expect(environment.InstallArgo(testutil.Minimal)).To(Succeed())
 	admin, adminConfig, controllerConfig, scheme = environment.Admin, environment.Config, environment.Controller, environment.Admin.Scheme()
-	stageClient, err = client.NewWithWatch(controllerConfig, client.Options{Scheme: scheme})
+	simulationClient, err = client.NewWithWatch(controllerConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 }
 
 var _ = BeforeEach(func() {
 	ns = newNamespace()
-	calls.forget()
+	calls.reset()
 	before = counted()
 	DeferCleanup(cleanUp)
 })

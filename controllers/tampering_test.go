@@ -12,8 +12,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// reopen does what `argo retry` does to a Workflow that has failed: the same object runs again, without the nodes that
-// failed.
+// reopen does what `argo retry` does with a failed Workflow: the object runs again without the failed nodes.
 func reopen(wf *wfv1.Workflow) {
 	wf.Status.Phase, wf.Status.Message = wfv1.WorkflowRunning, ""
 	wf.Status.FinishedAt.Reset()
@@ -29,8 +28,8 @@ func reopen(wf *wfv1.Workflow) {
 	}
 }
 
-var _ = Describe("A Workflow that is re-opened in Argo", func() {
-	It("after its end was recorded changes nothing: an execution that has ended stays so", func() {
+var _ = Describe("A Workflow that is reopened in Argo", func() {
+	It("after its end was recorded does not change the ended execution", func() {
 		wfe := start(execution("late", step("a"), step("b", "a")))
 		argo := argoOf(wfe)
 		argo.write(run("a"), succeed("a"), run("b"), fail("b", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
@@ -49,7 +48,7 @@ var _ = Describe("A Workflow that is re-opened in Argo", func() {
 		Expect(wfe.ResourceVersion).To(Equal(version))
 	})
 
-	It("while it is undone is stopped: no step goes forward beside the rollback", func() {
+	It("during the rollback is stopped", func() {
 		wfe := start(chain("undone"))
 		failAfter(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRollingBack))
@@ -62,9 +61,9 @@ var _ = Describe("A Workflow that is re-opened in Argo", func() {
 		Expect(rollback.Spec.Shutdown).To(BeEmpty())
 	})
 
-	It("before its end was seen is followed to its new end", func() {
+	It("before its end was recorded is mirrored to its new end", func() {
 		wfe := start(execution("early", step("a"), step("b", "a")))
-		succession(func() {
+		withNewLeader(func() {
 			argo := argoOf(wfe)
 			argo.write(run("a"), succeed("a"), run("b"), fail("b", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
 			argo.write(reopen)
@@ -77,30 +76,30 @@ var _ = Describe("A Workflow that is re-opened in Argo", func() {
 	})
 })
 
-var _ = Describe("A Workflow that somebody edits", func() {
-	It("into a pause is paused, and is not resumed by us", func() {
+var _ = Describe("A Workflow that a user edits", func() {
+	It("with suspend stays suspended", func() {
 		wfe := start(execution("paused", step("a")))
 		argoOf(wfe).write(func(wf *wfv1.Workflow) { wf.Spec.Suspend = ptr.To(true) })
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseSuspended))
-		poke(wfe)
+		triggerReconcile(wfe)
 		Consistently(isPaused(wfe)).Should(BeTrue())
 	})
 
-	It("so that its nodes vanish keeps what was recorded, and fails for what nobody can tell", func() {
+	It("without its nodes keeps the recorded steps and fails with reason Unknown", func() {
 		wfe := start(execution("emptied", step("a"), step("b", "a"), step("c", "b")))
 		argo := argoOf(wfe)
 		argo.write(run("a"), succeed("a"), run("b"))
 		Eventually(stepsOf(wfe)).Should(Equal("a=Completed b=Running c=Pending"))
 		argo.write(func(wf *wfv1.Workflow) { wf.Status.Nodes = nil })
-		poke(wfe)
+		triggerReconcile(wfe)
 		Expect(stepsOf(wfe)()).To(Equal("a=Completed b=Running c=Pending"))
-		argo.write(func(wf *wfv1.Workflow) { wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowSucceeded, second() })
+		argo.write(func(wf *wfv1.Workflow) { wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowSucceeded, timestamp() })
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(stepsOf(wfe)()).To(Equal("a=Completed b=Failed c=Skipped"))
 		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(HaveField("Step", "b"), HaveField("Reason", wfev1.ReasonUnknown))))
 	})
 
-	DescribeTable("so that we would not see it any more gets its labels back", func(hide func(wf *wfv1.Workflow)) {
+	DescribeTable("in its labels gets them back", func(hide func(wf *wfv1.Workflow)) {
 		wfe := start(execution("hidden", step("a")))
 		argo := argoOf(wfe)
 		argo.write(run("a"), hide)
@@ -111,50 +110,50 @@ var _ = Describe("A Workflow that somebody edits", func() {
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		Eventually(isHeld(wfe)).Should(BeFalse())
 	},
-		Entry("that were taken off", func(wf *wfv1.Workflow) { wf.Labels = nil }),
-		Entry("without the one that says it has been observed", func(wf *wfv1.Workflow) { wf.Labels[wfev1.LabelObserved] = "true" }),
+		Entry("that were removed", func(wf *wfv1.Workflow) { wf.Labels = nil }),
+		Entry("with the label that hides it from the cache", func(wf *wfv1.Workflow) { wf.Labels[wfev1.LabelObserved] = "true" }),
 	)
 })
 
 var _ = Describe("A Workflow that Argo never picks up", func() {
-	It("ends by its timeout, and lets the next one have the target", func() {
+	It("ends at its timeout and releases the target", func() {
 		wfe := start(within(execution("ignored", step("a")), 600))
 		next := create(on(wfe.Spec.Target, execution("next", step("a"))))
 		waitsFor(next, wfe)
-		moment.pass(601 * time.Second)
-		poke(wfe)
+		testClock.advance(601 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(isShutDown(wfe)).Should(BeTrue())
-		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseRunning), "Argo may yet come")
-		moment.pass(31 * time.Second)
-		poke(wfe)
+		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseRunning), "Argo can still pick it up")
+		testClock.advance(31 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(
 			HaveField("Reason", wfev1.ReasonTimedOut), HaveField("Message", ContainSubstring("never picked up")))))
 		Expect(stepsOf(wfe)()).To(Equal("a=Cancelled"))
 		Eventually(isHeld(wfe)).Should(BeFalse())
-		Expect(isShutDown(wfe)()).To(BeTrue(), "should Argo come, it must not run")
+		Expect(isShutDown(wfe)()).To(BeTrue(), "Argo must not run it later")
 		Eventually(phaseOf(next)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("ends as cancelled when it was", func() {
+	It("ends as Cancelled if it is cancelled", func() {
 		wfe := start(within(execution("ignored", step("a")), 600))
 		cancel(wfe, wfev1.CancelTerminate)
 		Eventually(isShutDown(wfe)).Should(BeTrue())
-		moment.pass(631 * time.Second)
-		poke(wfe)
+		testClock.advance(631 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCancelled))
 	})
 
-	It("as a rollback ends by the rollback's timeout", func() {
+	It("ends at the rollback's timeout if it is a rollback", func() {
 		wfe := chain("ignored")
 		wfe.Spec.RollbackTimeoutSeconds = ptr.To[int32](60)
 		start(wfe)
 		failAfter(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRollingBack))
-		moment.pass(61 * time.Second)
-		poke(wfe)
-		moment.pass(31 * time.Second)
-		poke(wfe)
+		testClock.advance(61 * time.Second)
+		triggerReconcile(wfe)
+		testClock.advance(31 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure.Reason).To(Equal(wfev1.ReasonRollbackFailed))
 		Expect(conditionMessage(wfe, "RolledBack")).To(ContainSubstring("left undone: b"))

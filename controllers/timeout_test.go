@@ -14,32 +14,32 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// within bounds an execution.
+// within sets the timeout of an execution.
 func within(wfe *wfev1.WorkflowExecution, seconds int32) *wfev1.WorkflowExecution {
 	wfe.Spec.TimeoutSeconds = &seconds
 	return wfe
 }
 
 var _ = Describe("The timeout of an execution", func() {
-	It("is kept to the second without anybody's help", func() {
+	It("ends the execution on time without another event", func() {
 		wfe := start(within(execution("short", step("slow")), 2))
 		argoOf(wfe).write(run("slow"))
 		Eventually(isShutDown(wfe)).Should(BeTrue())
-		Expect(moment.Since(wfe.Status.StartTime.Time)).To(BeNumerically("~", 3*time.Second, 1500*time.Millisecond))
+		Expect(testClock.Since(wfe.Status.StartTime.Time)).To(BeNumerically("~", 3*time.Second, 1500*time.Millisecond))
 	})
 
-	It("is recorded before the Workflow is shut down; what is stopped has not failed", func() {
+	It("is recorded before the Workflow is shut down, and stopped steps have not failed", func() {
 		wfe := start(within(execution("late", step("done"), step("slow", "done"), step("next", "slow")), 600))
 		argo := argoOf(wfe)
 		argo.write(run("done"))
-		moment.pass(10 * time.Second)
+		testClock.advance(10 * time.Second)
 		argo.write(succeed("done"), run("slow"))
 		Eventually(stepsOf(wfe)).Should(Equal("done=Completed slow=Running next=Pending"))
-		moment.pass(580 * time.Second)
-		poke(wfe)
-		Consistently(isShutDown(wfe)).Should(BeFalse(), "there is time left")
-		moment.pass(11 * time.Second)
-		poke(wfe)
+		testClock.advance(580 * time.Second)
+		triggerReconcile(wfe)
+		Consistently(isShutDown(wfe)).Should(BeFalse(), "the timeout has not passed")
+		testClock.advance(11 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(isShutDown(wfe)).Should(BeTrue())
 		Eventually(recordedBefore).WithArguments("late", `"reason":"TimedOut"`, `"shutdown":"Terminate"`).Should(BeTrue())
 		Expect(patched("late")).To(HaveLen(1))
@@ -50,7 +50,7 @@ var _ = Describe("The timeout of an execution", func() {
 			HaveField("Step", ""), HaveField("Reason", wfev1.ReasonTimedOut), HaveField("Message", ContainSubstring("10m0s")))))
 		Expect(stepsOf(wfe)()).To(Equal("done=Completed slow=Cancelled next=Skipped"))
 		Expect(conditionsOf(wfe)).To(HaveKeyWithValue("Failed", "True TimedOut"))
-		Eventually(moved).Should(Equal(started().with(tally{
+		Eventually(moved).Should(Equal(started().add(seriesValues{
 			"total{status=failed}": 1, "failures_total{reason=TimedOut}": 1, "duration_seconds": 1, "parallel_steps_count": 1,
 			"step_execution_total{action=do-it,status=completed}": 1, "step_execution_duration_seconds{action=do-it}": 1,
 			"step_skipped_total{action=do-it}": 1, "steps_executed_total": 1,
@@ -66,16 +66,16 @@ var _ = Describe("The timeout of an execution", func() {
 		Eventually(isPaused(wfe)).Should(BeTrue())
 		argo.write(succeed("a"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseSuspended))
-		moment.pass(time.Hour)
-		poke(wfe)
+		testClock.advance(time.Hour)
+		triggerReconcile(wfe)
 		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseSuspended))
 		change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = false })
 		Eventually(isPaused(wfe)).Should(BeFalse())
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRunning))
 		Expect(statusOf(wfe).SuspendedSeconds).To(BeNumerically("~", 3600, 5))
 		Expect(statusOf(wfe).Failure).To(BeNil())
-		moment.pass(601 * time.Second)
-		poke(wfe)
+		testClock.advance(601 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(isShutDown(wfe)).Should(BeTrue())
 	})
 
@@ -84,26 +84,26 @@ var _ = Describe("The timeout of an execution", func() {
 		wfe.Spec.Suspended = true
 		create(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhasePending))
-		moment.pass(time.Hour)
-		poke(wfe)
+		testClock.advance(time.Hour)
+		triggerReconcile(wfe)
 		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhasePending))
 	})
 
-	It("leaves no step that looks as if it could still run when it ends an execution that waits", func() {
+	It("leaves no pending step when it ends a waiting execution", func() {
 		holder := start(execution("holder", step("a")))
 		wfe := within(execution("waits", step("a")), 600)
 		wfe.Spec.Target = holder.Spec.Target
 		create(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhasePending))
-		moment.pass(601 * time.Second)
-		poke(wfe)
+		testClock.advance(601 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(stepsOf(wfe)()).NotTo(ContainSubstring("Pending"))
 	})
 })
 
 var _ = Describe("The timeout of a step", func() {
-	It("deletes a pod that did not start in time, and keeps why it did not", func() {
+	It("deletes a pod that did not start in time and records the reason", func() {
 		wfe := start(execution("unstarted", retried(bounded(step("stuck"), 30), 1)))
 		argo := argoOf(wfe)
 		argo.write(pend("stuck", "ImagePullBackOff: Back-off pulling image"))
@@ -115,23 +115,23 @@ var _ = Describe("The timeout of a step", func() {
 		}
 		Expect(admin.Create(ctx, stuck)).To(Succeed())
 		Expect(stepOf(wfe, "stuck").PodName).To(Equal(stuck.Name))
-		moment.pass(25 * time.Second)
-		poke(wfe)
-		Consistently(func() bool { return exists(stuck) }).Should(BeTrue(), "there is time left")
-		moment.pass(8 * time.Second)
-		poke(wfe)
+		testClock.advance(25 * time.Second)
+		triggerReconcile(wfe)
+		Consistently(func() bool { return exists(stuck) }).Should(BeTrue(), "the timeout has not passed")
+		testClock.advance(8 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(func() bool { return exists(stuck) }).Should(BeFalse())
-		Eventually(calls.wrote).WithArguments(stuck.Name).Should(HaveExactElements("delete Pod"))
+		Eventually(calls.writeNames).WithArguments(stuck.Name).Should(HaveExactElements("delete Pod"))
 
-		argo.write(lose("stuck"))
-		poke(wfe)
+		argo.write(losePod("stuck"))
+		triggerReconcile(wfe)
 		Expect(stepOf(wfe, "stuck").Phase.IsTerminal()).To(BeFalse(), "an attempt is left")
 		argo.write(pend("stuck", "ContainerCreating"))
-		moment.pass(33 * time.Second)
-		poke(wfe)
+		testClock.advance(33 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(func() wfev1.FailureReason { return stepOf(wfe, "stuck").Reason }).ShouldNot(BeEmpty())
 		argo.write(func(wf *wfv1.Workflow) {
-			lose("stuck")(wf)
+			losePod("stuck")(wf)
 			retry, _ := retryNode(wf, "stuck")
 			end(wf, retry, wfv1.NodeError, "No more retries left")
 		}, finish(wfv1.WorkflowFailed))
@@ -140,7 +140,7 @@ var _ = Describe("The timeout of a step", func() {
 			HaveField("Step", "stuck"), HaveField("Reason", wfev1.ReasonDeadlineExceeded), HaveField("Message", ContainSubstring("did not start")))))
 	})
 
-	It("names the image that could not be pulled, though Argo forgets it", func() {
+	It("records the image that could not be pulled, although Argo overwrites the message", func() {
 		wfe := start(execution("image", bounded(step("stuck"), 30)))
 		argo := argoOf(wfe)
 		argo.write(pend("stuck", "ErrImagePull: no such host"))
@@ -151,11 +151,11 @@ var _ = Describe("The timeout of a step", func() {
 			HaveField("Reason", wfev1.ReasonImagePullBackOff), HaveField("Message", ContainSubstring("no such host")))))
 	})
 
-	It("wakes the controller by itself", func() {
+	It("causes a reconcile without another event", func() {
 		wfe := start(execution("overdue", bounded(step("stuck"), 1)))
 		argoOf(wfe).write(pend("stuck", "Unschedulable"))
 		Eventually(func() wfev1.FailureReason { return stepOf(wfe, "stuck").Reason }).Should(Equal(wfev1.ReasonDeadlineExceeded))
-		Expect(wfe.Spec.TimeoutSeconds).To(Equal((*int32)(nil)), "nothing else woke it")
+		Expect(wfe.Spec.TimeoutSeconds).To(Equal((*int32)(nil)), "no other timer exists")
 		Expect(ptr.Deref(wfe.Spec.Steps[0].TimeoutSeconds, 0)).To(BeEquivalentTo(1))
 	})
 })

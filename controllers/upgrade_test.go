@@ -19,7 +19,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// eachTime replaces every time in an object's strings.
+// eachTime replaces every timestamp in the strings of an object.
 func eachTime(value any, replace func(time.Time) time.Time) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -38,7 +38,7 @@ func eachTime(value any, replace func(time.Time) time.Time) any {
 	return value
 }
 
-// setToNow moves all times of the objects, the youngest of them to now: no deadline is over that was not when they were
+// setToNow moves all timestamps of the objects so that the newest one is now. No deadline passes that had not passed when they were
 // stored.
 func setToNow(objects []*unstructured.Unstructured) {
 	var youngest time.Time
@@ -56,7 +56,7 @@ func setToNow(objects []*unstructured.Unstructured) {
 	}
 }
 
-// restore puts what a release left into the spec's namespace, with the identities that the objects have now.
+// restore creates the objects of a release in the spec's namespace, with their new UIDs.
 func restore(objects []*unstructured.Unstructured) []*wfev1.WorkflowExecution {
 	GinkgoHelper()
 	var executions []*wfev1.WorkflowExecution
@@ -93,7 +93,7 @@ func restore(objects []*unstructured.Unstructured) []*wfev1.WorkflowExecution {
 	return executions
 }
 
-// rename gives the nodes the IDs that they have in a Workflow of this name.
+// rename sets the IDs of the nodes to those of a Workflow of this name.
 func rename(wf *wfv1.Workflow, from string) {
 	nodes := wf.Status.Nodes
 	wf.Status.Nodes = wfv1.Nodes{}
@@ -103,20 +103,20 @@ func rename(wf *wfv1.Workflow, from string) {
 	}
 }
 
-var _ = Describe("What a release left in the middle", func() {
+var _ = Describe("The objects of a release", func() {
 	releases, err := filepath.Glob("../api/v1alpha1/testdata/*/objects.yaml")
-	It("is there to be tested", func() {
+	It("exist", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(releases).NotTo(BeEmpty())
 	})
 	for _, release := range releases {
-		It("is taken to its end: "+filepath.Base(filepath.Dir(release)), func() {
+		It("are taken to their end: "+filepath.Base(filepath.Dir(release)), func() {
 			objects, err := testutil.ReadManifests(release)
 			Expect(err).NotTo(HaveOccurred())
 			setToNow(objects)
 			var executions []*wfev1.WorkflowExecution
-			succession(func() { executions = restore(objects) })
-			pilot := fly(func(wf *wfv1.Workflow, task string) simulator.Outcome {
+			withNewLeader(func() { executions = restore(objects) })
+			simulated := runSimulatedArgo(func(wf *wfv1.Workflow, task string) simulator.Outcome {
 				if wf.Labels[wfev1.LabelName] == "failure" && task == "c" {
 					return breaks
 				}
@@ -133,8 +133,8 @@ var _ = Describe("What a release left in the middle", func() {
 			for _, wfe := range executions {
 				Eventually(func() string { return endOf(&wfev1.WorkflowExecution{Status: *statusOf(wfe)}, false) }).Should(Equal(ends[wfe.Name]), wfe.Name)
 			}
-			Expect(calls.creations()).To(BeEmpty(), "everything had its Workflow")
-			Expect(pilot.Duplicates()).To(BeEmpty())
+			Expect(calls.creations()).To(BeEmpty(), "all Workflows exist already")
+			Expect(simulated.Duplicates()).To(BeEmpty())
 		})
 	}
 })

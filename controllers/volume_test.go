@@ -21,40 +21,40 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
-// faulty lets one call in twenty fail, in all the ways in which the API server can fail. It returns the names of the executions
-// of which a record got no answer: what it told is not counted. They are complete when all calls are over.
-func faulty(seed uint64) sets.Set[string] {
+// faulty makes one in twenty calls fail, in all ways in which the API server can fail. It returns the names of the executions with a
+// record whose response was lost: it is not counted. The names are complete after the last call.
+func injectRandomFaults(seed uint64) sets.Set[string] {
 	unsure := sets.New[string]()
 	var mu sync.Mutex
 	ways := []fault{
 		conflict, unavailable,
-		func(c call, through func() error) error {
+		func(c call, proceed func() error) error {
 			if c.String() == updateStatus {
 				mu.Lock()
 				unsure.Insert(c.key.Name)
 				mu.Unlock()
 			}
-			return unanswered(c, through)
+			return unanswered(c, proceed)
 		},
 		func(call, func() error) error { return apierrors.NewTooManyRequests("slow down", 1) },
 		func(call, func() error) error { return errors.New("connection reset by peer") },
 	}
-	dice := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a history that can be had again
+	dice := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // the faults are reproducible
 	draw := func() (int, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		return dice.IntN(len(ways)), dice.IntN(20) == 0
 	}
-	calls.breakAt(func(c call) bool { return c.live || !c.isRead() }, func(c call, through func() error) error {
+	calls.inject(func(c call) bool { return c.live || !c.isRead() }, func(c call, proceed func() error) error {
 		if way, now := draw(); now {
-			return ways[way](c, through)
+			return ways[way](c, proceed)
 		}
-		return through()
+		return proceed()
 	})
 	return unsure
 }
 
-// wide has ten steps in four levels, some of which cannot fail the execution, and all of which can be undone.
+// wide is an execution of ten steps in four levels. Some of them are non-critical, and all have rollbacks.
 func wide(name string) *wfev1.WorkflowExecution {
 	wfe := execution(name, undone(step("a")))
 	for i := range 4 {
@@ -64,7 +64,7 @@ func wide(name string) *wfev1.WorkflowExecution {
 	return wfe
 }
 
-// unlucky lets every seventh execution fail at its last step, and steps of every fifth that are not critical.
+// unlucky fails the last step of every seventh execution, and non-critical steps of every fifth one.
 func unlucky(wf *wfv1.Workflow, task string) simulator.Outcome {
 	var number int
 	_, err := fmt.Sscanf(wf.Name, "v%d", &number)
@@ -75,22 +75,22 @@ func unlucky(wf *wfv1.Workflow, task string) simulator.Outcome {
 	return simulator.Outcome{Phase: wfv1.NodeSucceeded, Outputs: []string{"previous=2"}}
 }
 
-// fly lets the simulated Argo take all Workflows to their end by a script, until the spec is over.
-func fly(script simulator.Script) *simulator.Controller {
+// runSimulatedArgo runs a simulated Argo for all Workflows until the spec ends.
+func runSimulatedArgo(script simulator.Script) *simulator.Controller {
 	GinkgoHelper()
-	pilot := &simulator.Controller{Argo: double, Script: script}
-	flying, land := context.WithCancel(ctx)
+	simulated := &simulator.Controller{Argo: simulatedArgo, Script: script}
+	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- pilot.Run(flying, adminConfig, ctrl.Options{Scheme: scheme}) }()
+	go func() { ended <- simulated.Run(running, adminConfig, ctrl.Options{Scheme: scheme}) }()
 	DeferCleanup(func() {
-		land()
+		stop()
 		Eventually(ended).Should(Receive(BeNil()))
 	})
-	return pilot
+	return simulated
 }
 
-// unended counts the executions of the spec that have not ended; -1 when the API server has too much to do to say.
-func unended() int {
+// countUnfinished counts the executions of the spec that have not ended. It is -1 if the API server does not respond.
+func countUnfinished() int {
 	list := &wfev1.WorkflowExecutionList{}
 	if err := admin.List(ctx, list, client.InNamespace(ns)); err != nil {
 		return -1
@@ -104,7 +104,7 @@ func unended() int {
 	return left
 }
 
-// versions are the resource versions of all that is in the spec's namespace.
+// versions are the resource versions of all objects in the spec's namespace.
 func versions() map[string]string {
 	all := map[string]string{}
 	executions, workflows := &wfev1.WorkflowExecutionList{}, &wfv1.WorkflowList{}
@@ -119,19 +119,19 @@ func versions() map[string]string {
 	return all
 }
 
-// expectAllCounted checks that the sum over the statuses is what was counted; of those that are unsure it may be less.
+// expectAllCounted checks that the counters equal the sum over the statuses. Executions in unsure may be missing.
 func expectAllCounted(executions int, unsure sets.Set[string]) {
 	GinkgoHelper()
 	list := &wfev1.WorkflowExecutionList{}
 	Expect(admin.List(ctx, list, client.InNamespace(ns))).To(Succeed())
 	Expect(list.Items).To(HaveLen(executions))
-	recorded, sure := tally{}, tally{}
+	recorded, sure := seriesValues{}, seriesValues{}
 	for i := range list.Items {
 		wfe := &list.Items[i]
 		ended := recordedIn(wfe, false)
-		recorded.with(ended)
+		recorded.add(ended)
 		if !unsure.Has(wfe.Name) {
-			sure.with(ended)
+			sure.add(ended)
 		}
 		var number int
 		_, err := fmt.Sscanf(wfe.Name, "v%d", &number)
@@ -148,33 +148,33 @@ func expectAllCounted(executions int, unsure sets.Set[string]) {
 	}
 }
 
-// manyAtOnce applies executions, each of ten steps, under faults, and then, when all have ended, nothing.
-func manyAtOnce(executions int, rest time.Duration) {
+// runMany runs executions of ten steps under faults, and checks that they cost nothing after their end.
+func runMany(executions int, rest time.Duration) {
 	DeferCleanup(func() {
-		Eventually(func() error { // a busy API server does not delete thousands in the time of one request
+		Eventually(func() error { // deleting thousands of objects can exceed the timeout of a request
 			return admin.DeleteAllOf(ctx, &wfev1.WorkflowExecution{}, client.InNamespace(ns))
 		}).WithTimeout(rest).WithPolling(time.Second).Should(Succeed())
 		Eventually(collectGarbage).WithTimeout(rest).WithPolling(time.Second).Should(BeEmpty())
 	})
-	pilot := fly(unlucky)
-	unsure := faulty(uint64(GinkgoRandomSeed())) //nolint:gosec // any number will do
+	simulated := runSimulatedArgo(unlucky)
+	unsure := injectRandomFaults(uint64(GinkgoRandomSeed())) //nolint:gosec // any number will do
 	for i := range executions {
 		create(wide(fmt.Sprintf("v%d", i)))
 	}
-	Eventually(unended).WithTimeout(20 * time.Minute).WithPolling(time.Second).Should(BeZero())
-	calls.heal()
-	Eventually(busy).WithTimeout(time.Minute).Should(BeFalse()) // an end is counted when its record is answered
+	Eventually(countUnfinished).WithTimeout(20 * time.Minute).WithPolling(time.Second).Should(BeZero())
+	calls.removeFaults()
+	Eventually(busy).WithTimeout(time.Minute).Should(BeFalse()) // an end is counted after the response to its record
 	expectAllCounted(executions, unsure)
-	Expect(pilot.Duplicates()).To(BeEmpty())
+	Expect(simulated.Duplicates()).To(BeEmpty())
 
-	// The next leaders have nothing to do.
+	// The next leaders must do nothing.
 	before := versions()
-	calls.forget()
+	calls.reset()
 	counts := moved()
 	for leaders := range 3 {
-		succession(func() {})
+		withNewLeader(func() {})
 		Eventually(func() int { return calls.count(func(c call) bool { return c.String() == "get "+wfev1.Kind }) }).
-			WithTimeout(rest).Should(BeNumerically(">=", (leaders+1)*executions), "each looks at all")
+			WithTimeout(rest).Should(BeNumerically(">=", (leaders+1)*executions), "each leader reconciles all executions")
 	}
 	Eventually(busy).WithTimeout(time.Minute).Should(BeFalse())
 	Expect(calls.count(func(c call) bool { return c.live || !c.isRead() })).To(BeZero(), "calls to the API server")
@@ -182,7 +182,7 @@ func manyAtOnce(executions int, rest time.Duration) {
 	Expect(moved()).To(Equal(counts))
 }
 
-var _ = Describe("Many executions at once, and an API server that fails at one call in twenty", func() {
-	It("all end, are counted, and then cost nothing; a few", func() { manyAtOnce(30, 2*time.Minute) })
-	It("all end, are counted, and then cost nothing; 1,000", Label("whole"), func() { manyAtOnce(1000, 20*time.Minute) })
+var _ = Describe("Many executions with an API server that fails one in twenty calls", func() {
+	It("end, are counted, and then cost nothing: 30 executions", func() { runMany(30, 2*time.Minute) })
+	It("end, are counted, and then cost nothing: 1,000 executions", Label("whole"), func() { runMany(1000, 20*time.Minute) })
 })

@@ -12,13 +12,13 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// cancel asks for an early end.
+// cancel sets the cancel mode.
 func cancel(wfe *wfev1.WorkflowExecution, mode wfev1.CancelMode) {
 	GinkgoHelper()
 	change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Cancel = mode })
 }
 
-// suspend asks for a pause, or for its end.
+// suspend suspends or resumes an execution.
 func suspend(wfe *wfev1.WorkflowExecution, suspended bool) {
 	GinkgoHelper()
 	change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = suspended })
@@ -27,19 +27,19 @@ func suspend(wfe *wfev1.WorkflowExecution, suspended bool) {
 var _ = Describe("Cancelling", func() {
 	for _, mode := range []wfev1.CancelMode{wfev1.CancelStop, wfev1.CancelTerminate} {
 		Context("by "+string(mode), func() {
-			It("ends at once what never started", func() {
+			It("ends an execution that has not started", func() {
 				wfe := execution("never", step("a"))
 				wfe.Spec.Cancel = mode
 				create(wfe)
 				Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCancelled))
-				Expect(calls.wrote("never")).To(HaveExactElements(updateStatus))
+				Expect(calls.writeNames("never")).To(HaveExactElements(updateStatus))
 				Expect(conditionsOf(wfe)).To(SatisfyAll(HaveKeyWithValue("Reconciling", "False Cancelled"), Not(HaveKey("Failed")), Not(HaveKey("Complete"))))
 				Expect(kstatus(wfe)).To(Equal("Current"))
-				Eventually(moved).Should(Equal(tally{"cancelled_total": 1}))
+				Eventually(moved).Should(Equal(seriesValues{"cancelled_total": 1}))
 				Eventually(eventsOf(wfe)).Should(ConsistOf(HavePrefix("Normal Cancelled: 0/1")))
 			})
 
-			It("ends at once what is suspended before its start", func() {
+			It("ends an execution that is suspended before its start", func() {
 				wfe := execution("planned", step("a"))
 				wfe.Spec.Suspended = true
 				create(wfe)
@@ -48,14 +48,14 @@ var _ = Describe("Cancelling", func() {
 				Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCancelled))
 				Expect(stepsOf(wfe)()).To(Equal("a=Cancelled"))
 				Expect(statusOf(wfe).StartTime).To(BeNil())
-				Eventually(moved).Should(Equal(tally{"cancelled_total": 1}))
+				Eventually(moved).Should(Equal(seriesValues{"cancelled_total": 1}))
 			})
 
-			It("stops what runs, which has not failed", func() {
+			It("stops running steps as Cancelled, not Failed", func() {
 				wfe := start(execution("running", step("done"), step("slow", "done"), step("next", "slow")))
 				argo := argoOf(wfe)
 				argo.write(run("done"))
-				moment.pass(time.Second)
+				testClock.advance(time.Second)
 				argo.write(succeed("done"), run("slow"))
 				Eventually(stepsOf(wfe)).Should(Equal("done=Completed slow=Running next=Pending"))
 				cancel(wfe, mode)
@@ -67,7 +67,7 @@ var _ = Describe("Cancelling", func() {
 				Expect(statusOf(wfe).Failure).To(BeNil())
 				Expect(conditionsOf(wfe)).To(SatisfyAll(HaveKeyWithValue("Reconciling", "False Cancelled"), Not(HaveKey("Failed")), Not(HaveKey("Stalled"))))
 				Eventually(isHeld(wfe)).Should(BeFalse())
-				Eventually(moved).Should(Equal(started().with(tally{
+				Eventually(moved).Should(Equal(started().add(seriesValues{
 					"cancelled_total": 1, "duration_seconds": 1, "parallel_steps_count": 1, "steps_executed_total": 1,
 					"step_execution_total{action=do-it,status=completed}": 1, "step_execution_duration_seconds{action=do-it}": 1,
 					"step_skipped_total{action=do-it}": 1,
@@ -75,7 +75,7 @@ var _ = Describe("Cancelling", func() {
 				Expect(eventsOf(wfe)()).NotTo(ContainElement(ContainSubstring("StepFailed")))
 			})
 
-			It("stops what is suspended", func() {
+			It("stops a suspended execution", func() {
 				wfe := start(execution("suspended", step("a"), step("b", "a")))
 				argo := argoOf(wfe)
 				argo.write(run("a"), succeed("a"))
@@ -89,7 +89,7 @@ var _ = Describe("Cancelling", func() {
 		})
 	}
 
-	It("is no failure although a step that is not critical failed before", func() {
+	It("is no failure after a failed non-critical step", func() {
 		wfe := start(execution("lenient", uncritical(step("bad")), step("slow", "bad")))
 		argo := argoOf(wfe)
 		argo.write(run("bad"), fail("bad", "main: Error (exit code 1)"), run("slow"))
@@ -100,7 +100,7 @@ var _ = Describe("Cancelling", func() {
 		Expect(statusOf(wfe).Failure).To(BeNil())
 	})
 
-	It("does not hide the failure that came first", func() {
+	It("does not hide an earlier failure", func() {
 		wfe := start(execution("failed", step("bad"), step("slow")))
 		argo := argoOf(wfe)
 		argo.write(run("bad"), run("slow"))
@@ -124,7 +124,7 @@ var _ = Describe("Cancelling", func() {
 		Eventually(isShutDown(wfe)).WithTimeout(2 * time.Second).Should(BeTrue())
 	})
 
-	It("counts when somebody does it in Argo", func() {
+	It("also takes effect in Argo", func() {
 		wfe := start(execution("in-argo", step("slow")))
 		argo := argoOf(wfe)
 		argo.write(run("slow"))
@@ -136,7 +136,7 @@ var _ = Describe("Cancelling", func() {
 })
 
 var _ = Describe("Suspending", func() {
-	It("keeps an execution from starting until it is resumed", func() {
+	It("prevents a start until the execution is resumed", func() {
 		wfe := execution("planned", step("a"))
 		wfe.Spec.Suspended = true
 		create(wfe)
@@ -147,20 +147,20 @@ var _ = Describe("Suspending", func() {
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("lets running steps finish, starts none, and goes on when it is over", func() {
+	It("lets running steps finish, starts no other, and continues after the resume", func() {
 		wfe := start(execution("paused", step("a"), step("b", "a")))
 		argo := argoOf(wfe)
 		argo.write(run("a"))
 		suspend(wfe, true)
 		Eventually(isPaused(wfe)).Should(BeTrue())
 		Eventually(conditionsOf).WithArguments(wfe).Should(HaveKeyWithValue("Reconciling", "True Suspending"))
-		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseRunning), "a step still runs")
+		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseRunning), "a step is running")
 		argo.write(succeed("a"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseSuspended))
 		Expect(statusOf(wfe).PauseStartTime).NotTo(BeNil())
 		Eventually(gauges).Should(SatisfyAll(
 			HaveKeyWithValue("active_total", 1.0), HaveKeyWithValue("workflows{phase=Suspended}", 1.0), Not(HaveKey(HavePrefix("start_timestamp")))))
-		moment.pass(time.Minute)
+		testClock.advance(time.Minute)
 		suspend(wfe, false)
 		Eventually(isPaused(wfe)).Should(BeFalse())
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseRunning))
@@ -171,25 +171,25 @@ var _ = Describe("Suspending", func() {
 		Eventually(eventsOf(wfe)).Should(ContainElement(HavePrefix("Normal Suspended: ")))
 	})
 
-	It("costs nothing while it lasts", func() {
+	It("costs nothing while the execution is suspended", func() {
 		wfe := start(within(execution("idle", step("a"), step("b", "a")), 2))
 		suspend(wfe, true)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseSuspended))
 		Eventually(busy).Should(BeFalse())
-		looks := calls.looks(wfe)
-		Consistently(func() int { return calls.looks(wfe) }).WithTimeout(3*time.Second).Should(Equal(looks), "polled")
+		reconciles := calls.reconciles(wfe)
+		Consistently(func() int { return calls.reconciles(wfe) }).WithTimeout(3*time.Second).Should(Equal(reconciles), "the controller must not poll")
 	})
 
-	It("by somebody else in Argo is not undone by us", func() {
+	It("in Argo by another user is not undone by the controller", func() {
 		wfe := start(execution("foreign", step("a"), step("b", "a")))
 		argo := argoOf(wfe)
 		argo.write(run("a"), succeed("a"))
 		change(workflowOf(wfe), func(wf *wfv1.Workflow) { wf.Spec.Suspend = ptr.To(true) })
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseSuspended))
 		suspend(wfe, true)
-		poke(wfe)
+		triggerReconcile(wfe)
 		suspend(wfe, false)
-		poke(wfe)
+		triggerReconcile(wfe)
 		Eventually(busy).Should(BeFalse())
 		Expect(patched("foreign")).To(BeEmpty())
 		Expect(isPaused(wfe)()).To(BeTrue())

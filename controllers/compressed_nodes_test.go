@@ -14,7 +14,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// pack puts the nodes into status.compressedNodes, as Argo does above about 1 MiB.
+// pack moves the nodes to status.compressedNodes, as Argo does for Workflows above about 1 MiB.
 func pack(wf *wfv1.Workflow) {
 	encoded, err := json.Marshal(wf.Status.Nodes)
 	Expect(err).NotTo(HaveOccurred())
@@ -24,18 +24,18 @@ func pack(wf *wfv1.Workflow) {
 func unpack(wf *wfv1.Workflow) { Expect(packer.DecompressWorkflow(wf)).To(Succeed()) }
 
 var _ = Describe("A Workflow whose nodes are compressed", func() {
-	It("is followed, and its approval decided, as any other", func() {
+	It("is mirrored and its approval is decided like those of others", func() {
 		wfe := start(execution("packed", step("a"), approval("ask", 0, "a"), step("b", "ask")))
 		argo := argoOf(wfe)
 		argo.write(run("a"), pack)
 		Eventually(stepsOf(wfe)).Should(Equal("a=Running ask=Pending b=Pending"))
-		moment.pass(time.Second)
-		argo.write(unpack, succeed("a"), ask("ask"), pack)
+		testClock.advance(time.Second)
+		argo.write(unpack, succeed("a"), awaitApproval("ask"), pack)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
 		decide(wfe, true)
 		packedPhase := func() wfv1.NodePhase {
 			wf := workflowOf(wfe)
-			Expect(wf.Status.Nodes).To(BeEmpty(), "Argo ignores the packed nodes as soon as one plain node is there")
+			Expect(wf.Status.Nodes).To(BeEmpty(), "Argo ignores packed nodes if a plain node exists")
 			unpack(wf)
 			return wf.Status.Nodes[wf.NodeID("packed.ask")].Phase
 		}
@@ -46,20 +46,20 @@ var _ = Describe("A Workflow whose nodes are compressed", func() {
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 	})
 
-	It("whose packed nodes cannot be read ends by its timeout, and others go on", func() {
+	It("ends at its timeout if the nodes cannot be read, and others continue", func() {
 		wfe := start(within(execution("garbled", step("a")), 600))
 		argo := argoOf(wfe)
 		argo.write(run("a"), func(wf *wfv1.Workflow) { wf.Status.CompressedNodes, wf.Status.Nodes = "bm90IHppcHBlZA==", nil })
 		complete(start(execution("healthy", step("a"))))
-		moment.pass(601 * time.Second)
-		poke(wfe)
+		testClock.advance(601 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(isShutDown(wfe)).Should(BeTrue())
-		argo.write(func(wf *wfv1.Workflow) { wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowFailed, second() })
+		argo.write(func(wf *wfv1.Workflow) { wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowFailed, timestamp() })
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure.Reason).To(Equal(wfev1.ReasonTimedOut))
 	})
 
-	It("whose packed nodes cannot be read ends when somebody deletes it", func() {
+	It("ends when it is deleted if the nodes cannot be read", func() {
 		wfe := start(execution("garbled", step("a")))
 		argoOf(wfe).write(run("a"), func(wf *wfv1.Workflow) { wf.Status.CompressedNodes, wf.Status.Nodes = "bm90IHppcHBlZA==", nil })
 		Eventually(conditionsOf).WithArguments(wfe).Should(HaveKeyWithValue("NodeStatusUnavailable", "True Garbled"))

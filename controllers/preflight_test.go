@@ -15,7 +15,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// as lets an execution's steps run under a service account.
+// as sets the service account of an execution.
 func as(account string, wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 	wfe.Spec.ServiceAccountName = account
 	return wfe
@@ -26,7 +26,7 @@ func createAccount(name string) {
 	Expect(admin.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}})).To(Succeed())
 }
 
-// mayReport reports whether the API server lets a service account report what steps did.
+// mayReport reports whether a service account may report the results of steps to Argo.
 func mayReport(account string) func() bool {
 	return func() bool {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
@@ -38,23 +38,23 @@ func mayReport(account string) func() bool {
 	}
 }
 
-var _ = Describe("A namespace that lacks what steps need", func() {
-	It("is told of, and fails the execution when nobody mends it in time", func() {
+var _ = Describe("A namespace that lacks an object that steps need", func() {
+	It("sets a condition, and fails the execution after a grace period", func() {
 		wfe := create(as("absent", execution("early", step("a"))))
 		Eventually(conditionsOf).WithArguments(wfe).Should(SatisfyAll(
 			HaveKeyWithValue("NamespaceReady", "False NamespaceNotReady"), HaveKeyWithValue("Reconciling", "True NamespaceNotReady")))
 		Expect(conditionMessage(wfe, "NamespaceReady")).To(ContainSubstring(`no service account "absent"`))
 		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhasePending))
-		moment.pass(16 * time.Second)
-		poke(wfe)
+		testClock.advance(16 * time.Second)
+		triggerReconcile(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(
 			HaveField("Reason", wfev1.ReasonNamespaceNotReady), HaveField("Message", ContainSubstring("spec.serviceAccountName")))))
 		Expect(exists(&wfv1.Workflow{ObjectMeta: wfe.ObjectMeta})).To(BeFalse())
-		Eventually(moved).Should(Equal(tally{"total{status=failed}": 1, "failures_total{reason=NamespaceNotReady}": 1}))
+		Eventually(moved).Should(Equal(seriesValues{"total{status=failed}": 1, "failures_total{reason=NamespaceNotReady}": 1}))
 	})
 
-	It("may be mended in time, and nobody need say so", func() {
+	It("can be repaired in time, and the execution then starts by itself", func() {
 		wfe := create(as("late", execution("patient", step("a"))))
 		Eventually(conditionsOf).WithArguments(wfe).Should(HaveKeyWithValue("NamespaceReady", "False NamespaceNotReady"))
 		createAccount("late")
@@ -62,7 +62,7 @@ var _ = Describe("A namespace that lacks what steps need", func() {
 		Expect(conditionsOf(wfe)).To(HaveKeyWithValue("NamespaceReady", "True Ready"))
 	})
 
-	It("is one whose service account may not report to Argo", func() {
+	It("includes the right of the service account to report to Argo", func() {
 		everybody := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "step"}}
 		refresh(everybody)
 		Expect(admin.Delete(ctx, everybody.DeepCopy())).To(Succeed())

@@ -13,12 +13,12 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// phaseOf is the recorded phase of an execution, for Eventually and Consistently.
+// phaseOf reads the phase of an execution.
 func phaseOf(wfe *wfev1.WorkflowExecution) func() wfev1.Phase {
 	return func() wfev1.Phase { return statusOf(wfe).Phase }
 }
 
-// stepsOf is the recorded phases of the steps, written as name=phase in plan order.
+// stepsOf reads the phases of the steps as name=phase, in plan order.
 func stepsOf(wfe *wfev1.WorkflowExecution) func() string {
 	return func() string {
 		var steps []string
@@ -44,7 +44,7 @@ func stepOf(wfe *wfev1.WorkflowExecution, name string) *wfev1.StepStatus {
 	return &status.Steps[at]
 }
 
-// conditionsOf is the conditions, written as Type: Status Reason.
+// conditionsOf reads the conditions as type and "status reason".
 func conditionsOf(wfe *wfev1.WorkflowExecution) map[string]string {
 	GinkgoHelper()
 	conditions := map[string]string{}
@@ -64,7 +64,7 @@ func conditionMessage(wfe *wfev1.WorkflowExecution, conditionType string) string
 	return ""
 }
 
-// eventsOf is the events about an execution, written as Type Reason: note, for Eventually.
+// eventsOf reads the events on an execution as "type reason: note".
 func eventsOf(wfe *wfev1.WorkflowExecution) func() []string {
 	return func() []string {
 		list := &eventsv1.EventList{}
@@ -83,7 +83,7 @@ func inOrder(events []eventsv1.Event) []eventsv1.Event {
 	return slices.SortedStableFunc(slices.Values(events), func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
 }
 
-// kstatus is what kubectl wait, Argo CD and Flux make of an execution (sigs.k8s.io/cli-utils, pkg/kstatus).
+// kstatus is the status of an execution for kubectl wait, Argo CD and Flux (sigs.k8s.io/cli-utils, pkg/kstatus).
 func kstatus(wfe *wfev1.WorkflowExecution) string {
 	GinkgoHelper()
 	current := &wfev1.WorkflowExecution{}
@@ -105,7 +105,7 @@ func kstatus(wfe *wfev1.WorkflowExecution) string {
 	return "Current"
 }
 
-// isHeld reports whether the controller's finalizer is on the Workflow of an execution.
+// isHeld reports whether the Workflow of an execution has the controller's finalizer.
 func isHeld(wfe *wfev1.WorkflowExecution) func() bool {
 	return func() bool { return slices.Contains(workflowOf(wfe).Finalizers, wfev1.FinalizerObserved) }
 }

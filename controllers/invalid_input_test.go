@@ -15,19 +15,19 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// with gives a step other parameters.
+// with sets the parameters of a step.
 func with(s wfev1.Step, parameters ...wfev1.Parameter) wfev1.Step {
 	s.Parameters = parameters
 	return s
 }
 
-// calling gives a step another action.
+// calling sets the action of a step.
 func calling(s wfev1.Step, action string) wfev1.Step {
 	s.Action = action
 	return s
 }
 
-// expectRefused checks that an execution ended as one that can never run, and that nothing was done about it.
+// expectRefused checks that an invalid execution ended without a Workflow.
 func expectRefused(wfe *wfev1.WorkflowExecution, reason wfev1.FailureReason, step string, message ...string) {
 	GinkgoHelper()
 	Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
@@ -47,18 +47,18 @@ func expectRefused(wfe *wfev1.WorkflowExecution, reason wfev1.FailureReason, ste
 	Expect(status.CompletionTime).NotTo(BeNil())
 	Expect(status.ParallelSteps).To(BeNil())
 	Expect(status.WorkflowRef).To(BeNil())
-	Eventually(moved).Should(Equal(tally{"total{status=failed}": 1, "failures_total{reason=" + string(reason) + "}": 1}))
+	Eventually(moved).Should(Equal(seriesValues{"total{status=failed}": 1, "failures_total{reason=" + string(reason) + "}": 1}))
 	Eventually(eventsOf(wfe)).Should(ConsistOf(SatisfyAll(HavePrefix("Warning "+string(reason)), ContainSubstring(message[0]))))
 
 	Eventually(busy).Should(BeFalse())
-	// When it is there, when it leaves the cache, and when it is among what has ended; two watches tell of each.
-	Consistently(func() int { return calls.looks(wfe) }).Should(BeNumerically("<=", 6), "looked at again and again")
-	Expect(calls.wrote(wfe.Name)).To(HaveExactElements(updateStatus))
+	// One for its creation, one when it leaves the cache, and one when it enters the cache of ended executions, from two watches each.
+	Consistently(func() int { return calls.reconciles(wfe) }).Should(BeNumerically("<=", 6), "reconciled repeatedly")
+	Expect(calls.writeNames(wfe.Name)).To(HaveExactElements(updateStatus))
 	Expect(calls.creations()).To(BeEmpty())
 }
 
-var _ = Describe("Bad input", func() {
-	DescribeTable("ends in phase Failed with a reason and a message that names step and field",
+var _ = Describe("Invalid input", func() {
+	DescribeTable("fails the execution with a reason and a message that names step and field",
 		func(reason wfev1.FailureReason, blamed string, message []string, steps ...wfev1.Step) {
 			wfe := create(execution("bad", steps...))
 			expectRefused(wfe, reason, blamed, message...)
@@ -71,9 +71,9 @@ var _ = Describe("Bad input", func() {
 			with(step("a"))),
 		Entry("unknown parameter", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[objekt]`, "no such parameter; it has object, mode, note, content"},
 			with(step("a"), value("object", "x"), value("objekt", "x"))),
-		Entry("parameter of the controller's own", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[dry-run]`},
+		Entry("reserved parameter", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[dry-run]`},
 			with(step("a"), value("object", "x"), value("dry-run", "false"))),
-		Entry("value that the enumeration lacks", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[mode]`, `"Fast" is not one of fast, slow`},
+		Entry("value outside of the enumeration", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[mode]`, `"Fast" is not one of fast, slow`},
 			with(step("a"), value("object", "x"), value("mode", "Fast"))),
 		Entry("unknown dependency", wfev1.ReasonInvalidSpec, "a", []string{`step "a": dependsOn: there is no step "b"`},
 			step("a", "b")),
@@ -95,16 +95,16 @@ var _ = Describe("Bad input", func() {
 			func() wfev1.Step { s := step("a"); s.Rollback = &wfev1.Rollback{Action: "dance"}; return s }()),
 	)
 
-	It("refuses a dry run of an action that cannot be run dry", func() {
+	It("fails a dry run of an action without support for it", func() {
 		wfe := execution("bad", calling(with(step("a")), bold))
 		wfe.Spec.DryRun = true
 		create(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(conditionMessage(wfe, wfev1.ConditionValid)).To(ContainSubstring("dry"))
-		Eventually(moved).Should(Equal(tally{"dry_runs_total{status=failed}": 1}))
+		Eventually(moved).Should(Equal(seriesValues{"dry_runs_total{status=failed}": 1}))
 	})
 
-	It("refuses a Workflow that is too large to be sent", func() {
+	It("fails an execution whose Workflow is too large", func() {
 		var steps []wfev1.Step
 		for i := range 20 {
 			steps = append(steps, with(step("s"+strings.Repeat("x", i+1)), value("object", "x"), value("note", strings.Repeat("y", 60<<10))))
@@ -113,7 +113,7 @@ var _ = Describe("Bad input", func() {
 		expectRefused(wfe, wfev1.ReasonWorkflowTooLarge, "", "the Workflow would have")
 	})
 
-	It("leaves a Workflow of somebody else alone", func() {
+	It("does not change the Workflow of another owner", func() {
 		foreign := &wfv1.Workflow{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "taken"},
 			Spec:       wfv1.WorkflowSpec{WorkflowTemplateRef: &wfv1.WorkflowTemplateRef{Name: "other"}},
@@ -126,7 +126,7 @@ var _ = Describe("Bad input", func() {
 		Expect(foreign.ResourceVersion).To(Equal(version))
 	})
 
-	It("does not keep the controller from the next execution", func() {
+	It("does not block the next execution", func() {
 		bad := create(execution("bad", calling(step("a"), "dance")))
 		good := start(execution("good", step("a")))
 		argoOf(good).write(run("a"), succeed("a"), finish(wfv1.WorkflowSucceeded))
@@ -134,7 +134,7 @@ var _ = Describe("Bad input", func() {
 		Eventually(phaseOf(good)).Should(Equal(wfev1.PhaseCompleted))
 	})
 
-	It("gives way to the next one that waits for the target", func() {
+	It("frees the target for the next execution", func() {
 		bad := execution("bad", calling(step("a"), "dance"))
 		good := execution("good", step("a"))
 		good.Spec.Target = bad.Spec.Target
@@ -150,13 +150,13 @@ var _ = Describe("The schema", func() {
 		Expect(admin.Create(ctx, wfe)).To(MatchError(ContainSubstring(message)))
 	}
 
-	DescribeTable("refuses names that Argo or the rollback cannot bear",
+	DescribeTable("refuses names that Argo or the rollback cannot have",
 		func(name, message string) { refuse(execution(name, step("a")), message) },
 		Entry("too long", strings.Repeat("x", 55), "at most 54 characters"),
 		Entry("the rollback's suffix", "x-rollback", "must not end in -rollback"),
 		Entry("a dot", "a.b", "DNS label"),
 	)
-	It("takes a name of 54 characters", func() { start(execution(strings.Repeat("x", 54), step("a"))) })
+	It("accepts a name of 54 characters", func() { start(execution(strings.Repeat("x", 54), step("a"))) })
 
 	DescribeTable("refuses steps",
 		func(message string, steps ...wfev1.Step) { refuse(execution("bad", steps...), message) },
@@ -168,11 +168,11 @@ var _ = Describe("The schema", func() {
 			return s
 		}()),
 		Entry("neither action nor approval", `step "b": approval: a step has either an action or an approval`, step("a"), wfev1.Step{Name: "b"}),
-		Entry("a capital", "spec.steps[0].name", step("Restart")),
-		Entry("a digit in front", "spec.steps[0].name", step("1a")),
-		Entry("a hyphen at the end", "spec.steps[0].name", step("a-")),
+		Entry("a capital letter", "spec.steps[0].name", step("Restart")),
+		Entry("a leading digit", "spec.steps[0].name", step("1a")),
+		Entry("a trailing hyphen", "spec.steps[0].name", step("a-")),
 		Entry("a name of 41 characters", "spec.steps[0].name", step(strings.Repeat("a", 41))),
-		Entry("a bad action", "spec.steps[0].action", calling(step("a"), "Do It")),
+		Entry("an invalid action", "spec.steps[0].action", calling(step("a"), "Do It")),
 		Entry("two values for a parameter", "Duplicate value", with(step("a"), value("object", "x"), value("object", "y"))),
 		Entry("a parameter without a value", `step "b": parameters: a parameter has either a value or a valueFrom`, with(step("a"), value("object", "x")), with(step("b"), wfev1.Parameter{Name: "object"})),
 		Entry("a rollback's parameter without a value", `step "b": rollback.parameters: a parameter has either a value or a valueFrom`, step("a"), func() wfev1.Step {
@@ -180,9 +180,9 @@ var _ = Describe("The schema", func() {
 			s.Rollback = &wfev1.Rollback{Action: doIt, Parameters: []wfev1.Parameter{value("object", "x"), {Name: "other"}}}
 			return s
 		}()),
-		Entry("a dependency twice", "Duplicate value", step("a"), step("b", "a", "a")),
+		Entry("a duplicate dependency", "Duplicate value", step("a"), step("b", "a", "a")),
 		Entry("a retry without a limit", "spec.steps[0].retry.limit", retried(step("a"), 0)),
-		Entry("no time at all", "spec.steps[0].timeoutSeconds", bounded(step("a"), 0)),
+		Entry("a timeout of zero", "spec.steps[0].timeoutSeconds", bounded(step("a"), 0)),
 	)
 
 	It("refuses more than 500 steps", func() {
@@ -193,7 +193,7 @@ var _ = Describe("The schema", func() {
 		refuse(execution("many", steps...), "must have at most 500 items")
 	})
 
-	DescribeTable("keeps a field as it was created",
+	DescribeTable("does not allow changes of a field",
 		func(message string, mutate func(*wfev1.WorkflowExecutionSpec)) {
 			wfe := execution("fixed", step("a"), wfev1.Step{Name: "ask", Approval: &wfev1.ApprovalRequest{}, DependsOn: []string{"a"}})
 			wfe.Spec.Suspended = true
@@ -217,11 +217,11 @@ var _ = Describe("The schema", func() {
 		Entry("ttlSecondsAfterFinished", "ttlSecondsAfterFinished is immutable", func(s *wfev1.WorkflowExecutionSpec) { s.TTLSecondsAfterFinished = ptr.To[int32](5) }),
 		Entry("cancel, once set", "cancel cannot be taken back", func(s *wfev1.WorkflowExecutionSpec) { s.Cancel = wfev1.CancelNone }),
 		Entry("an approval", "a decision cannot be changed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals[0].Approved = false }),
-		Entry("who approved", "a decision cannot be changed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals[0].By = "eve" }),
-		Entry("the approvals there are", "an approval cannot be removed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals = nil }),
+		Entry("the approver", "a decision cannot be changed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals[0].By = "eve" }),
+		Entry("removed approvals", "an approval cannot be removed", func(s *wfev1.WorkflowExecutionSpec) { s.Approvals = nil }),
 	)
 
-	It("keeps the steps also where another status is sent with them", func() {
+	It("does not allow changes of the steps together with the status", func() {
 		wfe := start(execution("fixed-steps", step("a")))
 		forged := func() (*wfev1.WorkflowExecution, client.Patch) {
 			forged := wfe.DeepCopy()
@@ -239,7 +239,7 @@ var _ = Describe("The schema", func() {
 		Expect(sent.Spec).To(Equal(wfe.Spec))
 	})
 
-	It("lets suspended, cancel and approvals change", func() {
+	It("allows changes of suspended, cancel and approvals", func() {
 		wfe := execution("open", step("a"), wfev1.Step{Name: "ask", Approval: &wfev1.ApprovalRequest{}, DependsOn: []string{"a"}})
 		wfe.Spec.Suspended = true
 		create(wfe)

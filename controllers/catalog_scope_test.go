@@ -15,7 +15,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// grantRoles gives a user the Roles of a manifest of config/namespaced, in a namespace.
+// grantRoles grants a user the Roles of a manifest of config/namespaced in a namespace.
 func grantRoles(user, namespace, manifest string) {
 	GinkgoHelper()
 	root, err := testutil.Root()
@@ -36,7 +36,7 @@ func grantRoles(user, namespace, manifest string) {
 	}
 }
 
-// moveCatalog makes the suite's actions WorkflowTemplates of a namespace.
+// moveCatalog creates the suite's actions as WorkflowTemplates in a namespace.
 func moveCatalog(namespace string) {
 	GinkgoHelper()
 	for _, t := range templates() {
@@ -46,15 +46,15 @@ func moveCatalog(namespace string) {
 	}
 }
 
-var _ = Describe("A controller of some namespaces, with the Roles of config/namespaced and no more", func() {
+var _ = Describe("A controller of some namespaces with only the Roles of config/namespaced", func() {
 	var catalog string
 
 	BeforeEach(func() {
 		clusterwide := controllerConfig
 		DeferCleanup(func() {
-			succession(func() { namespaces, catalogNamespace, controllerConfig = nil, "", clusterwide })
+			withNewLeader(func() { namespaces, catalogNamespace, controllerConfig = nil, "", clusterwide })
 		})
-		succession(func() {
+		withNewLeader(func() {
 			catalog = newNamespace()
 			moveCatalog(catalog)
 			const user = "controller-of-some-namespaces"
@@ -66,7 +66,7 @@ var _ = Describe("A controller of some namespaces, with the Roles of config/name
 		})
 	})
 
-	It("drives executions there to their end, rollback included, and tells of it", func() {
+	It("completes executions there, including rollbacks and events", func() {
 		undo := step("a")
 		undo.Rollback = &wfev1.Rollback{Action: undoIt, Parameters: []wfev1.Parameter{value("object", "x")}}
 		wfe := start(execution("ours", undo, step("b", "a")))
@@ -77,23 +77,23 @@ var _ = Describe("A controller of some namespaces, with the Roles of config/name
 		complete(start(execution("another", step("a"))))
 	})
 
-	It("takes its actions from the namespace of the catalog", func() {
+	It("uses the actions of the catalog's namespace", func() {
 		Expect(imageOf(start(execution("catalog", step("a"))))).To(Equal("example.invalid/action:v1"))
 	})
 
-	It("takes no action from the cluster", func() {
+	It("uses no action of the cluster", func() {
 		extra := template("everywhere", nil)
 		Expect(admin.Create(ctx, extra)).To(Succeed())
 		DeferCleanup(func() { Expect(admin.Delete(ctx, extra)).To(Succeed()) })
 		expectRefused(create(execution("cluster", calling(with(step("a")), "everywhere"))), wfev1.ReasonUnknownAction, "a", `"everywhere"`)
 	})
 
-	It("takes no action from the execution's namespace", func() {
+	It("uses no action of the execution's namespace", func() {
 		local("ours", "example.invalid/ours:v1")
 		expectRefused(create(execution("local", calling(with(step("a")), "ours"))), wfev1.ReasonUnknownAction, "a", `"ours"`)
 	})
 
-	It("leaves other namespaces alone", func() {
+	It("ignores other namespaces", func() {
 		other := execution("theirs", step("a"))
 		other.Namespace = newNamespace()
 		create(other)
@@ -101,13 +101,13 @@ var _ = Describe("A controller of some namespaces, with the Roles of config/name
 		Consistently(phaseOf(other)).Should(BeEmpty())
 	})
 
-	It("keeps its locks through a change of leader", func() {
+	It("keeps its locks across a change of leader", func() {
 		api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
 		first := start(on(api, execution("first", step("a"))))
 		second := create(on(api, execution("second", step("a"))))
 		waitsFor(second, first)
-		succession(func() {})
-		poke(second)
+		withNewLeader(func() {})
+		triggerReconcile(second)
 		waitsFor(second, first)
 		complete(first)
 		Eventually(phaseOf(second)).Should(Equal(wfev1.PhaseRunning))

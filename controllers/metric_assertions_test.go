@@ -11,24 +11,24 @@ import (
 
 const metricPrefix = "workflowexecution_"
 
-// tally is counters, and of histograms the number of observations, summed over every controller that has led. Names are
-// without their prefix, labels are written as {name=value,…} in the order of their names.
-type tally map[string]float64
+// seriesValues are the values of counters and the numbers of observations of histograms, by series. Names have no prefix, and
+// labels are written as {name=value,…}, sorted by name.
+type seriesValues map[string]float64
 
-// counted is what was counted until now.
-func counted() tally {
+// counted is the sum over all controllers of the suite.
+func counted() seriesValues {
 	GinkgoHelper()
-	sum := tally{}
+	sum := seriesValues{}
 	for _, registry := range registries {
-		sum.with(countersOf(registry))
+		sum.add(countersOf(registry))
 	}
 	return sum
 }
 
-// countersOf is what one controller counted.
-func countersOf(registry *prometheus.Registry) tally {
+// countersOf are the values of one controller.
+func countersOf(registry *prometheus.Registry) seriesValues {
 	GinkgoHelper()
-	sum := tally{}
+	sum := seriesValues{}
 	families, err := registry.Gather()
 	Expect(err).NotTo(HaveOccurred())
 	for _, family := range families {
@@ -37,7 +37,7 @@ func countersOf(registry *prometheus.Registry) tally {
 			case dto.MetricType_COUNTER:
 				sum[seriesOf(family, metric)] = metric.GetCounter().GetValue()
 			case dto.MetricType_HISTOGRAM:
-				// A step can be over before it is looked at, and then nobody saw it begin.
+				// If a step ends before the controller reads its node, its queue time is unknown.
 				if family.GetName() == metricPrefix+"step_queue_duration_seconds" {
 					continue
 				}
@@ -49,10 +49,10 @@ func countersOf(registry *prometheus.Registry) tally {
 	return sum
 }
 
-// moved is what was counted since the spec began.
-func moved() tally {
+// moved are the changes since the start of the spec.
+func moved() seriesValues {
 	GinkgoHelper()
-	difference := tally{}
+	difference := seriesValues{}
 	for series, value := range counted() {
 		if d := value - before[series]; d != 0 {
 			difference[series] = d
@@ -61,12 +61,12 @@ func moved() tally {
 	return difference
 }
 
-// gauges is the present as the controller that leads tells it.
-func gauges() tally {
+// gauges are the gauges of the current leader.
+func gauges() seriesValues {
 	GinkgoHelper()
 	families, err := registries[len(registries)-1].Gather()
 	Expect(err).NotTo(HaveOccurred())
-	present := tally{}
+	present := seriesValues{}
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {
 			if family.GetType() == dto.MetricType_GAUGE {
@@ -89,7 +89,7 @@ func seriesOf(family *dto.MetricFamily, metric *dto.Metric) string {
 	return name + "{" + strings.Join(labels, ",") + "}"
 }
 
-// knownActions are the actions that have series at the controller that leads.
+// knownActions are the actions that have series at the current leader.
 func knownActions() []string {
 	GinkgoHelper()
 	families, err := registries[len(registries)-1].Gather()
@@ -106,16 +106,16 @@ func knownActions() []string {
 	return actions
 }
 
-// started is what the start of an execution moves.
-func started() tally {
-	return tally{
+// started are the changes for the start of an execution.
+func started() seriesValues {
+	return seriesValues{
 		"dependency_resolution_duration_seconds": 1, "dependency_graph_complexity": 1, "step_count": 1,
 		"kubernetesexecution_creation_duration_seconds": 1,
 	}
 }
 
-// with adds series to a tally.
-func (t tally) with(more tally) tally {
+// add adds values.
+func (t seriesValues) add(more seriesValues) seriesValues {
 	for series, value := range more {
 		t[series] += value
 	}

@@ -24,91 +24,91 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// disturbance is what happens at one call of the controller to the API server.
+// disturbance disturbs one call of the controller to the API server.
 type disturbance struct {
-	// call is the call's index among those to the API server; none below 0.
+	// call is the index of the call. A negative index disturbs none.
 	call int
-	// done lets the call take effect before.
-	done bool
-	// dies stops the controller; otherwise it is told of an error and lives on.
-	dies bool
-	// meanwhile happens while no controller is there.
+	// takesEffect lets the call take effect first.
+	takesEffect bool
+	// stops stops the controller. Otherwise the call returns an error and the controller goes on.
+	stops bool
+	// meanwhile happens while no controller runs.
 	meanwhile string
 }
 
 func (d disturbance) String() string {
 	text := fmt.Sprintf("call %d", d.call)
-	if d.done {
+	if d.takesEffect {
 		text += ", which takes effect"
 	}
-	if d.dies {
+	if d.stops {
 		return text + ", stops the controller; meanwhile " + d.meanwhile
 	}
-	return text + ", is answered by an error"
+	return text + ", returns an error"
 }
 
-// What happens while no controller is there.
+// What happens while no controller runs.
 const (
-	nothing     = "nothing"
-	argoGoesOn  = "Argo goes on"
-	itIsDeleted = "the Workflows are deleted"
+	nothing          = "nothing"
+	argoRuns         = "Argo runs"
+	workflowsDeleted = "the Workflows are deleted"
 )
 
-// result is what is left of a play.
+// result is the result of a play.
 type result struct {
-	stage *stage
-	// calls are those that reached the API server, or were to.
+	simulation *simulation
+	// calls are the calls to the API server, also those that did not reach it.
 	calls []call
-	// state is the end of everything, without times and identities.
+	// state is the final state of all objects, without times and identities.
 	state string
-	// counted is what all controllers counted together.
-	counted tally
+	// counted are the counters of all controllers together.
+	counted seriesValues
 }
 
-// hit is the call that was disturbed.
-func (r *result) hit(d disturbance) call {
+// disturbedCall is the disturbed call.
+func (r *result) disturbedCall(d disturbance) call {
 	if d.call < len(r.calls) {
 		return r.calls[d.call]
 	}
 	return call{}
 }
 
-// perform plays a scenario with a disturbance.
-func perform(namespace string, sc *scenario, d disturbance) (r *result, err error) {
+// play plays a scenario with a disturbance.
+func play(namespace string, sc *scenario, d disturbance) (r *result, err error) {
 	r = &result{}
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			err = fmt.Errorf("panic: %v", recovered)
 		}
 	}()
-	s := newStage(namespace, sc.deeds)
-	r.stage = s
-	if err := s.look(); err != nil {
+	s := newSimulation(namespace, sc.userActions)
+	r.simulation = s
+	if err := s.refresh(); err != nil {
 		return r, err
 	}
 	s.script = sc.script(s)
 	if sc.atOnce {
-		s.wire.breakAt(isCreationOf("x"), justOnce(func(_ call, through func() error) error {
-			return errors.Join(s.reconcile("y"), through())
+		s.calls.inject(isCreationOf("x"), justOnce(func(_ call, proceed func() error) error {
+			return errors.Join(s.reconcile("y"), proceed())
 		}))
 	}
-	s.wire.breakAt(func(c call) bool { return c.live || !c.isRead() }, func(c call, through func() error) error {
-		if s.dead {
-			return errDead
+	s.calls.inject(func(c call) bool { return c.live || !c.isRead() }, func(c call, proceed func() error) error {
+		if s.stopped {
+			return errStopped
 		}
 		r.calls = append(r.calls, c)
 		if len(r.calls)-1 != d.call {
-			return through()
+			return proceed()
 		}
-		if d.done {
-			_ = through() // the answer is lost
+		if d.takesEffect {
+			_ = proceed() // the response is lost
 		}
 		fmt.Fprintf(s.log, "-- %s %s: %s\n", c, c.key, d)
-		s.dead = d.dies
-		if d.dies {
-			return errDead
+		s.stopped = d.stops
+		if d.stops {
+			return errStopped
 		}
-		return apierrors.NewTimeoutError("no answer", 1)
+		return apierrors.NewTimeoutError("no response", 1)
 	})
 	for _, wfe := range sc.apply {
 		if err := s.apply(wfe); err != nil {
@@ -119,38 +119,38 @@ func perform(namespace string, sc *scenario, d disturbance) (r *result, err erro
 		if err := s.play(); err != nil {
 			return r, err
 		}
-		if !s.dead {
+		if !s.stopped {
 			break
 		}
-		if err := s.interregnum(d.meanwhile); err != nil {
+		if err := s.runWithoutController(d.meanwhile); err != nil {
 			return r, err
 		}
-		s.lead()
+		s.startController()
 	}
 	r.counted = counters(s)
 	r.state, err = describe(s)
-	return r, errors.Join(err, s.check(), s.tidy())
+	return r, errors.Join(err, s.check(), s.cleanUp())
 }
 
-// interregnum is the time between two controllers.
-func (s *stage) interregnum(meanwhile string) error {
+// runWithoutController runs what happens between two controllers.
+func (s *simulation) runWithoutController(meanwhile string) error {
 	switch meanwhile {
-	case argoGoesOn:
+	case argoRuns:
 		for acted := true; acted; {
-			if err := s.look(); err != nil {
+			if err := s.refresh(); err != nil {
 				return err
 			}
 			var err error
-			if acted, err = s.argoLooks(); err != nil {
+			if acted, err = s.runArgo(); err != nil {
 				return err
 			}
 		}
-	case itIsDeleted:
-		if err := s.look(); err != nil {
+	case workflowsDeleted:
+		if err := s.refresh(); err != nil {
 			return err
 		}
-		for _, wf := range s.truth.workflows {
-			if err := client.IgnoreNotFound(s.world.Delete(ctx, wf)); err != nil {
+		for _, wf := range s.stored.Workflows {
+			if err := client.IgnoreNotFound(s.api.Delete(ctx, wf)); err != nil {
 				return err
 			}
 		}
@@ -158,47 +158,47 @@ func (s *stage) interregnum(meanwhile string) error {
 	return nil
 }
 
-// check is what must be true of every play, whatever happened in it.
-func (s *stage) check() error {
+// check checks what must hold after every play.
+func (s *simulation) check() error {
 	var errs []error
-	for workflow, created := range s.wire.creations() {
+	for workflow, created := range s.calls.creations() {
 		if created != 1 {
 			errs = append(errs, fmt.Errorf("%d Workflows were created: %s", created, workflow))
 		}
 	}
 	for node, started := range s.starts {
 		if started != 1 {
-			errs = append(errs, fmt.Errorf("step %s was executed %d times", node, started))
+			errs = append(errs, fmt.Errorf("step %s started %d times", node, started))
 		}
 	}
-	for name, wfe := range s.truth.executions {
+	for name, wfe := range s.stored.Executions {
 		if !wfe.Status.Phase.IsTerminal() {
-			errs = append(errs, fmt.Errorf("execution %s never ends: it is %s", name, wfe.Status.Phase))
+			errs = append(errs, fmt.Errorf("execution %s does not end: its phase is %s", name, wfe.Status.Phase))
 		}
 	}
-	for name, wf := range s.truth.workflows {
+	for name, wf := range s.stored.Workflows {
 		if slices.Contains(wf.Finalizers, wfev1.FinalizerObserved) {
-			errs = append(errs, fmt.Errorf("workflow %s is held back although all is over", name))
+			errs = append(errs, fmt.Errorf("workflow %s still has its finalizer", name))
 		}
 	}
-	recorded := tally{}
+	recorded := seriesValues{}
 	for name, wfe := range s.last {
-		recorded.with(recordedIn(wfe, s.truth.executions[name] == nil))
+		recorded.add(recordedIn(wfe, s.stored.Executions[name] == nil))
 	}
 	for series, value := range counters(s) {
 		if value > recorded[series] {
-			errs = append(errs, fmt.Errorf("%s counts %v, and %v are recorded", series, value, recorded[series]))
+			errs = append(errs, fmt.Errorf("%s is %v, and the statuses record %v", series, value, recorded[series]))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// counters is what the controllers of a stage counted together of what had ended.
-func counters(s *stage) tally {
-	sum := tally{}
+// counters are the counters of ends of all controllers of a simulation together.
+func counters(s *simulation) seriesValues {
+	sum := seriesValues{}
 	for _, registry := range s.registries {
 		for series, value := range countersOf(registry) {
-			if value != 0 && isLaw(series) {
+			if value != 0 && countsEnds(series) {
 				sum[series] += value
 			}
 		}
@@ -206,15 +206,15 @@ func counters(s *stage) tally {
 	return sum
 }
 
-// isLaw reports whether a series counts ends.
-func isLaw(series string) bool {
+// countsEnds reports whether a series counts ends.
+func countsEnds(series string) bool {
 	name, _, _ := strings.Cut(series, "{")
 	return strings.HasSuffix(name, "_total") || name == "total"
 }
 
-// recordedIn is what ought to have been counted for an execution, as its last status says.
-func recordedIn(wfe *wfev1.WorkflowExecution, gone bool) tally {
-	t, status := tally{}, &wfe.Status
+// recordedIn are the expected counters for an execution with its last status.
+func recordedIn(wfe *wfev1.WorkflowExecution, gone bool) seriesValues {
+	t, status := seriesValues{}, &wfe.Status
 	if wfe.Spec.DryRun {
 		if status.Phase.IsTerminal() {
 			t["dry_runs_total{status="+strings.ToLower(string(status.Phase))+"}"]++
@@ -268,12 +268,12 @@ func recordedIn(wfe *wfev1.WorkflowExecution, gone bool) tally {
 	return t.withoutZeros()
 }
 
-func (t tally) withoutZeros() tally {
+func (t seriesValues) withoutZeros() seriesValues {
 	maps.DeleteFunc(t, func(_ string, value float64) bool { return value == 0 })
 	return t
 }
 
-// endOf is the end of an execution in short.
+// endOf summarizes the end of an execution.
 func endOf(wfe *wfev1.WorkflowExecution, gone bool) string {
 	text := string(wfe.Status.Phase)
 	if wfe.Status.Failure != nil {
@@ -288,95 +288,95 @@ func endOf(wfe *wfev1.WorkflowExecution, gone bool) string {
 	return text
 }
 
-func (s *stage) ends() []string {
+func (s *simulation) ends() []string {
 	var ends []string
 	for _, name := range slices.Sorted(maps.Keys(s.last)) {
-		ends = append(ends, endOf(s.last[name], s.truth.executions[name] == nil))
+		ends = append(ends, endOf(s.last[name], s.stored.Executions[name] == nil))
 	}
 	return ends
 }
 
-// volatile is what differs between two plays of the same scenario: times, versions, identities and what follows from
+// volatile matches what differs between two plays of the same scenario: times, versions, identities and values that depend on
 // whole seconds.
 var volatile = regexp.MustCompile(`"(uid|[a-zA-Z]*[tT]ime|[a-z]+edAt|resourceVersion|podName|duration|generation|observedGeneration)":("[^"]*"|[0-9]+|null)`)
 
-// counting is lines that are there or not, depending on whole seconds.
-var counting = regexp.MustCompile(`(?m)^ *"(approvalWaitSeconds|suspendedSeconds|parallelSteps)":.*\n`)
+// optional matches lines whose presence depends on whole seconds.
+var optional = regexp.MustCompile(`(?m)^ *"(approvalWaitSeconds|suspendedSeconds|parallelSteps)":.*\n`)
 
-// describe writes down what is left on a stage.
-func describe(s *stage) (string, error) {
+// describe describes all objects of a simulation.
+func describe(s *simulation) (string, error) {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(s.last)) {
 		encoded, err := json.MarshalIndent(s.last[name].Status, "", " ")
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&text, "execution %s, gone %t: %s\n", name, s.truth.executions[name] == nil, encoded)
+		fmt.Fprintf(&text, "execution %s, gone %t: %s\n", name, s.stored.Executions[name] == nil, encoded)
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.truth.workflows)) {
-		wf := s.truth.workflows[name]
+	for _, name := range slices.Sorted(maps.Keys(s.stored.Workflows)) {
+		wf := s.stored.Workflows[name]
 		fmt.Fprintf(&text, "workflow %s: %s, shutdown %q, suspended %t, finalizers %v\n", name, wf.Status.Phase, wf.Spec.Shutdown, isSuspended(wf), wf.Finalizers)
 		for _, node := range slices.SortedFunc(maps.Values(wf.Status.Nodes), func(a, b wfv1.NodeStatus) int { return strings.Compare(a.Name, b.Name) }) {
 			fmt.Fprintf(&text, " %s: %s %s\n", node.Name, node.Phase, node.Message)
 		}
 	}
-	return volatile.ReplaceAllString(counting.ReplaceAllString(strings.ReplaceAll(text.String(), `": `, `":`), ""), `"$1":…`), nil
+	return volatile.ReplaceAllString(optional.ReplaceAllString(strings.ReplaceAll(text.String(), `": `, `":`), ""), `"$1":…`), nil
 }
 
 // compare checks a disturbed play against the undisturbed one.
 func compare(want, got *result, d disturbance) error {
-	if d.dies && d.meanwhile != nothing {
-		return nil // another world: Argo did what it would not have done, or a user did
+	if d.stops && d.meanwhile != nothing {
+		return nil // Argo or a user did more than in the undisturbed play
 	}
 	var errs []error
 	if diff := cmp.Diff(want.state, got.state); diff != "" {
-		errs = append(errs, fmt.Errorf("ends otherwise than undisturbed (-undisturbed +disturbed):\n%s", diff))
+		errs = append(errs, fmt.Errorf("different final state (-undisturbed +disturbed):\n%s", diff))
 	}
-	lost := d.done // what was in flight may be lost
+	mayLose := d.takesEffect // the counts of the disturbed call can be lost
 	for series, value := range want.counted {
-		if more := got.counted[series] - value; more > 0 || more < 0 && !lost && series != "parallel_steps_total" {
-			errs = append(errs, fmt.Errorf("%s counts %v, and undisturbed %v", series, got.counted[series], value))
+		if more := got.counted[series] - value; more > 0 || more < 0 && !mayLose && series != "parallel_steps_total" {
+			errs = append(errs, fmt.Errorf("%s is %v, and %v in the undisturbed play", series, got.counted[series], value))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// disturbances are those of every call of a scenario. A read takes no effect, and whoever is stopped at one leaves what
-// is left after the write before it.
+// disturbances are all disturbances of the calls of a scenario. A read takes no effect, and a controller that stops at a read
+// leaves the same state as after the previous write.
 func disturbances(calls []call) []disturbance {
 	var all []disturbance
 	for i, c := range calls {
-		for _, done := range []bool{false, true} {
-			if done && c.isRead() {
+		for _, takesEffect := range []bool{false, true} {
+			if takesEffect && c.isRead() {
 				continue
 			}
-			all = append(all, disturbance{call: i, done: done}, disturbance{call: i, done: done, dies: true, meanwhile: nothing})
+			all = append(all, disturbance{call: i, takesEffect: takesEffect}, disturbance{call: i, takesEffect: takesEffect, stops: true, meanwhile: nothing})
 			if !c.isRead() {
-				all = append(all, disturbance{call: i, done: done, dies: true, meanwhile: argoGoesOn}, disturbance{call: i, done: done, dies: true, meanwhile: itIsDeleted})
+				all = append(all, disturbance{call: i, takesEffect: takesEffect, stops: true, meanwhile: argoRuns}, disturbance{call: i, takesEffect: takesEffect, stops: true, meanwhile: workflowsDeleted})
 			}
 		}
 	}
 	return all
 }
 
-// sweep plays every scenario undisturbed, and then, for each call of the controller to the API server, with every
-// disturbance of it; or with each one in so many of them, which differ from scenario to scenario.
-func sweep(oneIn int) {
+// checkCrashPoints plays every scenario undisturbed, and then with the disturbances of all calls of the controller to the API
+// server: with one in oneIn of them, a different selection in each scenario.
+func checkCrashPoints(oneIn int) {
 	GinkgoHelper()
 	var failed []string
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	free := make(chan string, 4*runtime.GOMAXPROCS(0))
 	for range cap(free) {
-		free <- newStageNamespace()
+		free <- newSimulationNamespace()
 	}
 	played, began := 0, time.Now()
 	for number, sc := range scenarios() {
 		namespace := <-free
-		undisturbed, err := perform(namespace, &sc, disturbance{call: -1})
+		undisturbed, err := play(namespace, &sc, disturbance{call: -1})
 		free <- namespace
-		Expect(err).NotTo(HaveOccurred(), "%s, undisturbed:\n%s", sc.name, undisturbed.stage.log)
-		Expect(undisturbed.stage.ends()).To(Equal(sc.ends), "%s, undisturbed:\n%s", sc.name, undisturbed.stage.log)
+		Expect(err).NotTo(HaveOccurred(), "%s, undisturbed:\n%s", sc.name, undisturbed.simulation.log)
+		Expect(undisturbed.simulation.ends()).To(Equal(sc.ends), "%s, undisturbed:\n%s", sc.name, undisturbed.simulation.log)
 		AddReportEntry(sc.name, fmt.Sprintf("%d calls", len(undisturbed.calls)))
 		for i, d := range disturbances(undisturbed.calls) {
 			if (i+number)%oneIn != 0 {
@@ -386,14 +386,14 @@ func sweep(oneIn int) {
 			namespace := <-free
 			group.Go(func() {
 				defer func() { free <- namespace }()
-				r, err := perform(namespace, &sc, d)
+				r, err := play(namespace, &sc, d)
 				if err == nil {
 					err = compare(undisturbed, r, d)
 				}
 				if err != nil {
 					mu.Lock()
 					defer mu.Unlock()
-					failed = append(failed, fmt.Sprintf("%s: %s (%s): %v\n%s", sc.name, d, r.hit(d), err, r.stage.log))
+					failed = append(failed, fmt.Sprintf("%s: %s (%s): %v\n%s", sc.name, d, r.disturbedCall(d), err, r.simulation.log))
 				}
 			})
 		}
@@ -406,12 +406,12 @@ func sweep(oneIn int) {
 	}
 }
 
-var _ = Describe("A controller that is stopped or refused at any call", func() {
-	It("does everything once, and all the same, in a selection of the cases", func() {
-		succession(func() { sweep(29) })
+var _ = Describe("A controller that stops or receives an error at any call", func() {
+	It("reaches the same end and repeats nothing, in a selection of the cases", func() {
+		withNewLeader(func() { checkCrashPoints(29) })
 	})
 
-	It("does everything once, and all the same", Label("whole"), func() {
-		succession(func() { sweep(1) })
+	It("reaches the same end and repeats nothing", Label("whole"), func() {
+		withNewLeader(func() { checkCrashPoints(1) })
 	})
 })

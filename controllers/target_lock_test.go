@@ -11,13 +11,13 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// on gives an execution a target.
+// on sets the target of an execution.
 func on(target wfev1.Target, wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 	wfe.Spec.Target = target
 	return wfe
 }
 
-// waitsFor checks that an execution waits for the lock that another one holds.
+// waitsFor checks that an execution waits for the holder of the lock.
 func waitsFor(wfe, holder *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	Eventually(func() string { return conditionMessage(wfe, wfev1.ConditionAdmitted) }).Should(
@@ -29,7 +29,7 @@ func waitsFor(wfe, holder *wfev1.WorkflowExecution) {
 	Expect(exists(&wfv1.Workflow{ObjectMeta: wfe.ObjectMeta})).To(BeFalse())
 }
 
-// waitsBehind checks that an execution waits for a locked target, and comes right after another one that waits for it.
+// waitsBehind checks that an execution waits for a locked target directly behind another waiting one.
 func waitsBehind(wfe, before *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	Eventually(func() string { return conditionMessage(wfe, wfev1.ConditionAdmitted) }).Should(
@@ -37,7 +37,7 @@ func waitsBehind(wfe, before *wfev1.WorkflowExecution) {
 	Expect(conditionsOf(wfe)).To(HaveKeyWithValue("Admitted", "False TargetLocked"))
 }
 
-// complete lets an execution of one step complete.
+// complete completes an execution of one step.
 func complete(wfe *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	name := wfe.Spec.Steps[0].Name
@@ -49,26 +49,26 @@ var _ = Describe("The lock on a target", func() {
 	api := wfev1.Target{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}
 	node := wfev1.Target{APIVersion: "v1", Kind: "Node", Name: "node-1"}
 
-	It("lets one work at a time, first come first served, and wakes the next without polling", func() {
+	It("lets one execution run at a time in order of creation, and wakes the next one without polling", func() {
 		first := start(on(api, execution("m-first", step("a"))))
 		second := create(on(api, execution("z-second", step("a"))))
 		waitsFor(second, first)
-		// Creation times are whole seconds, and only within one does the name decide.
+		// Creation times are whole seconds. The name decides within a second.
 		Eventually(func() int64 { return time.Now().Unix() }).Should(BeNumerically(">", second.CreationTimestamp.Unix()))
 		third := create(on(api, execution("a-third", step("a"))))
 		waitsBehind(third, second)
 		Eventually(eventsOf(second)).Should(ConsistOf("Normal Pending: waiting for " + ns + "/m-first"))
 		Eventually(gauges).Should(SatisfyAll(HaveKeyWithValue("workflows{phase=Pending}", 2.0), HaveKeyWithValue("active_total", 1.0)))
 		Eventually(busy).Should(BeFalse())
-		looks, writes := calls.looks(third), len(calls.wrote("a-third"))
-		Consistently(func() int { return calls.looks(third) }).Should(Equal(looks), "nothing is polled")
-		Expect(calls.wrote("a-third")).To(HaveLen(writes))
+		reconciles, writes := calls.reconciles(third), len(calls.writeNames("a-third"))
+		Consistently(func() int { return calls.reconciles(third) }).Should(Equal(reconciles), "the controller must not poll")
+		Expect(calls.writeNames("a-third")).To(HaveLen(writes))
 
 		complete(first)
 		Eventually(phaseOf(second)).WithTimeout(5 * time.Second).Should(Equal(wfev1.PhaseRunning))
 		Expect(conditionsOf(second)).To(HaveKeyWithValue("Admitted", "True TargetFree"))
 		Eventually(busy).Should(BeFalse())
-		Expect(calls.wrote("a-third")).To(HaveLen(writes), "a change of the holder rewrites nothing of those that wait behind the next one")
+		Expect(calls.writeNames("a-third")).To(HaveLen(writes), "a change of the holder must not cause writes for executions that wait behind the next one")
 		waitsBehind(third, second)
 		complete(second)
 		Eventually(phaseOf(third)).WithTimeout(5 * time.Second).Should(Equal(wfev1.PhaseRunning))
@@ -76,7 +76,7 @@ var _ = Describe("The lock on a target", func() {
 		Eventually(moved).Should(SatisfyAll(HaveKeyWithValue("total{status=completed}", 3.0), HaveKeyWithValue("step_count", 3.0)))
 	})
 
-	It("is released by a failure too", func() {
+	It("is released by a failure", func() {
 		first := start(on(api, execution("first", step("a"))))
 		second := create(on(api, execution("second", step("a"))))
 		waitsFor(second, first)
@@ -89,18 +89,18 @@ var _ = Describe("The lock on a target", func() {
 		second := create(on(api, execution("second", step("a"))))
 		waitsFor(second, first)
 		Expect(admin.Delete(ctx, first)).To(Succeed())
-		// What runs of the holder is gone with its Workflow only.
+		// The steps of the holder run until its Workflow is deleted.
 		Eventually(func() []string { collectGarbage(); return []string{string(phaseOf(second)())} }).Should(ConsistOf("Running"))
 	})
 
-	It("knows the target whatever version names it", func() {
+	It("ignores the version in the target", func() {
 		first := start(on(api, execution("first", step("a"))))
 		other := api
 		other.APIVersion = "apps/v1beta2"
 		waitsFor(create(on(other, execution("second", step("a")))), first)
 	})
 
-	It("spans namespaces for a target that has none, and only then", func() {
+	It("spans namespaces only for cluster-scoped targets", func() {
 		elsewhere := newNamespace()
 		in := func(namespace string, wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 			wfe.Namespace = namespace
@@ -115,7 +115,7 @@ var _ = Describe("The lock on a target", func() {
 		Eventually(phaseOf(again)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("is not taken by a dry run, nor does it keep one waiting", func() {
+	It("does not apply to dry runs", func() {
 		dry := func(name string) *wfev1.WorkflowExecution {
 			wfe := on(api, execution(name, step("a")))
 			wfe.Spec.DryRun = true
@@ -133,27 +133,27 @@ var _ = Describe("The lock on a target", func() {
 		Expect(workflowOf(first).Labels).To(HaveKeyWithValue(wfev1.LabelDryRun, "true"))
 	})
 
-	It("lets one that waits be cancelled", func() {
+	It("allows cancelling a waiting execution", func() {
 		first := start(on(api, execution("first", step("a"))))
 		second := create(on(api, execution("second", step("a"))))
 		waitsFor(second, first)
 		change(second, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Cancel = wfev1.CancelStop })
 		Eventually(phaseOf(second)).Should(Equal(wfev1.PhaseCancelled))
-		Eventually(moved).Should(Equal(started().with(tally{"cancelled_total": 1})))
+		Eventually(moved).Should(Equal(started().add(seriesValues{"cancelled_total": 1})))
 		Expect(phaseOf(first)()).To(Equal(wfev1.PhaseRunning))
 	})
 
-	It("lets one that waits time out", func() {
+	It("does not stop the timeout of a waiting execution", func() {
 		first := start(on(api, execution("first", step("a"))))
 		second := create(within(on(api, execution("second", step("a"))), 2))
 		waitsFor(second, first)
 		Eventually(phaseOf(second)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(second).Failure).To(HaveValue(HaveField("Reason", wfev1.ReasonTimedOut)))
 		Expect(statusOf(second).StartTime).To(BeNil())
-		Eventually(moved).Should(Equal(started().with(tally{"total{status=failed}": 1, "failures_total{reason=TimedOut}": 1})))
+		Eventually(moved).Should(Equal(started().add(seriesValues{"total{status=failed}": 1, "failures_total{reason=TimedOut}": 1})))
 	})
 
-	It("passes over one that waits and is suspended", func() {
+	It("passes over a suspended waiting execution", func() {
 		first := start(on(api, execution("first", step("a"))))
 		second := create(on(api, execution("p-second", step("a"))))
 		third := create(on(api, execution("q-third", step("a"))))
@@ -170,39 +170,39 @@ var _ = Describe("The lock on a target", func() {
 		Eventually(phaseOf(second)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("is kept through a change of leader", func() {
+	It("survives a change of leader", func() {
 		first := start(on(api, execution("first", step("a"))))
 		second := create(on(api, execution("a-second", step("a"))))
 		waitsFor(second, first)
-		succession(func() {})
-		poke(second)
+		withNewLeader(func() {})
+		triggerReconcile(second)
 		waitsFor(second, first)
 		complete(first)
 		Eventually(phaseOf(second)).Should(Equal(wfev1.PhaseRunning))
 	})
 
-	It("is found by the next leader in a Workflow that no status tells of, by whoever has it", func() {
+	It("is restored by the next leader from a Workflow that no status refers to", func() {
 		var orphaned, rival *wfev1.WorkflowExecution
 		var wf *wfv1.Workflow
-		succession(func() {
-			// The predecessor admitted the one that comes later by name, created its Workflow, and died.
+		withNewLeader(func() {
+			// The last leader admitted the execution with the later name, created its Workflow, and crashed.
 			rival = create(on(api, execution("a-rival", step("a"))))
 			orphaned = create(on(api, execution("b-orphaned", step("a"))))
 			wf = plannedWorkflow(orphaned)
 			Expect(admin.Create(ctx, wf)).To(Succeed())
 		})
 		Eventually(phaseOf(orphaned)).Should(Equal(wfev1.PhaseRunning))
-		Expect(statusOf(orphaned).WorkflowRef.UID).To(Equal(wf.UID), "adopted")
+		Expect(statusOf(orphaned).WorkflowRef.UID).To(Equal(wf.UID), "the existing Workflow must be adopted")
 		Expect(statusOf(orphaned).StartTime.Equal(&wf.CreationTimestamp)).To(BeTrue())
 		waitsFor(rival, orphaned)
 		complete(orphaned)
 		Eventually(phaseOf(rival)).Should(Equal(wfev1.PhaseRunning))
-		Expect(calls.creations()).To(HaveLen(1), "the rival's")
+		Expect(calls.creations()).To(HaveLen(1), "only the Workflow of the other execution is created")
 	})
 
-	It("is found by the next leader in a Workflow of the one that came first", func() {
+	It("is restored by the next leader from the Workflow of the first execution", func() {
 		var orphaned, rival *wfev1.WorkflowExecution
-		succession(func() {
+		withNewLeader(func() {
 			orphaned = create(on(api, execution("a-orphaned", step("a"))))
 			rival = create(on(api, execution("b-rival", step("a"))))
 			Expect(admin.Create(ctx, plannedWorkflow(orphaned))).To(Succeed())
@@ -212,17 +212,17 @@ var _ = Describe("The lock on a target", func() {
 		Expect(calls.creations()).To(BeEmpty())
 	})
 
-	It("stays with its holder when an older one comes while the start is not recorded yet", func() {
+	It("stays with its holder if an older execution resumes before the start is recorded", func() {
 		older := on(api, execution("a-older", step("a")))
 		older.Spec.Suspended = true
 		create(older)
 		Eventually(conditionsOf).WithArguments(older).Should(HaveKeyWithValue("Reconciling", "True Suspended"))
 		resumed := older.DeepCopy()
-		calls.breakOnce(updateStatus, func(c call, through func() error) error {
+		calls.injectOnce(updateStatus, func(c call, proceed func() error) error {
 			defer GinkgoRecover()
 			change(resumed, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = false })
 			Eventually(conditionsOf).WithArguments(resumed).Should(HaveKeyWithValue("Admitted", "False TargetLocked"))
-			return conflict(c, through)
+			return conflict(c, proceed)
 		})
 		holder := create(on(api, execution("b-holder", step("a"))))
 		Eventually(phaseOf(holder)).WithTimeout(5 * time.Second).Should(Equal(wfev1.PhaseRunning))

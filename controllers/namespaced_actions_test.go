@@ -10,7 +10,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// local puts a template of the suite's kind into the spec's namespace as an action of its own.
+// local creates an action as a WorkflowTemplate in the spec's namespace.
 func local(action, image string) {
 	GinkgoHelper()
 	from := template(action, []wfv1.Parameter{{Name: "object", Default: wfv1.AnyStringPtr("")}})
@@ -25,20 +25,20 @@ func imageOf(wfe *wfev1.WorkflowExecution) string {
 }
 
 var _ = Describe("A WorkflowTemplate of the namespace", func() {
-	It("is no action unless the installation says so", func() {
+	It("is not an action by default", func() {
 		local("ours", "example.invalid/ours:v1")
 		local(doIt, "example.invalid/forged:v1")
 		expectRefused(create(execution("stranger", calling(with(step("a")), "ours"))), wfev1.ReasonUnknownAction, "a", `"ours"`)
 		Expect(imageOf(start(execution("same", step("a"))))).To(Equal("example.invalid/action:v1"))
 	})
 
-	Context("where the installation lets namespaces have actions", func() {
+	Context("in an installation with namespaced actions", func() {
 		BeforeEach(func() {
-			DeferCleanup(func() { succession(func() { namespacedActions = false }) })
-			succession(func() { namespacedActions = true })
+			DeferCleanup(func() { withNewLeader(func() { namespacedActions = false }) })
+			withNewLeader(func() { namespacedActions = true })
 		})
 
-		It("is an action there, wins over the cluster's of its name, and has its series", func() {
+		It("is an action there, takes precedence over the cluster's action of its name, and has its series", func() {
 			local("ours", "example.invalid/ours:v1")
 			local(doIt, "example.invalid/local:v1")
 			Expect(imageOf(start(execution("own", calling(with(step("a")), "ours"))))).To(Equal("example.invalid/ours:v1"))
@@ -46,7 +46,7 @@ var _ = Describe("A WorkflowTemplate of the namespace", func() {
 			Eventually(knownActions).Should(ContainElement("ours"))
 		})
 
-		It("is none in another namespace", func() {
+		It("is not an action in another namespace", func() {
 			local("ours", "example.invalid/ours:v1")
 			wfe := execution("elsewhere", calling(with(step("a")), "ours"))
 			wfe.Namespace = newNamespace()

@@ -12,82 +12,82 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// remindersTo is how often Argo was reminded of the Workflow of an execution.
-func remindersTo(wfe *wfev1.WorkflowExecution) func() string {
+// nudgesTo are the nudges of the Workflow of an execution.
+func nudgesTo(wfe *wfev1.WorkflowExecution) func() string {
 	return func() string { return workflowOf(wfe).Annotations["workflowexecution.kubernaut.io/reminders"] }
 }
 
-var _ = Describe("Argo, when it does not do what it was told", func() {
-	// later lets the controller look once the time has passed.
+var _ = Describe("Argo that does not act", func() {
+	// later advances the clock and reconciles.
 	later := func(wfe *wfev1.WorkflowExecution, passed time.Duration) {
-		moment.pass(passed)
-		poke(wfe)
+		testClock.advance(passed)
+		triggerReconcile(wfe)
 	}
 
-	It("is reminded of a shutdown, ever more seldom, until it has ended the Workflow", func() {
+	It("is nudged after a shutdown with a growing interval until it ends the Workflow", func() {
 		wfe := start(execution("stop", step("a")))
 		argo := argoOf(wfe)
 		argo.write(run("a"))
 		cancel(wfe, wfev1.CancelTerminate)
 		Eventually(isShutDown(wfe)).Should(BeTrue())
-		poke(wfe)
+		triggerReconcile(wfe)
 		later(wfe, 14*time.Second)
-		Expect(remindersTo(wfe)()).To(BeEmpty(), "Argo may be about to act")
+		Expect(nudgesTo(wfe)()).To(BeEmpty(), "Argo can still act")
 		later(wfe, 2*time.Second)
-		Eventually(remindersTo(wfe)).Should(Equal("1"))
-		poke(wfe)
+		Eventually(nudgesTo(wfe)).Should(Equal("1"))
+		triggerReconcile(wfe)
 		later(wfe, 28*time.Second)
-		Expect(remindersTo(wfe)()).To(Equal("1"))
+		Expect(nudgesTo(wfe)()).To(Equal("1"))
 		later(wfe, 3*time.Second)
-		Eventually(remindersTo(wfe)).Should(Equal("2"))
+		Eventually(nudgesTo(wfe)).Should(Equal("2"))
 		argo.write(obeyShutdown)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCancelled))
 		later(wfe, 10*time.Minute)
-		Expect(remindersTo(wfe)()).To(Equal("2"))
+		Expect(nudgesTo(wfe)()).To(Equal("2"))
 	})
 
-	It("is reminded when nothing holds a Workflow up, and yet it does not go on", func() {
+	It("is nudged if a Workflow makes no progress without a reason", func() {
 		wfe := start(execution("idle", step("a"), step("b", "a")))
 		argo := argoOf(wfe)
 		argo.write(run("a"))
-		poke(wfe)
+		triggerReconcile(wfe)
 		later(wfe, 10*time.Minute)
-		Expect(remindersTo(wfe)()).To(BeEmpty(), "a step runs")
+		Expect(nudgesTo(wfe)()).To(BeEmpty(), "a step is running")
 		argo.write(succeed("a"))
 		Eventually(stepsOf(wfe)).Should(Equal("a=Completed b=Pending"))
-		poke(wfe)
+		triggerReconcile(wfe)
 		later(wfe, 16*time.Second)
-		Eventually(remindersTo(wfe)).Should(Equal("1"))
+		Eventually(nudgesTo(wfe)).Should(Equal("1"))
 		argo.write(run("b"))
 		Eventually(stepsOf(wfe)).Should(Equal("a=Completed b=Running"))
 		later(wfe, 10*time.Minute)
-		Expect(remindersTo(wfe)()).To(Equal("1"))
+		Expect(nudgesTo(wfe)()).To(Equal("1"))
 	})
 
-	It("is reminded once of a suspension, while steps run after which others could start", func() {
+	It("is nudged once after a suspension while steps run", func() {
 		wfe := start(execution("pause", step("a"), step("b", "a")))
 		argo := argoOf(wfe)
 		argo.write(run("a"))
 		change(wfe, func(wfe *wfev1.WorkflowExecution) { wfe.Spec.Suspended = true })
 		Eventually(isPaused(wfe)).Should(BeTrue())
-		poke(wfe)
+		triggerReconcile(wfe)
 		later(wfe, 16*time.Second)
-		Eventually(remindersTo(wfe)).Should(Equal("1"))
-		poke(wfe)
+		Eventually(nudgesTo(wfe)).Should(Equal("1"))
+		triggerReconcile(wfe)
 		later(wfe, 10*time.Minute)
-		Expect(remindersTo(wfe)()).To(Equal("1"))
+		Expect(nudgesTo(wfe)()).To(Equal("1"))
 	})
 
-	It("is left alone while a pause or an approval is what a Workflow waits for", func() {
+	It("is not nudged while a Workflow waits for a pause or an approval", func() {
 		wfe := start(execution("wait", step("a"), approval("sign", 0, "a")))
 		argo := argoOf(wfe)
-		argo.write(run("a"), succeed("a"), ask("sign"))
+		argo.write(run("a"), succeed("a"), awaitApproval("sign"))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseAwaitingApproval))
-		poke(wfe)
+		triggerReconcile(wfe)
 		later(wfe, 10*time.Minute)
 		argo.write(func(wf *wfv1.Workflow) { wf.Spec.Suspend = ptr.To(true) })
-		poke(wfe)
+		triggerReconcile(wfe)
 		later(wfe, 10*time.Minute)
-		Expect(remindersTo(wfe)()).To(BeEmpty())
+		Expect(nudgesTo(wfe)()).To(BeEmpty())
 	})
 })

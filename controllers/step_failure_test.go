@@ -12,7 +12,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// isShutDown reports whether the Workflow of an execution was told to end, in a way that lets Argo do so.
+// isShutDown reports whether the Workflow of an execution is shut down and not suspended, so that Argo can end it.
 func isShutDown(wfe *wfev1.WorkflowExecution) func() bool {
 	return func() bool {
 		wf := workflowOf(wfe)
@@ -25,7 +25,7 @@ func isPaused(wfe *wfev1.WorkflowExecution) func() bool {
 	return func() bool { return isSuspended(workflowOf(wfe)) }
 }
 
-// patched lists the bodies of our patches of a Workflow.
+// patched are the bodies of the controller's patches of a Workflow.
 func patched(name string) []string {
 	var bodies []string
 	for _, c := range calls.writes(name) {
@@ -36,7 +36,8 @@ func patched(name string) []string {
 	return bodies
 }
 
-// recordedBefore reports whether a status that says this was recorded before a patch of the Workflow that says that.
+// recordedBefore reports whether a status update that contains the first text came before a patch of the Workflow that contains
+// the second one.
 func recordedBefore(name, recorded, patch string) bool {
 	seen := false
 	for _, c := range calls.writes(name) {
@@ -51,13 +52,13 @@ func recordedBefore(name, recorded, patch string) bool {
 }
 
 var _ = Describe("A step that fails", func() {
-	It("fails the execution when it is critical, and costs the Workflow no patch when nothing else runs", func() {
+	It("fails the execution if it is critical, without a patch of the Workflow if no other step runs", func() {
 		wfe := start(execution("linear", step("first"), step("second", "first"), step("third", "second")))
 		argo := argoOf(wfe)
 		argo.write(run("first"))
-		moment.pass(2 * time.Second)
+		testClock.advance(2 * time.Second)
 		argo.write(succeed("first"), run("second"))
-		moment.pass(2 * time.Second)
+		testClock.advance(2 * time.Second)
 		argo.write(fail("second", `main: Error (exit code 1): {"reason":"Forbidden","message":"may not patch deployments"}`), omit("third"), finish(wfv1.WorkflowFailed))
 
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
@@ -70,33 +71,33 @@ var _ = Describe("A step that fails", func() {
 			HaveKeyWithValue("Stalled", "True Forbidden"), Not(HaveKey("Complete")),
 		))
 		Expect(kstatus(wfe)).To(Equal("Failed"))
-		Eventually(patched).WithArguments("linear").Should(HaveLen(1), "the finalizer's release only")
+		Eventually(patched).WithArguments("linear").Should(HaveLen(1), "only the finalizer is removed")
 		Eventually(eventsOf(wfe)).Should(HaveExactElements(
 			HavePrefix("Normal Running"),
 			"Warning StepFailed: Step second failed: Forbidden: may not patch deployments",
 			`Warning Forbidden: Failed at 3/3: step "second": may not patch deployments`,
 		))
-		Eventually(moved).Should(Equal(started().with(tally{
+		Eventually(moved).Should(Equal(started().add(seriesValues{
 			"total{status=failed}": 1, "failures_total{reason=Forbidden}": 1, "duration_seconds": 1, "parallel_steps_count": 1,
 			"step_execution_total{action=do-it,status=completed}": 1, "step_execution_total{action=do-it,status=failed}": 1,
 			"step_execution_duration_seconds{action=do-it}": 2, "step_skipped_total{action=do-it}": 1, "steps_executed_total": 2,
 		})))
 	})
 
-	It("lets running steps finish and starts none when it is critical", func() {
+	It("lets running steps finish and starts no other if it is critical", func() {
 		wfe := start(execution("branches", step("bad"), step("good"), step("later", "good")))
 		argo := argoOf(wfe)
 		argo.write(run("bad"), run("good"))
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		argo.write(fail("bad", "main: OOMKilled (exit code 137)"))
 		Eventually(isPaused(wfe)).Should(BeTrue())
 		Eventually(recordedBefore).WithArguments("branches", `"failure":{`, `"suspend":true`).Should(BeTrue(), "the failure is recorded first")
 		Expect(statusOf(wfe).Failure).To(HaveValue(HaveField("Reason", wfev1.ReasonOOMKilled)))
 		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseRunning))
-		poke(wfe)
+		triggerReconcile(wfe)
 		Consistently(isShutDown(wfe)).Should(BeFalse(), "a step still runs")
 
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		argo.write(succeed("good"))
 		Eventually(isShutDown(wfe)).Should(BeTrue())
 		Eventually(patched).WithArguments("branches").Should(ContainElement(MatchJSON(`{"spec":{"shutdown":"Terminate","suspend":null}}`)), "both in one patch")
@@ -107,7 +108,7 @@ var _ = Describe("A step that fails", func() {
 		Expect(statusOf(wfe).Failure).To(Equal(&wfev1.Failure{
 			Step: "bad", Action: doIt, Reason: wfev1.ReasonOOMKilled, Message: "main: OOMKilled (exit code 137)",
 		}))
-		Eventually(moved).Should(Equal(started().with(tally{
+		Eventually(moved).Should(Equal(started().add(seriesValues{
 			"total{status=failed}": 1, "failures_total{reason=OOMKilled}": 1, "duration_seconds": 1, "parallel_steps_count": 1,
 			"step_execution_total{action=do-it,status=completed}": 1, "step_execution_total{action=do-it,status=failed}": 1,
 			"step_execution_duration_seconds{action=do-it}": 2, "step_skipped_total{action=do-it}": 1,
@@ -115,14 +116,14 @@ var _ = Describe("A step that fails", func() {
 		})))
 	})
 
-	It("does not fail the execution when it is not critical", func() {
+	It("does not fail the execution if it is not critical", func() {
 		wfe := start(execution("lenient", uncritical(step("bad")), step("good", "bad")))
 		argo := argoOf(wfe)
 		argo.write(run("bad"))
 		argo.write(fail("bad", "main: Error (exit code 1)"), run("good"))
 		Eventually(stepsOf(wfe)).Should(Equal("bad=Failed good=Running"))
 		Expect(statusOf(wfe).Failure).To(BeNil())
-		moment.pass(time.Second)
+		testClock.advance(time.Second)
 		argo.write(succeed("good"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		Expect(conditionsOf(wfe)).NotTo(HaveKey("Failed"))
@@ -133,13 +134,13 @@ var _ = Describe("A step that fails", func() {
 		))
 	})
 
-	It("does not fail the execution when it is a leaf, though Argo says that the Workflow failed", func() {
+	It("does not fail the execution if it is a non-critical leaf, although the Workflow fails", func() {
 		wfe := start(execution("leaf", step("good"), uncritical(step("bad", "good"))))
 		argoOf(wfe).write(run("good"), succeed("good"), run("bad"), fail("bad", "main: Error (exit code 1)"), finish(wfv1.WorkflowFailed))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 	})
 
-	It("fails the execution when a critical step needs what it did not deliver", func() {
+	It("fails the execution if a critical step needs its output", func() {
 		needy := step("needy", "bad")
 		needy.Parameters = []wfev1.Parameter{{Name: "object", ValueFrom: &wfev1.OutputReference{Step: "bad", Output: "previous"}}}
 		wfe := start(execution("needy", uncritical(step("bad")), needy))
@@ -149,12 +150,12 @@ var _ = Describe("A step that fails", func() {
 			HaveField("Step", "needy"), HaveField("Reason", wfev1.ReasonActionFailed), HaveField("Message", ContainSubstring(`"bad"`)))))
 	})
 
-	It("is named before others that failed later", func() {
+	It("is the failure of the execution before others that failed later", func() {
 		wfe := start(execution("order", step("first"), step("second"), step("third")))
 		argo := argoOf(wfe)
 		argo.write(run("first"), run("second"), run("third"))
-		moment.pass(time.Second)
-		// One write of Argo may tell of several: the one that ended first counts, and the plan's order within a second.
+		testClock.advance(time.Second)
+		// One write of Argo can contain several failures: the first one counts, and within a second the order of the plan.
 		late := func(wf *wfv1.Workflow) {
 			node := lastAttempt(wf, "first")
 			node.FinishedAt.Time = node.FinishedAt.Add(time.Second)
@@ -165,7 +166,7 @@ var _ = Describe("A step that fails", func() {
 		Expect(statusOf(wfe).Failure.Step).To(Equal("second"))
 	})
 
-	It("is told in an event of its own", func() {
+	It("has an event of its own", func() {
 		wfe := start(execution("twice", uncritical(step("one")), uncritical(step("two")), step("good")))
 		argo := argoOf(wfe)
 		argo.write(run("one"), run("two"), run("good"))
@@ -176,11 +177,11 @@ var _ = Describe("A step that fails", func() {
 		))
 	})
 
-	It("is not blamed when Argo did not run the Workflow at all", func() {
+	It("is not the failure of the execution if Argo did not run the Workflow", func() {
 		wfe := start(execution("refused", step("a")))
 		wf := workflowOf(wfe)
 		change(wf, func(wf *wfv1.Workflow) {
-			wf.Status.Phase, wf.Status.Message, wf.Status.FinishedAt = wfv1.WorkflowError, "templates must be referenced", second()
+			wf.Status.Phase, wf.Status.Message, wf.Status.FinishedAt = wfv1.WorkflowError, "templates must be referenced", timestamp()
 		})
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(
@@ -190,23 +191,23 @@ var _ = Describe("A step that fails", func() {
 })
 
 var _ = Describe("A step that is retried", func() {
-	It("is counted once, with its attempts and the times of the attempts", func() {
+	It("is counted once, with the number and the times of its attempts", func() {
 		wfe := start(execution("retried", retried(step("flaky"), 2)))
 		argo := argoOf(wfe)
 		argo.write(run("flaky"))
-		began := second()
-		moment.pass(3 * time.Second)
+		began := timestamp()
+		testClock.advance(3 * time.Second)
 		argo.write(fail("flaky", "main: Error (exit code 1)"))
-		poke(wfe)
+		triggerReconcile(wfe)
 		Expect(stepsOf(wfe)()).To(Equal("flaky=Running"), "an attempt is left")
 		Expect(statusOf(wfe).Failure).To(BeNil())
-		moment.pass(3 * time.Second)
+		testClock.advance(3 * time.Second)
 		argo.write(pend("flaky", "ContainerCreating"))
 		Eventually(func() int32 { return stepOf(wfe, "flaky").Attempts }).Should(BeEquivalentTo(2))
-		Expect(stepsOf(wfe)()).To(Equal("flaky=Running"), "it has run before")
+		Expect(stepsOf(wfe)()).To(Equal("flaky=Running"), "an attempt has run")
 		argo.write(run("flaky"))
-		moment.pass(3 * time.Second)
-		var ended = second()
+		testClock.advance(3 * time.Second)
+		var ended = timestamp()
 		retryEndsLater := func(wf *wfv1.Workflow) {
 			retry, _ := retryNode(wf, "flaky")
 			retry.FinishedAt.Time = retry.FinishedAt.Add(5 * time.Second)
@@ -220,7 +221,7 @@ var _ = Describe("A step that is retried", func() {
 		Expect(flaky.StartTime.Time).To(BeTemporally("~", began.Time, time.Second))
 		Expect(flaky.CompletionTime.Time).To(BeTemporally("~", ended.Time, time.Second))
 		Expect(flaky.Outputs).To(ConsistOf(wfev1.Output{Name: "changed", Value: "true"}))
-		Eventually(moved).Should(Equal(started().with(tally{
+		Eventually(moved).Should(Equal(started().add(seriesValues{
 			"total{status=completed}": 1, "duration_seconds": 1, "parallel_steps_count": 1, "steps_executed_total": 1,
 			"step_execution_total{action=do-it,status=completed}": 1, "step_execution_duration_seconds{action=do-it}": 1,
 			"step_retries_total{action=do-it}": 1,

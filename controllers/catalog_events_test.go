@@ -13,8 +13,8 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// toldOf are the notes of the events on a template, which has no namespace, in their order; repetitions are listed too.
-func toldOf(template *wfv1.ClusterWorkflowTemplate) func() []string {
+// notesOn are the notes of the events on a cluster-scoped template in their order, including repetitions.
+func notesOn(template *wfv1.ClusterWorkflowTemplate) func() []string {
 	return func() []string {
 		list := &eventsv1.EventList{}
 		Expect(admin.List(ctx, list, client.InNamespace("default"))).To(Succeed())
@@ -38,7 +38,7 @@ func toldOf(template *wfv1.ClusterWorkflowTemplate) func() []string {
 func brokenTemplates() float64 { return gauges()["catalog_broken_templates"] }
 
 var _ = Describe("A broken template of the catalog", func() {
-	// The suite's catalog has one, which is always broken.
+	// The catalog of the suite always has one broken template.
 	const always = 1
 	const noDefault = `This template is no action: ClusterWorkflowTemplate/slip: output "changed": valueFrom.default is required`
 
@@ -52,42 +52,42 @@ var _ = Describe("A broken template of the catalog", func() {
 		return t
 	}
 
-	It("is told by an event once for each change and by a gauge, and stops no other", func() {
+	It("has one event for each change and counts in a gauge, and other templates keep working", func() {
 		slip := apply(template("slip", nil, output("changed", nil)))
-		Eventually(toldOf(slip)).Should(HaveExactElements(HavePrefix(noDefault)))
+		Eventually(notesOn(slip)).Should(HaveExactElements(HavePrefix(noDefault)))
 		Eventually(brokenTemplates).Should(BeEquivalentTo(always + 1))
 		start(execution("good", step("a")))
 
-		By("a change of something else")
+		By("an unrelated change")
 		change(slip, func(t *wfv1.ClusterWorkflowTemplate) { t.Labels["team"] = "blue" })
-		Consistently(toldOf(slip)).Should(HaveLen(1))
+		Consistently(notesOn(slip)).Should(HaveLen(1))
 
-		By("a change that mends nothing")
+		By("a change that does not repair it")
 		change(slip, func(t *wfv1.ClusterWorkflowTemplate) {
 			t.Spec.Templates[0].Container.Image = "example.invalid/action:v2"
 		})
-		Eventually(toldOf(slip)).Should(HaveExactElements(HavePrefix(noDefault), HavePrefix(noDefault)))
+		Eventually(notesOn(slip)).Should(HaveExactElements(HavePrefix(noDefault), HavePrefix(noDefault)))
 
-		By("a change that mends it")
+		By("a change that repairs it")
 		change(slip, func(t *wfv1.ClusterWorkflowTemplate) {
 			t.Spec.Templates[0].Outputs.Parameters[0].ValueFrom.Default = wfv1.AnyStringPtr("")
 		})
 		Eventually(brokenTemplates).Should(BeEquivalentTo(always))
-		Consistently(toldOf(slip)).Should(HaveLen(2))
+		Consistently(notesOn(slip)).Should(HaveLen(2))
 		start(execution("better", calling(with(step("a")), "slip")))
 	})
 
-	It("is one that claims the action of another, until that gives it up", func() {
+	It("is also a template that claims the action of another one, until that releases it", func() {
 		twin := func(name string) *wfv1.ClusterWorkflowTemplate {
 			t := template("shared", nil)
 			t.Name = name
 			return apply(t)
 		}
 		one := twin("one")
-		Consistently(toldOf(one)).Should(BeEmpty())
+		Consistently(notesOn(one)).Should(BeEmpty())
 		two := twin("two")
-		Eventually(toldOf(one)).Should(HaveExactElements(ContainSubstring(`2 templates claim action "shared"`)))
-		Eventually(toldOf(two)).Should(HaveExactElements(ContainSubstring(`2 templates claim action "shared"`)))
+		Eventually(notesOn(one)).Should(HaveExactElements(ContainSubstring(`2 templates claim action "shared"`)))
+		Eventually(notesOn(two)).Should(HaveExactElements(ContainSubstring(`2 templates claim action "shared"`)))
 		Eventually(brokenTemplates).Should(BeEquivalentTo(always + 2))
 
 		change(two, func(t *wfv1.ClusterWorkflowTemplate) { t.Labels[wfev1.LabelAction] = "its-own" })
@@ -96,7 +96,7 @@ var _ = Describe("A broken template of the catalog", func() {
 
 		By("claiming it again")
 		change(two, func(t *wfv1.ClusterWorkflowTemplate) { t.Labels[wfev1.LabelAction] = "shared" })
-		Eventually(toldOf(one)).Should(HaveLen(2))
-		Eventually(toldOf(two)).Should(HaveLen(2))
+		Eventually(notesOn(one)).Should(HaveLen(2))
+		Eventually(notesOn(two)).Should(HaveLen(2))
 	})
 })

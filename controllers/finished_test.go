@@ -12,17 +12,17 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// endWell takes an execution to its end, two of its steps beside each other.
+// endWell completes an execution with two concurrent steps.
 func endWell(wfe *wfev1.WorkflowExecution) {
 	GinkgoHelper()
 	argoOf(start(wfe)).write(run("a"), run("b"))
-	moment.pass(2 * time.Second)
+	testClock.advance(2 * time.Second)
 	argoOf(wfe).write(succeed("a"), succeed("b"), finish(wfv1.WorkflowSucceeded))
 	Eventually(isHeld(wfe)).Should(BeFalse())
 }
 
-var _ = Describe("What has ended, for the next leader", func() {
-	It("is looked at once everything else was", func() {
+var _ = Describe("An ended execution", func() {
+	It("is reconciled by the next leader after all others", func() {
 		for _, name := range []string{"ended-1", "ended-2", "ended-3"} {
 			endWell(execution(name, step("a"), step("b")))
 		}
@@ -32,42 +32,42 @@ var _ = Describe("What has ended, for the next leader", func() {
 			create(wfe)
 			Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhasePending))
 		}
-		succession(func() { calls.forget() })
-		Eventually(calls.looked).Should(HaveLen(6))
-		Expect(calls.looked()[:3]).To(ConsistOf("waiting-1", "waiting-2", "waiting-3"))
+		withNewLeader(func() { calls.reset() })
+		Eventually(calls.reconciled).Should(HaveLen(6))
+		Expect(calls.reconciled()[:3]).To(ConsistOf("waiting-1", "waiting-2", "waiting-3"))
 	})
 
-	It("is told of by the gauge", func() {
+	It("counts in the efficiency", func() {
 		const efficiency = "parallel_execution_efficiency"
-		succession(func() {}) // what ended in earlier specs was deleted, and a new leader does not know of it
+		withNewLeader(func() {}) // the executions of earlier specs were deleted before this leader started
 		Expect(gauges()).NotTo(HaveKey(efficiency))
 		beside := execution("beside", step("a"), step("b"))
 		endWell(beside)
 		Eventually(gauges).Should(HaveKeyWithValue(efficiency, 1.0))
-		succession(func() {})
+		withNewLeader(func() {})
 		Eventually(gauges).Should(HaveKeyWithValue(efficiency, 1.0))
 		Expect(admin.Delete(ctx, beside)).To(Succeed())
 		Eventually(collectGarbage).Should(BeEmpty())
-		Expect(gauges()).To(HaveKeyWithValue(efficiency, 1.0), "an execution that was deleted ended all the same")
-		moment.pass(61 * time.Minute)
+		Expect(gauges()).To(HaveKeyWithValue(efficiency, 1.0), "a deleted execution still counts")
+		testClock.advance(61 * time.Minute)
 		Expect(gauges()).NotTo(HaveKey(efficiency))
 	})
 
-	It("is deleted when its time to live is over", func() {
+	It("is deleted after its time to live by the next leader", func() {
 		wfe := execution("brief", step("a"), step("b"))
 		wfe.Spec.TTLSecondsAfterFinished = ptr.To[int32](300)
 		endWell(wfe)
-		succession(func() { moment.pass(301 * time.Second) })
+		withNewLeader(func() { testClock.advance(301 * time.Second) })
 		Eventually(func() bool { return exists(wfe) }).Should(BeFalse())
 	})
 
-	It("lets its Workflow go, which its predecessor did not come to", func() {
+	It("releases its Workflow under the next leader if the last one did not", func() {
 		wfe := start(execution("held", step("a")))
-		calls.breakAt(func(c call) bool { return c.String() == "patch Workflow" }, unavailable)
+		calls.inject(func(c call) bool { return c.String() == "patch Workflow" }, unavailable)
 		argoOf(wfe).write(run("a"), succeed("a"), finish(wfv1.WorkflowSucceeded))
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseCompleted))
 		Expect(isHeld(wfe)()).To(BeTrue())
-		succession(func() { calls.heal() })
+		withNewLeader(func() { calls.removeFaults() })
 		Eventually(isHeld(wfe)).Should(BeFalse())
 		Expect(moved()).To(HaveKeyWithValue("total{status=completed}", 1.0))
 		Expect(moved()).NotTo(HaveKey("cancelled_total"))
