@@ -21,7 +21,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/simulator"
 )
 
-// faulty makes one in twenty calls fail, in all ways in which the API server can fail. It returns the names of the executions with a
+// injectRandomFaults makes one in twenty calls fail, in all ways in which the API server can fail. It returns the names of the executions with a
 // record whose response was lost: it is not counted. The names are complete after the last call.
 func injectRandomFaults(seed uint64) sets.Set[string] {
 	unsure := sets.New[string]()
