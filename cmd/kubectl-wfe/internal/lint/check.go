@@ -56,14 +56,14 @@ func (c *Checker) check(d *document) (*wfev1.WorkflowExecution, *translate.Plan,
 	if version, _ := d.object["apiVersion"].(string); version != wfev1.GroupVersion.String() {
 		return nil, nil, []Problem{d.problem("", "apiVersion", fmt.Sprintf("%q is not %s", version, wfev1.GroupVersion))}
 	}
-	problems := d.repeatedKeys()
+	problems := append(d.repeatedKeys(), d.fixMetadata()...)
 	object := runtime.DeepCopyJSON(d.object)
 	if metadata, isObject := object["metadata"].(map[string]any); isObject {
 		metadata["name"] = d.name()
 	}
 	unknown, invalid := c.schema.validate(object)
 	for _, path := range unknown {
-		problems = append(problems, d.problem("", path, "unknown field"))
+		problems = append(problems, d.problem("", path, c.schema.unknownField(path)))
 	}
 	for _, e := range invalid {
 		problems = append(problems, d.fieldProblem(e))
@@ -79,6 +79,7 @@ func (c *Checker) check(d *document) (*wfev1.WorkflowExecution, *translate.Plan,
 	var found *translate.InvalidError
 	if errors.As(err, &found) {
 		for _, p := range found.Problems {
+			p.Message = c.withSuggestion(wfe, p)
 			problems = d.addUnlessReported(problems, p)
 		}
 	}
@@ -108,6 +109,9 @@ func (d *document) addUnlessReported(problems []Problem, p translate.Problem) []
 func (d *document) fieldProblem(e *field.Error) Problem {
 	if match := ofStep.FindStringSubmatch(e.Detail); match != nil {
 		return d.problem(match[1], match[2], match[3])
+	}
+	if message, isType := d.typeProblem(e); isType {
+		return d.problem("", pathOf(e), message)
 	}
 	return d.problem("", pathOf(e), messageOf(e))
 }

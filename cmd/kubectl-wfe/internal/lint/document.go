@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -156,4 +157,37 @@ func (d *document) name() string {
 		}
 	}
 	return name
+}
+
+// Kinds returns the kinds of the objects in a file, sorted and without duplicates.
+func Kinds(content []byte) []string {
+	var kinds []string
+	for _, part := range split(content) {
+		var object struct {
+			Kind  string
+			Items []struct{ Kind string }
+		}
+		if err := yaml.Unmarshal(part.text, &object); err != nil {
+			continue
+		}
+		for _, item := range object.Items {
+			kinds = append(kinds, item.Kind)
+		}
+		if len(object.Items) == 0 {
+			kinds = append(kinds, object.Kind)
+		}
+	}
+	kinds = slices.DeleteFunc(kinds, func(kind string) bool { return kind == "" })
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
+// SimilarKind returns a kind that is probably a misspelled WorkflowExecution, or empty.
+func SimilarKind(kinds []string) string {
+	for _, kind := range kinds {
+		if nearest(kind, []string{wfev1.Kind}) != "" {
+			return kind
+		}
+	}
+	return ""
 }

@@ -10,18 +10,25 @@ import (
 
 // lineOf returns the line of a field, or of its nearest ancestor in the file.
 func (d *document) lineOf(step, path string) int {
-	node, line := d.node, d.node.Line
 	if step != "" {
 		path = fmt.Sprintf("spec.steps[%s].%s", step, path)
 	}
+	_, line := d.find(path)
+	return d.offset + line
+}
+
+// find returns the node at a path and its line. If there is none, the node is nil and the line that of its nearest
+// ancestor.
+func (d *document) find(path string) (*yamlv3.Node, int) {
+	node, line := d.node, d.node.Line
 	for _, segment := range segments(path) {
 		next, at := descend(node, segment)
 		if next == nil {
-			break
+			return nil, line
 		}
 		node, line = next, at
 	}
-	return d.offset + line
+	return resolve(node), line
 }
 
 // segments splits a path such as parameters[name].valueFrom into parameters, [name] and valueFrom.
