@@ -30,7 +30,7 @@ func (s *session) newActions() *cobra.Command {
 		Long: `Lists the actions in the cluster's catalog, or describes one action. --offline lists the built-in actions instead, and
 --catalog adds the actions in a folder; neither needs a cluster.`,
 		Example: examples("kubectl wfe actions", "kubectl wfe actions scale-deployment", "kubectl wfe actions --offline -o wide"),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    optionalArguments(1),
 	}
 	f.addCatalog(cmd)
 	cmd.Flags().BoolVar(&offline, "offline", false, "List the built-in actions.")
@@ -139,7 +139,7 @@ func (s *session) printActions(o *output, entries []*translate.Action) error {
 		{name: "NAME"}, {name: "REQUIRED"}, {name: "OPTIONAL"},
 		{name: "OUTPUTS", wide: true}, {name: "SOURCE", wide: true}, {name: "DOES", wide: true},
 	}
-	return o.printTable(s.Streams.Out, columns, rows)
+	return o.newTable(s.Streams.Out, columns).print(rows)
 }
 
 // isSetByController reports whether the controller sets the value of a parameter.

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -68,7 +69,8 @@ func TestAPIServer(t *testing.T) {
 	}
 	w.installCatalog()
 	for name, test := range map[string]func(*testCluster){
-		"UnknownNames": testUnknownNames, "Views": testViews, "Completion": testCompletion, "Logs": testLogs, "Actions": testActions,
+		"UnknownNames": testUnknownNames, "Views": testViews, "Get": testGet, "GetWatch": testGetWatch,
+		"Submit": testSubmit, "SubmitAndWatch": testSubmitAndWatch, "Rerun": testRerun, "Latest": testLatest, "Completion": testCompletion, "Logs": testLogs, "Actions": testActions,
 		"Decisions": testDecisions, "ConcurrentDecisions": testConcurrentDecisions, "Control": testControl, "Retry": testRetry, "RetryByAnEditor": testRetryByAnEditor,
 		"Watch": testWatch, "WatchDeletion": testWatchDeletion, "Diff": testDiff, "DiffTimeout": testDiffTimeout, "Dashboard": testDashboard, "DashboardErrors": testDashboardErrors,
 	} {
@@ -140,6 +142,24 @@ func (w *testCluster) createSample(name string) *wfev1.WorkflowExecution {
 		w.t.Fatal(err)
 	}
 	return wfe
+}
+
+// createNewer creates a sample with a later creation time, which has a resolution of one second.
+func (w *testCluster) createNewer(older *wfev1.WorkflowExecution, name string) *wfev1.WorkflowExecution {
+	w.t.Helper()
+	w.eventually("the clock shows the next second", func() bool { return time.Now().Unix() > older.CreationTimestamp.Unix() })
+	return w.createSample(name)
+}
+
+// eventually waits until a condition is true.
+func (w *testCluster) eventually(what string, isTrue func() bool) {
+	w.t.Helper()
+	err := wait.PollUntilContextTimeout(w.t.Context(), 50*time.Millisecond, testTimeout, true, func(context.Context) (bool, error) {
+		return isTrue(), nil
+	})
+	if err != nil {
+		w.t.Fatalf("timeout before %s", what)
+	}
 }
 
 // writeStatus writes a status like the controller: a phase, and the phases of the first steps.

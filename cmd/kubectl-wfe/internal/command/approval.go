@@ -16,6 +16,7 @@ import (
 func (s *session) newApprove() *cobra.Command {
 	cmd := s.newDecision(true)
 	cmd.Use = "approve NAME [STEP]"
+	cmd.Example = examples(`kubectl wfe approve payment-api-oom --reason "memory is free"`, "kubectl wfe approve payment-api-oom approve-restart")
 	cmd.Short = "Approve a step that waits for a decision"
 	return cmd
 }
@@ -23,6 +24,7 @@ func (s *session) newApprove() *cobra.Command {
 func (s *session) newReject() *cobra.Command {
 	cmd := s.newDecision(false)
 	cmd.Use = "reject NAME [STEP]"
+	cmd.Example = examples(`kubectl wfe reject payment-api-oom --reason "not during business hours"`, "kubectl wfe reject payment-api-oom approve-restart")
 	cmd.Short = "Reject a step that waits for a decision, which fails the execution"
 	return cmd
 }
@@ -33,7 +35,7 @@ func (s *session) newDecision(approved bool) *cobra.Command {
 		GroupID: groupControl,
 		Long: `Adds a decision to spec.approvals. Without STEP, it decides the approval that the execution waits for; with STEP, you can
 decide before the execution reaches the approval. A decision cannot be changed.`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: nameArgument(2),
 		ValidArgsFunction: s.executionsAndSteps(func(wfe *wfev1.WorkflowExecution) bool {
 			return wfe.Status.Phase == wfev1.PhaseAwaitingApproval
 		}, isApproval),
@@ -42,6 +44,10 @@ decide before the execution reaches the approval. A decision cannot be changed.`
 	cmd.Flags().StringVar(&decision.By, "by", "", "Name of the person who decides. Default: your user name in the cluster.")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := s.connect()
+		if err != nil {
+			return err
+		}
+		name, err := c.resolve(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -54,7 +60,7 @@ decide before the execution reaches the approval. A decision cannot be changed.`
 				return fmt.Errorf("%w; set the name with --by", err)
 			}
 		}
-		waits, err := c.recordDecision(cmd.Context(), args[0], &made)
+		waits, err := c.recordDecision(cmd.Context(), name, &made)
 		if err != nil {
 			return err
 		}
@@ -66,7 +72,7 @@ decide before the execution reaches the approval. A decision cannot be changed.`
 		if !waits {
 			when = ", before the execution reaches it"
 		}
-		s.printLine("step %q of %q is %s by %s%s", made.Step, args[0], what, made.By, when)
+		s.printLine("step %q of %q is %s by %s%s", made.Step, name, what, made.By, when)
 		return nil
 	}
 	return cmd

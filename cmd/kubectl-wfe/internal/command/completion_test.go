@@ -34,7 +34,7 @@ func testCompletion(w *testCluster) {
 func TestCompletionOfFlags(t *testing.T) {
 	t.Parallel()
 	run(t.Context(), "", "__complete", "graph", "-o", "").check(t, 0, "Completion ended", "mermaid\ndot\nsvg\n")
-	runAs(t.Context(), "/bin/kubectl_complete-wfe", "", "retry", "--dry-run", "").check(t, 0, "Completion ended", "none\nclient\nserver\n")
+	runAs(t.Context(), "/bin/kubectl_complete-wfe", "", "retry", "--dry-run=").check(t, 0, "Completion ended", "none\nclient\nserver\n")
 	runAs(t.Context(), "/bin/kubectl_complete-wfe", "", "actions", "--offline", "scale-d").check(t, 0, "Completion ended", "scale-deployment\n")
 	config := write(t, "config", "apiVersion: v1\nkind: Config\ncontexts: [{name: kind-two}, {name: kind-one}, {name: other}]\n")
 	runAs(t.Context(), "/bin/kubectl_complete-wfe", "", "--kubeconfig", config, "get", "--context", "kind").check(t, 0, "Completion ended", "kind-one\nkind-two\n")

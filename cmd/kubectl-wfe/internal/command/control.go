@@ -64,33 +64,35 @@ func (s *session) newResume() *cobra.Command {
 }
 
 // newControl returns a command that changes a field of an execution. change makes the change and returns the message.
-func (s *session) newControl(name, short string, change func(*wfev1.WorkflowExecution) string) *cobra.Command {
+func (s *session) newControl(verb, short string, change func(*wfev1.WorkflowExecution) string) *cobra.Command {
 	return &cobra.Command{
-		Use:               name + " NAME",
+		Use:               verb + " NAME",
+		Example:           examples("kubectl wfe "+verb+" payment-api-oom", "kubectl wfe "+verb+" @latest -n production"),
 		GroupID:           groupControl,
 		Short:             short,
-		Args:              cobra.ExactArgs(1),
+		Args:              nameArgument(1),
 		ValidArgsFunction: s.executions(isLive),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			message, err := s.patchSpec(cmd.Context(), args[0], change)
+			name, message, err := s.patchSpec(cmd.Context(), args[0], change)
 			if err != nil {
 				return err
 			}
-			s.printLine("%q %s", args[0], message)
+			s.printLine("%q %s", name, message)
 			return nil
 		},
 	}
 }
 
-func (s *session) patchSpec(ctx context.Context, name string, change func(*wfev1.WorkflowExecution) string) (string, error) {
-	c, wfe, err := s.open(ctx, name)
+// patchSpec changes an execution that has not finished, and returns its name and the message of the change.
+func (s *session) patchSpec(ctx context.Context, argument string, change func(*wfev1.WorkflowExecution) string) (name, message string, err error) {
+	c, wfe, err := s.open(ctx, argument)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if wfe.Status.Phase.IsTerminal() {
-		return "", fmt.Errorf("%q has finished: it is %s", name, wfe.Status.Phase)
+		return "", "", fmt.Errorf("%q has finished: it is %s", wfe.Name, wfe.Status.Phase)
 	}
 	before := wfe.DeepCopy()
-	message := change(wfe)
-	return message, c.Patch(ctx, wfe, client.MergeFrom(before))
+	message = change(wfe)
+	return wfe.Name, message, c.Patch(ctx, wfe, client.MergeFrom(before))
 }

@@ -45,8 +45,8 @@ func (s *session) newDashboard() *cobra.Command {
 		Long: `Serves web pages on the loopback interface until interrupted: the list of executions, and for each execution its next
 commands, its timeline and its graph. The pages update live. They are read-only, use your own permissions, and open only
 from the printed address, which contains a secret. The command installs and exposes nothing in the cluster.`,
-		Example:           examples("kubectl wfe dashboard -A", "kubectl wfe dashboard NAME -n production --port 8081"),
-		Args:              cobra.MaximumNArgs(1),
+		Example:           examples("kubectl wfe dashboard -A", "kubectl wfe dashboard payment-api-oom -n production --port 8081"),
+		Args:              optionalArguments(1),
 		ValidArgsFunction: s.executions(nil),
 	}
 	cmd.Flags().BoolVarP(&shown.allNamespaces, "all-namespaces", "A", false, "Show the executions in all namespaces.")
@@ -59,10 +59,11 @@ from the printed address, which contains a secret. The command installs and expo
 			return err
 		}
 		if len(args) == 1 {
-			if _, err := c.get(cmd.Context(), args[0]); err != nil {
+			wfe, err := c.get(cmd.Context(), args[0])
+			if err != nil {
 				return err
 			}
-			path = page.PathOf(c.namespace, args[0])
+			path = page.PathOf(wfe.Namespace, wfe.Name)
 		}
 		return s.serve(cmd.Context(), c, shown, path)
 	}

@@ -14,7 +14,8 @@ func (s *session) newDescribe() *cobra.Command {
 		Use:               "describe NAME",
 		GroupID:           groupInspect,
 		Short:             "Show the details of an execution and its events",
-		Args:              cobra.ExactArgs(1),
+		Example:           examples("kubectl wfe describe payment-api-oom", "kubectl wfe describe @latest -n production"),
+		Args:              nameArgument(1),
 		ValidArgsFunction: s.executions(nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, wfe, err := s.open(cmd.Context(), args[0])

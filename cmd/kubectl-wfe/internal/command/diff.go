@@ -28,7 +28,8 @@ func (s *session) newDiff() *cobra.Command {
 		Long: `Creates a dry run of an execution, shows what each step would change, and deletes the dry run. The actions send their
 requests with server-side dry run, so they change nothing; approvals are granted. The exit code is that of kubectl diff: 0 if
 nothing would change, 1 if something would change, and 2 after an error or a failed step.`,
-		Args:              cobra.MaximumNArgs(1),
+		Example:           examples("kubectl wfe diff -f remediation.yaml", "kubectl wfe diff payment-api-oom --timeout 2m"),
+		Args:              optionalArguments(1),
 		ValidArgsFunction: s.executions(nil),
 	}
 	f := s.newManifests(cmd)

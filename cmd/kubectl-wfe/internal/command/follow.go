@@ -26,8 +26,9 @@ func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, o
 	if observe(wfe, false) {
 		return nil
 	}
+	first := wfe
 	// The informer restarts a broken watch, so its errors need no log.
-	indexer, informer, events, stopped := watchtools.NewIndexerInformerWatcherWithLogger(logr.Discard(), c.source(wfe), &wfev1.WorkflowExecution{})
+	indexer, informer, events, stopped := watchtools.NewIndexerInformerWatcherWithLogger(logr.Discard(), c.source(func(raw metav1.ListOptions) *client.ListOptions { return named(first, raw) }), &wfev1.WorkflowExecution{})
 	defer func() {
 		events.Stop()
 		<-stopped
@@ -62,12 +63,36 @@ func (c *connection) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, o
 	}
 }
 
-// source lists and watches one execution.
-func (c *connection) source(wfe *wfev1.WorkflowExecution) cache.ListerWatcher {
-	options := func(raw metav1.ListOptions) *client.ListOptions {
-		raw.FieldSelector = "metadata.name=" + wfe.Name
-		return &client.ListOptions{Namespace: wfe.Namespace, Raw: &raw}
+// watchAll calls observe with each version of the selected executions, starting with the current ones, until the context
+// is done or observe returns an error.
+func (c *connection) watchAll(ctx context.Context, options func(metav1.ListOptions) *client.ListOptions, observe func(*wfev1.WorkflowExecution) error) error {
+	_, _, events, stopped := watchtools.NewIndexerInformerWatcherWithLogger(logr.Discard(), c.source(options), &wfev1.WorkflowExecution{})
+	defer func() {
+		events.Stop()
+		<-stopped
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case event := <-events.ResultChan():
+			if wfe, isExecution := event.Object.(*wfev1.WorkflowExecution); isExecution && event.Type != watch.Deleted {
+				if err := observe(wfe); err != nil {
+					return err
+				}
+			}
+		}
 	}
+}
+
+// named selects a single execution.
+func named(wfe *wfev1.WorkflowExecution, raw metav1.ListOptions) *client.ListOptions {
+	raw.FieldSelector = "metadata.name=" + wfe.Name
+	return &client.ListOptions{Namespace: wfe.Namespace, Raw: &raw}
+}
+
+// source lists and watches the selected executions.
+func (c *connection) source(options func(metav1.ListOptions) *client.ListOptions) cache.ListerWatcher {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, raw metav1.ListOptions) (runtime.Object, error) {
 			list := &wfev1.WorkflowExecutionList{}

@@ -14,8 +14,8 @@ func (s *session) newGraph() *cobra.Command {
 		GroupID:           groupInspect,
 		Short:             "Print the graph of an execution's steps",
 		Long:              "Prints the graph of an execution's steps, colored by phase, for Mermaid or Graphviz, or as an SVG image.",
-		Example:           examples("kubectl wfe graph NAME -o svg > graph.svg", "kubectl wfe graph -f remediation.yaml"),
-		Args:              cobra.MaximumNArgs(1),
+		Example:           examples("kubectl wfe graph payment-api-oom -o svg > graph.svg", "kubectl wfe graph -f remediation.yaml"),
+		Args:              optionalArguments(1),
 		ValidArgsFunction: s.executions(nil),
 	}
 	f := s.newManifests(cmd)

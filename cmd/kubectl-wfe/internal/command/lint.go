@@ -14,12 +14,14 @@ func (s *session) newLint() *cobra.Command {
 		Long: `Reports what the API server or the controller would reject, each problem with its file, line, execution, step and field.
 It needs no cluster: the schema and the built-in actions are part of this program. The exit code is 1 if there are problems.`,
 		Example: examples("kubectl wfe lint -f remediation.yaml", "kubectl wfe lint -f remediations/ --catalog my-actions/", "helm template . | kubectl wfe lint -f -"),
-		Args:    cobra.NoArgs,
+		Args:    cobra.ArbitraryArgs,
 	}
 	f := s.newManifests(cmd)
 	f.addCatalog(cmd)
+	f.addArguments(cmd)
 	o := newOutput(cmd, "", formatJSON, formatYAML)
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		f.names = append(f.names, args...)
 		found, err := f.check(f.catalog)
 		if err != nil {
 			return err

@@ -40,7 +40,7 @@ func TestLint(t *testing.T) {
 		"BrokenAction":  {in: ownExecution, args: []string{"-f", "-", "--catalog", filepath.Dir(broken)}, code: 1, out: []string{"is not in the catalog"}, wantErr: `note: ` + filepath.Dir(broken) + `: ClusterWorkflowTemplate/own: spec.entrypoint: there is no template "none"`},
 		"NoFile":        {args: []string{}, code: 1, wantErr: "error: must specify a file with -f FILE"},
 		"Missing":       {args: []string{"-f", "nowhere.yaml"}, code: 1, wantErr: "nowhere.yaml: no such file"},
-		"NoExecution":   {in: "kind: Pod", args: []string{"-f", "-"}, code: 1, wantErr: "error: no WorkflowExecution found in [-]"},
+		"NoExecution":   {in: "kind: Pod", args: []string{"-f", "-"}, code: 1, wantErr: "error: no WorkflowExecution found in standard input: it contains Pod"},
 		"NoCatalog":     {in: ownExecution, args: []string{"-f", "-", "--catalog", "nowhere"}, code: 1, wantErr: "nowhere: no such file"},
 		"UnknownFormat": {in: ownExecution, args: []string{"-f", "-", "-o", "xml"}, code: 1, wantErr: "error: -o xml: use json, yaml"},
 	} {

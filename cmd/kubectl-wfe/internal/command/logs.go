@@ -28,7 +28,7 @@ func (s *session) newLogs() *cobra.Command {
 		Long: `Prints the logs of the last attempt of a step, or of all steps with the step's name before each line. Pods are kept for
 24 hours after their Workflow finishes.`,
 		Example:           examples("kubectl wfe logs NAME", "kubectl wfe logs NAME STEP -f", "kubectl wfe logs NAME STEP --rollback"),
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              nameArgument(2),
 		ValidArgsFunction: s.executionsAndSteps(nil, isAction),
 	}
 	cmd.Flags().BoolVarP(&options.Follow, "follow", "f", false, "Stream new log lines; requires STEP.")

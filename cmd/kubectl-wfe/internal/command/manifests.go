@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,8 +45,16 @@ func completeManifests(*cobra.Command, []string, string) ([]string, cobra.ShellC
 // catalog returns the built-in actions and those in the folder of --catalog.
 func (f *manifests) catalog() (*catalog.Catalog, error) {
 	builtIn, err := catalog.BuiltIn()
-	if err != nil || f.folder == "" {
-		return builtIn, err
+	if err != nil {
+		return nil, err
+	}
+	return f.withFolder(builtIn)
+}
+
+// withFolder returns a catalog and the actions in the folder of --catalog.
+func (f *manifests) withFolder(base *catalog.Catalog) (*catalog.Catalog, error) {
+	if f.folder == "" {
+		return base, nil
 	}
 	own, err := catalog.FromFolder(f.folder)
 	if err != nil {
@@ -54,7 +63,7 @@ func (f *manifests) catalog() (*catalog.Catalog, error) {
 	for _, problem := range own.Problems {
 		f.session.warn("%s: %s", f.folder, problem)
 	}
-	return own.Over(builtIn), nil
+	return own.Over(base), nil
 }
 
 // lintResult has the valid executions and the problems in files.
@@ -68,7 +77,7 @@ type lintResult struct {
 // read.
 func (f *manifests) check(load func() (*catalog.Catalog, error)) (*lintResult, error) {
 	if len(f.names) == 0 {
-		return nil, errors.New("must specify a file with -f FILE, or -f - for standard input")
+		return nil, errNoFile
 	}
 	loaded, err := load()
 	if err != nil {
@@ -83,18 +92,46 @@ func (f *manifests) check(load func() (*catalog.Catalog, error)) (*lintResult, e
 	if err != nil {
 		return nil, err
 	}
+	var kinds []string
 	for _, name := range names {
 		content, err := f.read(name)
 		if err != nil {
 			return nil, err
 		}
+		kinds = append(kinds, lint.Kinds(content)...)
 		good, bad := checker.Check(name, content)
 		found.valid, found.problems = append(found.valid, good...), append(found.problems, bad...)
 	}
 	if len(found.valid)+len(found.problems) == 0 {
-		return nil, fmt.Errorf("no WorkflowExecution found in %v", f.names)
+		return nil, noExecution(f.names, kinds)
 	}
 	return found, nil
+}
+
+// noExecution is the error for files without an execution, with the kinds that they have.
+func noExecution(names, kinds []string) error {
+	read := slices.Clone(names)
+	for i := range read {
+		if read[i] == "-" {
+			read[i] = "standard input"
+		}
+	}
+	files := strings.Join(read, ", ")
+	switch similar := lint.SimilarKind(kinds); {
+	case similar != "":
+		return fmt.Errorf("no WorkflowExecution found in %s: it contains kind %q; did you mean %q?", files, similar, wfev1.Kind)
+	case len(kinds) > 0:
+		return fmt.Errorf("no WorkflowExecution found in %s: it contains %s", files, strings.Join(kinds, ", "))
+	}
+	return fmt.Errorf("no WorkflowExecution found in %s: it contains no objects", files)
+}
+
+// addArguments adds the positional form of -f to the usage of a command.
+func (f *manifests) addArguments(cmd *cobra.Command) {
+	cmd.Use = strings.Replace(cmd.Use, "-f FILE", "FILE... | -f FILE", 1)
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return completeManifests(nil, nil, "")
+	}
 }
 
 func (f *manifests) read(name string) ([]byte, error) {

@@ -70,20 +70,40 @@ type column struct {
 	wide bool
 }
 
-// printTable prints rows in columns.
-func (o *output) printTable(out io.Writer, columns []column, rows [][]any) error {
-	table := &metav1.Table{}
+// table prints rows in columns. Later calls of print continue it: with the same column widths and without the headers.
+type table struct {
+	columns []metav1.TableColumnDefinition
+	printer printers.ResourcePrinter
+	out     interface {
+		io.Writer
+		Flush() error
+	}
+}
+
+func (o *output) newTable(out io.Writer, columns []column) *table {
+	t := &table{
+		printer: printers.NewTablePrinter(printers.PrintOptions{Wide: o.format == formatWide}),
+		out:     printers.GetNewTabWriter(out),
+	}
 	for _, c := range columns {
 		definition := metav1.TableColumnDefinition{Name: c.name, Type: "string"}
 		if c.wide {
 			definition.Priority = 1
 		}
-		table.ColumnDefinitions = append(table.ColumnDefinitions, definition)
+		t.columns = append(t.columns, definition)
 	}
+	return t
+}
+
+func (t *table) print(rows [][]any) error {
+	part := &metav1.Table{ColumnDefinitions: t.columns}
 	for _, row := range rows {
-		table.Rows = append(table.Rows, metav1.TableRow{Cells: row})
+		part.Rows = append(part.Rows, metav1.TableRow{Cells: row})
 	}
-	return printers.NewTablePrinter(printers.PrintOptions{Wide: o.format == formatWide}).PrintObj(table, out)
+	if err := t.printer.PrintObj(part, t.out); err != nil {
+		return err
+	}
+	return t.out.Flush()
 }
 
 // namesOf formats a list of names for a message.

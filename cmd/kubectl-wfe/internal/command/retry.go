@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/cmd/kubectl-wfe/internal/retry"
@@ -26,24 +25,24 @@ Decisions, suspension and cancellation are not copied. If the new execution fail
 out. It has the labels of the old execution and the label ` + wfev1.LabelRetryOf + `.`
 
 func (s *session) newRetry() *cobra.Command {
-	var name, dryRun string
+	var name string
 	cmd := &cobra.Command{
 		Use:               "retry NAME",
 		GroupID:           groupControl,
 		Short:             "Run the remaining steps of a failed execution as a new one",
 		Long:              retryHelp,
-		Example:           examples("kubectl wfe retry NAME --dry-run=client -o yaml", "kubectl wfe retry NAME && kubectl wfe watch NAME-retry-1"),
-		Args:              cobra.ExactArgs(1),
+		Example:           examples("kubectl wfe retry payment-api-oom --dry-run=client -o yaml", "kubectl wfe retry payment-api-oom --watch"),
+		Args:              nameArgument(1),
 		ValidArgsFunction: s.executions(hasFailed),
 	}
-	o := newOutput(cmd, "", formatJSON, formatYAML)
+	k := s.newCreation(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "Name of the new execution. Default: the old name with the suffix -retry-1, or the next number.")
-	cmd.Flags().StringVar(&dryRun, "dry-run", "none", "client prints the object without sending it; server sends it without persisting it; none creates it.")
-	mustComplete(cmd, "dry-run", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return []string{"none", "client", "server"}, cobra.ShellCompDirectiveNoFileComp
-	})
+
 	scope := addCatalogScope(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := k.check(); err != nil {
+			return err
+		}
 		c, old, err := s.open(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -59,31 +58,13 @@ func (s *session) newRetry() *cobra.Command {
 		if _, err := translate.NewPlan(made.Execution, known.Actions()); err != nil && complete {
 			return fmt.Errorf("the new execution is invalid: %w", err)
 		}
-		var options []client.CreateOption
-		result := "created"
-		switch dryRun {
-		case "client":
-			result = "created (dry run)"
-		case "server":
-			options = append(options, client.DryRunAll)
-			result = "created (server dry run)"
-			fallthrough
-		case "none":
-			if err := c.Create(cmd.Context(), made.Execution, options...); apierrors.IsAlreadyExists(err) {
-				return fmt.Errorf("%q already exists: retry that execution, or set another name with --name", made.Execution.Name)
-			} else if err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("invalid --dry-run value %q: must be none, client or server", dryRun)
+		if err := k.create(cmd.Context(), c, made.Execution); apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("%q already exists: retry that execution, or set another name with --name", made.Execution.Name)
+		} else if err != nil {
+			return err
 		}
 		s.printRetrySummary(made)
-		if o.isObject() {
-			made.Execution.SetGroupVersionKind(wfev1.GroupVersion.WithKind(wfev1.Kind))
-			return o.print(made.Execution, s.Streams.Out)
-		}
-		s.printLine("workflowexecution/%s %s with %d of %d steps", made.Execution.Name, result, len(made.Execution.Spec.Steps), len(old.Spec.Steps))
-		return nil
+		return k.finish(cmd.Context(), c, made.Execution, fmt.Sprintf(" with %d of %d steps", len(made.Execution.Spec.Steps), len(old.Spec.Steps)))
 	}
 	return cmd
 }

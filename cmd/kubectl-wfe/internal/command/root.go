@@ -98,6 +98,7 @@ func newRoot(env Environment) *cobra.Command {
 	root.SetErr(env.Streams.ErrOut)
 	s.config.AddFlags(root.PersistentFlags())
 	s.completeFlags(root)
+	root.SetUsageTemplate(usageTemplate)
 	root.AddGroup(
 		&cobra.Group{ID: groupOffline, Title: "Commands that need no cluster:"},
 		&cobra.Group{ID: groupInspect, Title: "Commands to inspect executions:"},
@@ -106,7 +107,8 @@ func newRoot(env Environment) *cobra.Command {
 	root.AddCommand(
 		s.newLint(), s.newTranslate(),
 		s.newGet(), s.newTree(), s.newWatch(), s.newDescribe(), s.newLogs(), s.newGraph(), s.newActions(), s.newDiff(), s.newDashboard(),
-		s.newApprove(), s.newReject(), s.newCancel(), s.newSuspend(), s.newResume(), s.newRetry(),
+		s.newSubmit(), s.newApprove(), s.newReject(), s.newCancel(), s.newSuspend(), s.newResume(), s.newRetry(), s.newRerun(),
+		s.newOptions(),
 	)
 	return root
 }

@@ -21,7 +21,7 @@ func (s *session) newTranslate() *cobra.Command {
 		Long: `Prints the Argo Workflow that the controller would create for each execution, without the UID of its owner. It needs no
 cluster: the built-in actions are part of this program. --rollback prints the Workflow that would undo the completed steps in
 the file's status; kubectl get wfe NAME -o yaml writes such a file.`,
-		Example: examples("kubectl wfe translate -f remediation.yaml", "kubectl get wfe NAME -o yaml | kubectl wfe translate --rollback -f -"),
+		Example: examples("kubectl wfe translate -f remediation.yaml", "kubectl get wfe payment-api-oom -o yaml | kubectl wfe translate --rollback -f -"),
 		Args:    cobra.NoArgs,
 	}
 	f := s.newManifests(cmd)

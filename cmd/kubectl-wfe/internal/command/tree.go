@@ -12,7 +12,8 @@ func (s *session) newTree() *cobra.Command {
 		GroupID:           groupInspect,
 		Short:             "Show the steps of an execution as a tree",
 		Long:              "Shows the steps of an execution, each below its deepest dependency, and its rollback. -o wide adds pods and outputs.",
-		Args:              cobra.ExactArgs(1),
+		Example:           examples("kubectl wfe tree payment-api-oom", "kubectl wfe tree @latest -o wide"),
+		Args:              nameArgument(1),
 		ValidArgsFunction: s.executions(nil),
 	}
 	o := newOutput(cmd, "", formatJSON, formatYAML, formatWide)

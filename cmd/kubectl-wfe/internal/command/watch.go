@@ -22,8 +22,8 @@ func (s *session) newWatch() *cobra.Command {
 		Short:   "Follow an execution until it finishes",
 		Long: `Follows an execution until it finishes: as a live tree on a terminal, otherwise with one line for each change.
 The exit code is 0 for Completed, 2 for Failed, 3 for Cancelled, and 1 for an error of this command, such as its timeout.`,
-		Example:           examples("kubectl apply -f remediation.yaml && kubectl wfe watch NAME"),
-		Args:              cobra.ExactArgs(1),
+		Example:           examples("kubectl wfe watch payment-api-oom", "kubectl wfe watch @latest --timeout 10m"),
+		Args:              nameArgument(1),
 		ValidArgsFunction: s.executions(isLive),
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "Maximum time to follow; 0 means no limit.")
@@ -34,7 +34,10 @@ The exit code is 0 for Completed, 2 for Failed, 3 for Cancelled, and 1 for an er
 			defer cancel()
 			ctx = bounded
 		}
-		err := s.watch(ctx, args[0])
+		c, wfe, err := s.open(ctx, args[0])
+		if err == nil {
+			err = s.watch(ctx, c, wfe)
+		}
 		if errors.Is(err, context.DeadlineExceeded) && cmd.Context().Err() == nil {
 			return context.Cause(ctx)
 		}
@@ -43,17 +46,14 @@ The exit code is 0 for Completed, 2 for Failed, 3 for Cancelled, and 1 for an er
 	return cmd
 }
 
-func (s *session) watch(ctx context.Context, name string) error {
-	c, wfe, err := s.open(ctx, name)
-	if err != nil {
-		return err
-	}
+// watch follows an execution and returns its outcome.
+func (s *session) watch(ctx context.Context, c *connection, wfe *wfev1.WorkflowExecution) error {
 	observe := s.printChanges()
 	if terminal.IsTerminal(s.Streams.Out, s.Lookup) {
 		observe = s.redraw()
 	}
 	var last *wfev1.WorkflowExecution
-	err = c.follow(ctx, wfe, func(now *wfev1.WorkflowExecution, isTick bool) bool {
+	err := c.follow(ctx, wfe, func(now *wfev1.WorkflowExecution, isTick bool) bool {
 		last = now
 		observe(now, isTick)
 		return now.Status.Phase.IsTerminal()

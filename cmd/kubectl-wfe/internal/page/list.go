@@ -180,7 +180,7 @@ func (o *Options) listRow(wfe *wfev1.WorkflowExecution) listRow {
 	if !tree.PhaseOf(wfe).IsTerminal() {
 		row.Now = strings.Join(tree.ActiveSteps(wfe), ", ")
 	}
-	if question := approvalQuestion(wfe); question != "" {
+	if question := tree.Question(wfe); question != "" {
 		row.Now += ": " + question
 	}
 	if failure := wfe.Status.Failure; failure != nil {
@@ -189,18 +189,4 @@ func (o *Options) listRow(wfe *wfev1.WorkflowExecution) listRow {
 		row.Now = flatten(reasons[0])
 	}
 	return row
-}
-
-// approvalQuestion returns the question of an execution that waits for a single approval.
-func approvalQuestion(wfe *wfev1.WorkflowExecution) string {
-	waiting := tree.ActiveSteps(wfe)
-	if tree.PhaseOf(wfe) != wfev1.PhaseAwaitingApproval || len(waiting) != 1 {
-		return ""
-	}
-	for i := range wfe.Spec.Steps {
-		if step := &wfe.Spec.Steps[i]; step.Name == waiting[0] && step.Approval != nil {
-			return flatten(step.Approval.Message)
-		}
-	}
-	return ""
 }

@@ -2,6 +2,7 @@ package retry
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -55,14 +56,10 @@ func New(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, name string) (
 		return nil, err
 	}
 	if name == "" {
-		name = nextName(wfe.Name)
+		name = nextName(wfe.Name, "retry")
 	}
-	made := &wfev1.WorkflowExecution{
-		TypeMeta:   metav1.TypeMeta{APIVersion: wfev1.GroupVersion.String(), Kind: wfev1.Kind},
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: wfe.Namespace, Labels: labels(wfe)},
-		Spec:       *wfe.Spec.DeepCopy(),
-	}
-	made.Spec.Cancel, made.Spec.Suspended, made.Spec.Approvals = wfev1.CancelNone, false, nil
+	made := copySpec(wfe, name)
+	made.Labels[wfev1.LabelRetryOf] = wfe.Name
 	made.Spec.Steps = steps
 	r := &Retry{Execution: made}
 	for i := range wfe.Spec.Steps {
@@ -83,26 +80,37 @@ func New(wfe *wfev1.WorkflowExecution, catalog translate.Catalog, name string) (
 	return r, nil
 }
 
-// labels returns the labels of the old execution and the label with its name.
-func labels(wfe *wfev1.WorkflowExecution) map[string]string {
-	all := make(map[string]string, len(wfe.Labels)+1)
-	for key, value := range wfe.Labels {
-		all[key] = value
+// Rerun builds a new execution with all steps of another one. Without a name it derives one from the old name.
+func Rerun(wfe *wfev1.WorkflowExecution, name string) *wfev1.WorkflowExecution {
+	if name == "" {
+		name = nextName(wfe.Name, "rerun")
 	}
-	all[wfev1.LabelRetryOf] = wfe.Name
-	return all
+	made := copySpec(wfe, name)
+	delete(made.Labels, wfev1.LabelRetryOf)
+	return made
 }
 
-var numbered = regexp.MustCompile(`^(.+)-retry-(\d{1,4})$`)
+// copySpec returns a new execution with the labels and the specification of another one, without its decisions.
+func copySpec(wfe *wfev1.WorkflowExecution, name string) *wfev1.WorkflowExecution {
+	made := &wfev1.WorkflowExecution{
+		TypeMeta:   metav1.TypeMeta{APIVersion: wfev1.GroupVersion.String(), Kind: wfev1.Kind},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: wfe.Namespace, Labels: map[string]string{}},
+		Spec:       *wfe.Spec.DeepCopy(),
+	}
+	maps.Copy(made.Labels, wfe.Labels)
+	made.Spec.Cancel, made.Spec.Suspended, made.Spec.Approvals = wfev1.CancelNone, false, nil
+	return made
+}
 
-// nextName returns a-retry-1 for a, and a-retry-2 for a-retry-1.
-func nextName(name string) string {
+// nextName returns a-retry-1 for a, and a-retry-2 for a-retry-1; likewise for other infixes.
+func nextName(name, infix string) string {
 	base, n := name, 0
+	numbered := regexp.MustCompile(`^(.+)-` + infix + `-(\d{1,4})$`)
 	if match := numbered.FindStringSubmatch(name); match != nil {
 		base = match[1]
 		n, _ = strconv.Atoi(match[2]) // digits only
 	}
-	suffix := fmt.Sprintf("-retry-%d", n+1)
+	suffix := fmt.Sprintf("-%s-%d", infix, n+1)
 	if len(base) > maxName-len(suffix) {
 		base = base[:maxName-len(suffix)]
 	}

@@ -208,7 +208,7 @@ func TestNewNames(t *testing.T) {
 		"a": "a-retry-1", "a-retry-1": "a-retry-2", "a-retry-9": "a-retry-10", "a-retry-x": "a-retry-x-retry-1",
 		long: long[:46] + "-retry-1", strings.Repeat("a", 45) + "-bcdefgh": strings.Repeat("a", 45) + "-retry-1",
 	} {
-		if got := nextName(name); got != want || len(got) > maxName {
+		if got := nextName(name, "retry"); got != want || len(got) > maxName {
 			t.Errorf("after %s comes %s, want %s", name, got, want)
 		}
 	}
