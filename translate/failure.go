@@ -65,6 +65,9 @@ func classify(step *wfev1.StepStatus, last *wfv1.NodeStatus) (wfev1.FailureReaso
 	if said, ok := parseTermination(last.Message); ok {
 		return said.Reason, Truncate(said.Message, maxMessageBytes)
 	}
+	if refusal := describeRefusal(last); refusal != "" {
+		return wfev1.ReasonInvalidSpec, refusal
+	}
 	reason := match(failurePatterns, last.Message)
 	if last.Message == argoTimeout {
 		reason = wfev1.ReasonDeadlineExceeded

@@ -15,9 +15,9 @@ var argoStatuses = map[wfev1.StepPhase][]string{
 	wfev1.StepSkipped:   {"Skipped", "Omitted"},
 }
 
-// buildWhen translates a condition into Argo's language. The output is a variable of an expression and never part of
+// buildCondition translates a condition into Argo's language. The output is a variable of an expression and never part of
 // its text, so no value can change what is asked.
-func buildWhen(when *wfev1.When) string {
+func buildCondition(when *wfev1.When) string {
 	if when == nil {
 		return ""
 	}
@@ -39,7 +39,7 @@ func buildWhen(when *wfev1.When) string {
 	case wfev1.OperatorDoesNotExist:
 		condition = variable + ` == ""`
 	}
-	return "{{=" + condition + "}}"
+	return condition
 }
 
 func statusesOf(phases []string) []string {

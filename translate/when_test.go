@@ -53,19 +53,19 @@ func replaceLikeArgo(t tester, text string, tasks map[string]any) string {
 // only the two words may be left.
 func holds(t tester, when *wfev1.When, tasks map[string]any) bool {
 	t.Helper()
-	switch text := replaceLikeArgo(t, buildWhen(when), tasks); text {
+	switch text := replaceLikeArgo(t, "{{="+buildCondition(when)+"}}", tasks); text {
 	case "true":
 		return true
 	case "false":
 		return false
 	default:
-		t.Fatalf("want true or false, got %q from %s", text, buildWhen(when))
+		t.Fatalf("want true or false, got %q from %s", text, buildCondition(when))
 		return false
 	}
 }
 
 func TestWhen(t *testing.T) {
-	if got := buildWhen(nil); got != "" {
+	if got := buildCondition(nil); got != "" {
 		t.Errorf("no condition is no text, got %q", got)
 	}
 	cases := map[string]struct {
@@ -105,7 +105,7 @@ func TestWhen(t *testing.T) {
 			tc.when.Step = "a-b"
 			tasks := map[string]any{"tasks.a-b.status": tc.value, "tasks.a-b.outputs.parameters.o": tc.value, "tasks.a-b.outputs.parameters.p": "x"}
 			if got := holds(t, &tc.when, tasks); got != tc.want {
-				t.Errorf("%s\nwant %t, got %t from %s", tc.reason, tc.want, got, buildWhen(&tc.when))
+				t.Errorf("%s\nwant %t, got %t from %s", tc.reason, tc.want, got, buildCondition(&tc.when))
 			}
 		})
 	}
@@ -142,7 +142,7 @@ func TestWhenMeansWhatItSays(t *testing.T) {
 		}[when.Operator]
 		tasks := map[string]any{"tasks.s.status": "Succeeded", "tasks.s.outputs.parameters.o": value}
 		if got := holds(t, when, tasks); got != want {
-			t.Errorf("%q %s %q: want %t, got %t from %s", value, when.Operator, values, want, got, buildWhen(when))
+			t.Errorf("%q %s %q: want %t, got %t from %s", value, when.Operator, values, want, got, buildCondition(when))
 		}
 	})
 }

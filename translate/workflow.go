@@ -109,7 +109,7 @@ func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
 
 func (p *Plan) buildTask(i int, templates *templateSet) wfv1.DAGTask {
 	step := &p.wfe.Spec.Steps[i]
-	task := wfv1.DAGTask{Name: step.Name, Depends: p.buildDepends(i), When: buildWhen(step.When)}
+	task := wfv1.DAGTask{Name: step.Name, Depends: p.buildDepends(i), When: p.buildTaskWhen(step)}
 	if step.Approval != nil {
 		task.Template = templates.approval()
 		if step.Approval.Message != "" {
@@ -151,27 +151,6 @@ func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Paramet
 		arguments = append(arguments, wfv1.Parameter{Name: declared.Name, Value: ptr.To(wfv1.AnyString(value))})
 	}
 	return arguments
-}
-
-// buildReference is the text that Argo replaces by an output. An output that is not encoded is encoded on the way into
-// a parameter that decodes.
-func (p *Plan) buildReference(from *wfev1.OutputReference, decodes bool) string {
-	if decodes && !p.isBase64(from) {
-		return fmt.Sprintf("{{=toBase64(%s)}}", outputVariable(from.Step, from.Output))
-	}
-	return "{{tasks." + from.Step + ".outputs.parameters." + from.Output + "}}"
-}
-
-func (p *Plan) isBase64(from *wfev1.OutputReference) bool {
-	i, _ := p.graph.Index(from.Step)
-	action := p.catalog[p.wfe.Spec.Steps[i].Action]
-	return action != nil && action.output(from.Output).Base64
-}
-
-// outputVariable is an output in the language of Argo's {{=…}} expressions. Names are lower-case words and hyphens by
-// the schema, so they need no escape.
-func outputVariable(step, output string) string {
-	return fmt.Sprintf("tasks['%s'].outputs.parameters['%s']", step, output)
 }
 
 // buildDepends makes the task wait until each dependency has ended well. A dependency that is not critical may also
