@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Removes the controller and all that it made, however it was installed, from the cluster of kubectl's current context: first
-# the executions, while there is a controller that can end them, then their Workflows, then all objects with the label
-# app.kubernetes.io/part-of=workflowexecution. It may be repeated, and works as well when the controller is gone already.
-# With --executions it stops before the last part, for `helm uninstall` to do it.
+# Removes the controller and everything that it created, however it was installed, from the cluster of kubectl's current context:
+# first the executions, while the controller can end them, then their Workflows, then all objects with the label
+# app.kubernetes.io/part-of=workflowexecution. It can be repeated, and also works if the controller no longer runs.
+# With --executions it stops before the last part, which `helm uninstall` does.
 #
-# Argo, its settings and what you made yourself (namespaces, service accounts, role bindings, templates) stay.
+# Argo, its settings, and your own namespaces, service accounts, role bindings and templates stay.
 set -euo pipefail
 
 kubectl=${KUBECTL:-kubectl}
@@ -13,11 +13,11 @@ part=app.kubernetes.io/part-of=workflowexecution
 ours=workflowexecution.kubernaut.io
 finalizer=$ours/observed
 
-# The kinds of the cluster, asked once; a cluster that does not answer ends the script here.
+# The CRDs of the cluster, read once; without an answer the script ends here.
 definitions=$($kubectl get customresourcedefinitions -o name)
 has() { [[ $definitions == *"customresourcedefinition.apiextensions.k8s.io/$1"* ]]; }
 say() { echo "uninstall: $*" >&2; }
-# again does what the API server may refuse for a moment more: it goes on to enforce a policy for a second after its end.
+# again retries a command: the API server enforces a policy for a second after its deletion.
 again() {
   for _ in 1 2 3 4 5; do "$@" 2>/dev/null && return; sleep 1; done
   "$@"
@@ -38,19 +38,19 @@ if has workflows.argoproj.io; then
     say "waiting for the controller to record the end of its Workflows"
     $kubectl wait --for=delete --timeout="$patience" "${workflows[@]}" || true
   fi
-  # Nobody records the end of those that are left, so nobody takes our finalizer off. Other finalizers are not ours to take.
+  # No controller records the end of the remaining ones and removes our finalizer. Other finalizers stay.
   template='{{range .items}}{{$w := .metadata}}{{range $i, $f := $w.finalizers}}{{if eq $f "'$finalizer'"}}{{$w.namespace}} {{$w.name}} {{$i}}{{"\n"}}{{end}}{{end}}{{end}}'
   left=$($kubectl get "${workflows[@]}" -o go-template="$template")
   while read -r namespace name index; do
     [[ -n $namespace ]] || continue
-    say "releasing the Workflow $namespace/$name, whose end nobody recorded"
+    say "removing the finalizer of the Workflow $namespace/$name: no controller recorded its end"
     path=/metadata/finalizers/$index
     $kubectl patch workflows.argoproj.io -n "$namespace" "$name" --type=json \
       -p '[{"op":"test","path":"'"$path"'","value":"'$finalizer'"},{"op":"remove","path":"'"$path"'"}]'
   done <<<"$left"
 fi
 
-# What actions kept for undoing, which nothing will be any more.
+# Snapshots that actions kept for rollbacks.
 $kubectl delete --ignore-not-found --all-namespaces -l "$ours/snapshot-of" configmaps,secrets
 
 [[ ${1:-} != --executions ]] || exit 0

@@ -22,26 +22,26 @@ const (
 	ByHand      Mode = "by hand"
 )
 
-// Block is a fenced block of a document that holds commands.
+// Block is a fenced block of commands in a document.
 type Block struct {
-	// Document is the file's path in the repository, Line the line of its fence.
+	// Document is the path of the file in the repository, Line the line of its fence.
 	Document string
 	Line     int
 	Mode     Mode
 	Commands []Command
 }
 
-// Command is a command, or a whole script where the block has no prompts.
+// Command is one command, or a whole script if the block has no prompts.
 type Command struct {
 	Line int
 	Text string
-	// Output is what the document shows; nil where it shows nothing.
+	// Output is the output that the document shows; nil if it shows none.
 	Output []string
-	// ExitCode is what the command must end with.
+	// ExitCode is the exit code that the document expects.
 	ExitCode int
 }
 
-// shells are the languages of blocks that hold commands.
+// shells are the languages of blocks of commands.
 var shells = []string{"console", "shell", "sh", "bash", "shell-session", "terminal"}
 
 var (
@@ -51,7 +51,7 @@ var (
 	exitMark = regexp.MustCompile(` +# exit code (\d+)$`)
 )
 
-// Files are the Markdown files of a repository, in the order in which a reader meets them: the README first.
+// Files lists the Markdown files of a repository, its README first.
 func Files(root string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -74,7 +74,7 @@ func Files(root string) ([]string, error) {
 
 func depth(path string) int { return min(strings.Count(path, "/"), 1) }
 
-// Read is the blocks of a document that hold commands. A block without a mark, or with an unknown one, is an error.
+// Read returns the blocks of commands of a document. A block without a mark, or with an unknown one, is an error.
 func Read(root, document string) ([]Block, error) {
 	content, err := os.ReadFile(filepath.Join(root, document))
 	if err != nil {
@@ -105,7 +105,7 @@ func parse(document, content string) ([]Block, error) {
 	return blocks, nil
 }
 
-// fenced is a fenced block of any language: the number of its fence's line, the line before it, and what is inside.
+// fenced is a fenced block of any language: the number of its first line, the line before it, and its content.
 type fenced struct {
 	line             int
 	before, language string
@@ -128,7 +128,7 @@ func findFences(content string) ([]fenced, error) {
 			f.lines = append(f.lines, lines[i])
 		}
 		if i == len(lines) {
-			return nil, fmt.Errorf("%d: the block has no end", f.line)
+			return nil, fmt.Errorf("%d: the block is not closed", f.line)
 		}
 		found = append(found, f)
 	}
@@ -142,15 +142,15 @@ func modeOf(mark string) (Mode, error) {
 	}
 	match := runMark.FindStringSubmatch(mark)
 	if match == nil {
-		return "", fmt.Errorf("the line before a block of commands says how it is run, as <!-- run: cluster -->; see test/documents/doc.go")
+		return "", fmt.Errorf("the line before a block of commands must be a mark such as <!-- run: cluster -->; see test/documents/doc.go")
 	}
 	if mode := Mode(match[1]); mode == Cluster || mode == BareCluster || mode == Offline {
 		return mode, nil
 	}
-	return "", fmt.Errorf("there is no way to run called %q", match[1])
+	return "", fmt.Errorf("unknown mark %q", match[1])
 }
 
-// commands takes a block apart. line is the number of its first line.
+// commands splits a block into commands. line is the number of its first line.
 func commands(lines []string, line int) ([]Command, error) {
 	if len(lines) == 0 {
 		return nil, fmt.Errorf("the block is empty")

@@ -12,7 +12,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// TestEveryCommandIsRun fails for a block of commands that nothing runs.
+// TestEveryCommandIsRun fails for a block of commands without a valid mark.
 func TestEveryCommandIsRun(t *testing.T) {
 	t.Parallel()
 	for _, document := range files(t) {
@@ -22,7 +22,7 @@ func TestEveryCommandIsRun(t *testing.T) {
 	}
 }
 
-// TestEveryTargetExists looks for the targets of make that documents name in passing.
+// TestEveryTargetExists checks the targets of make that documents name in their text.
 func TestEveryTargetExists(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
@@ -42,14 +42,14 @@ func TestEveryTargetExists(t *testing.T) {
 		for _, match := range regexp.MustCompile("`make ([^`]+)`").FindAllStringSubmatch(text, -1) {
 			for _, word := range strings.Fields(match[1]) {
 				if !strings.Contains(word, "=") && !targets[word] {
-					t.Errorf("%s names make %s, which there is none", document, word)
+					t.Errorf("%s names make %s, which does not exist", document, word)
 				}
 			}
 		}
 	}
 }
 
-// TestEveryLinkLeadsSomewhere follows the links of the documents into the repository.
+// TestEveryLinkLeadsSomewhere checks the links of the documents to files and headings of the repository.
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	t.Parallel()
 	for _, document := range files(t) {
@@ -67,7 +67,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 				target = filepath.Join(root(t), document)
 			}
 			if _, err := os.Stat(target); err != nil {
-				t.Errorf("%s links to %s, which there is none", document, match[1])
+				t.Errorf("%s links to %s, which does not exist", document, match[1])
 			} else if anchor != "" && !hasHeading(t, target, anchor) {
 				t.Errorf("%s links to %s, which has no such heading", document, match[1])
 			}
@@ -113,8 +113,8 @@ func TestParse(t *testing.T) {
 		"by hand for no reason": {document: "<!-- run by hand:  -->\n```sh\nx\n```\n", wrong: "d:2: the line before"},
 		"no mark":               {document: "```console\nx\n```\n", wrong: "d:1: the line before"},
 		"mark too early":        {document: "<!-- run: cluster -->\n\n```console\nx\n```\n", wrong: "d:3: the line before"},
-		"unknown mark":          {document: "<!-- run: moon -->\n```console\nx\n```\n", wrong: `d:2: there is no way to run called "moon"`},
-		"no end":                {document: "<!-- run: cluster -->\n```console\nx\n", wrong: "d:2: the block has no end"},
+		"unknown mark":          {document: "<!-- run: moon -->\n```console\nx\n```\n", wrong: `d:2: unknown mark "moon"`},
+		"no end":                {document: "<!-- run: cluster -->\n```console\nx\n", wrong: "d:2: the block is not closed"},
 		"empty":                 {document: "<!-- run: cluster -->\n```console\n```\n", wrong: "d:2: the block is empty"},
 	}
 	for name, test := range tests {

@@ -1,11 +1,13 @@
-// Package documents reads the command blocks of the repository's documents. A block of commands says in an HTML comment
-// before it how it is run:
+// Package documents reads the command blocks of the repository's documents. An HTML comment before each block says how it is
+// run:
 //
-//	<!-- run: cluster -->          on a cluster where the controller is installed
+//	<!-- run: cluster -->          on a cluster with the controller
 //	<!-- run: bare cluster -->     on a cluster with Argo alone
 //	<!-- run: offline -->          without a cluster
-//	<!-- run by hand: REASON -->   by nobody, for a reason
+//	<!-- run by hand: REASON -->   not run, for the reason given
 //
-// A block with prompts ("$ ") also shows what its commands print; "…" stands for anything, and times are not compared.
-// A command whose program must end with another code than 0 has "  # exit code N" behind it. Package walk runs them all.
+// A block with prompts ("$ ") also shows the output of its commands; "…" matches anything, and times are not compared. A
+// command that must end with an exit code other than 0 is followed by "  # exit code N". Package walk runs all blocks.
+//
+// A manifest after <!-- file: PATH --> must be identical to that file, except for a leading comment.
 package documents

@@ -16,7 +16,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// TestEveryManifestIsValid reads the executions and the actions that documents show.
+// TestEveryManifestIsValid decodes the executions and actions in documents.
 func TestEveryManifestIsValid(t *testing.T) {
 	t.Parallel()
 	seen := 0
@@ -83,7 +83,7 @@ func TestEveryQuotationIsTheFile(t *testing.T) {
 	}
 }
 
-// check reports whether a manifest is of a kind that is known here, and what is wrong with it.
+// check reports whether a manifest is an execution or an action, and decodes it strictly.
 func check(manifest []byte) (isKnown bool, err error) {
 	var kind struct{ Kind string }
 	if err := yaml.Unmarshal(manifest, &kind); err != nil {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// times are durations and moments, which differ from run to run.
+// times matches durations and timestamps, which differ between runs.
 var times = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT[\d:.]+Z?|\b\d\d:\d\d:\d\d\b|\b(\d+(\.\d+)?(ms|[dhms]))+\b`)
 
 var blanks = regexp.MustCompile(`[ \t]+`)
 
-// Compare tells what differs between what a document shows and what its command printed.
+// Compare returns an error if the output of a command differs from what the document shows.
 func (c Command) Compare(printed string) error {
 	if c.Output == nil {
 		return nil
@@ -34,12 +34,12 @@ func (c Command) Compare(printed string) error {
 		got.WriteString(normal(line) + "\n")
 	}
 	if !pattern.MatchString(got.String()) {
-		return fmt.Errorf("the document shows\n%s\nand the command printed\n%s", strings.Join(c.Output, "\n"), printed)
+		return fmt.Errorf("the document shows\n%s\nbut the command printed\n%s", strings.Join(c.Output, "\n"), printed)
 	}
 	return nil
 }
 
-// normal is a line without what may differ: times, and the widths of columns that follow them.
+// normal replaces what may differ between runs: times, and the widths of columns.
 func normal(line string) string {
 	return strings.TrimSpace(blanks.ReplaceAllString(times.ReplaceAllString(line, "TIME"), " "))
 }

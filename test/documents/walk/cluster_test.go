@@ -22,47 +22,47 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// patience bounds one command of a document.
-const patience = 6 * time.Minute
+// commandTimeout bounds one command of a document.
+const commandTimeout = 6 * time.Minute
 
-// world is the repository and a cluster.
-type world struct {
+// fixture is the repository and a cluster.
+type fixture struct {
 	root    string
 	cluster *testutil.Cluster
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	for _, variable := range []string{"KUBECONFIG", "KUBECTL"} {
 		if os.Getenv(variable) == "" {
-			t.Fatalf("%s is not set; make test-documents sees to it", variable)
+			t.Fatalf("%s is not set: run make test-documents", variable)
 		}
 	}
 	root, err := testutil.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Namespaces are deleted here that could be somebody's.
+	// The test deletes namespaces, which on another cluster could be in use.
 	if ours := filepath.Join(root, ".cluster") + string(filepath.Separator); !strings.HasPrefix(os.Getenv("KUBECONFIG"), ours) {
-		t.Fatalf("KUBECONFIG is %s: documents are tried on a cluster of this checkout only", os.Getenv("KUBECONFIG"))
+		t.Fatalf("KUBECONFIG is %s: the documents are tested on a cluster of this checkout only", os.Getenv("KUBECONFIG"))
 	}
 	cluster, err := testutil.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{root: root, cluster: cluster}
+	return &fixture{root: root, cluster: cluster}
 }
 
-// shell runs a script in the repository's folder, as somebody with the built programs on the PATH, and returns what it
-// prints and its exit code.
-func (w *world) shell(t *testing.T, mode documents.Mode, script string) (string, int) {
+// shell runs a script in the repository's folder, with the built programs on the PATH, and returns its output and its exit
+// code.
+func (f *fixture) shell(t *testing.T, mode documents.Mode, script string) (string, int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience) // also in clean-ups
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), commandTimeout) // also in clean-ups
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
-	command.Dir, command.Stdout, command.Stderr = w.root, &stdout, &stderr
-	command.Env = append(os.Environ(), "PATH="+filepath.Join(w.root, "bin")+":"+os.Getenv("PATH"))
+	command.Dir, command.Stdout, command.Stderr = f.root, &stdout, &stderr
+	command.Env = append(os.Environ(), "PATH="+filepath.Join(f.root, "bin")+":"+os.Getenv("PATH"))
 	if mode == documents.Offline {
 		command.Env = append(command.Env, "KUBECONFIG="+os.DevNull)
 	}
@@ -75,23 +75,23 @@ func (w *world) shell(t *testing.T, mode documents.Mode, script string) (string,
 	return stdout.String(), command.ProcessState.ExitCode()
 }
 
-// must runs a script that has to succeed.
-func (w *world) must(t *testing.T, script string) {
+// must runs a script and fails the test unless it succeeds.
+func (f *fixture) must(t *testing.T, script string) {
 	t.Helper()
-	if _, code := w.shell(t, documents.Cluster, script); code != 0 {
+	if _, code := f.shell(t, documents.Cluster, script); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 }
 
-// bring puts the cluster into the state that a block needs.
-func (w *world) bring(t *testing.T, mode documents.Mode) {
+// prepareFor installs or removes the controller, as a block needs it.
+func (f *fixture) prepareFor(t *testing.T, mode documents.Mode) {
 	t.Helper()
-	_, code := w.shell(t, documents.Cluster, "kubectl get -n "+testutil.SystemNamespace+" deployment controller -o name")
-	switch isThere := code == 0; {
-	case mode == documents.Cluster && !isThere:
-		w.install(t)
-	case mode == documents.BareCluster && isThere:
-		w.must(t, remove)
+	_, code := f.shell(t, documents.Cluster, "kubectl get -n "+testutil.SystemNamespace+" deployment controller -o name")
+	switch isInstalled := code == 0; {
+	case mode == documents.Cluster && !isInstalled:
+		f.install(t)
+	case mode == documents.BareCluster && isInstalled:
+		f.must(t, remove)
 	}
 }
 
@@ -103,19 +103,19 @@ config/default/uninstall.sh
 kubectl delete --ignore-not-found namespace ` + testutil.SystemNamespace + `
 `
 
-func (w *world) install(t *testing.T) {
+func (f *fixture) install(t *testing.T) {
 	t.Helper()
-	w.must(t, "kubectl apply --server-side -k bin/installation && kubectl -n "+testutil.SystemNamespace+" rollout status deployment/controller --timeout=120s")
+	f.must(t, "kubectl apply --server-side -k bin/installation && kubectl -n "+testutil.SystemNamespace+" rollout status deployment/controller --timeout=120s")
 }
 
-// everything is the name of every object of the cluster, but for those that come and go by themselves.
-func (w *world) everything(t *testing.T) []string {
+// everything lists the name of every object in the cluster, except events and leases.
+func (f *fixture) everything(t *testing.T) []string {
 	t.Helper()
-	client, err := metadata.NewForConfig(w.cluster.Config)
+	client, err := metadata.NewForConfig(f.cluster.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lists, err := w.cluster.Clientset.Discovery().ServerPreferredResources()
+	lists, err := f.cluster.Clientset.Discovery().ServerPreferredResources()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func (w *world) everything(t *testing.T) []string {
 				t.Fatalf("list %s: %v", kind.Name, err)
 			}
 			for i := range objects.Items {
-				// Argo's controller is restarted for its settings, and gets another ReplicaSet and pod.
+				// New settings restart Argo's controller, which gets another ReplicaSet and pod.
 				if object := &objects.Items[i]; object.Namespace != "argo" {
 					names = append(names, fmt.Sprintf("%s.%s %s/%s", kind.Name, version.Group, object.Namespace, object.Name))
 				}
@@ -146,12 +146,12 @@ func (w *world) everything(t *testing.T) []string {
 	return names
 }
 
-// expectNothingLeft compares with what was there before anything was installed. Objects that others delete take a moment.
-func (w *world) expectNothingLeft(t *testing.T, before []string) {
+// expectNothingLeft compares the cluster with its state before the installation. Garbage collection takes a moment.
+func (f *fixture) expectNothingLeft(t *testing.T, before []string) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for {
-		left := slices.DeleteFunc(w.everything(t), func(name string) bool { return slices.Contains(before, name) })
+		left := slices.DeleteFunc(f.everything(t), func(name string) bool { return slices.Contains(before, name) })
 		if len(left) == 0 {
 			return
 		}

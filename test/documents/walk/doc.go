@@ -1,4 +1,4 @@
-// Package walk is a new user of the cluster of KUBECONFIG who does what the documents say: it runs every block of commands,
-// in order, and compares what they print; then it removes all of it and looks for what is left. The cluster must have
-// Argo Workflows and the images of bin/installation, and be one of this checkout; make test-documents sees to all of it.
+// Package walk runs every block of commands in the documents, in order, and compares their output; then it uninstalls
+// everything and checks that nothing is left. The cluster of KUBECONFIG must be one of this checkout, with Argo Workflows and
+// the images of bin/installation: make test-documents provides it.
 package walk
