@@ -32,6 +32,8 @@ type edit struct {
 	// patch is a strategic merge patch. It is nil when the object is already as requested, and empty when another request
 	// makes the change and only the record is written here.
 	patch map[string]any
+	// field is the path of the field that the patch changes.
+	field []string
 	// annotations are set together with the patch.
 	annotations map[string]string
 	// message and attributes describe the change in the log.
@@ -44,15 +46,18 @@ type outcome[T object] struct {
 	object   T
 	previous map[string]string
 	changed  bool
+	// held fails if an object no longer holds what the step requested.
+	held func(T) error
 }
 
 // change reads an object, calls plan for an edit, and writes it together with the record of the previous state. The patch
-// contains the resource version, so it applies only to the object that plan received. The argument again is true if an
-// earlier attempt of this step has made its edit; the record of that attempt is then the previous state.
+// contains the resource version, so it applies only to the object that plan received. The argument again is true if this
+// step has made its edit, in an earlier attempt or in this one; plan then returns a patch if the edit was taken back.
 func change[T object](
 	ctx context.Context, s *contract.Step, client patcher[T], kind, name string, plan func(object T, again bool) (edit, error),
 ) (outcome[T], error) {
 	var result outcome[T]
+	written := false
 	err := s.Retry(ctx, "changing "+kind+" "+name, func(ctx context.Context) error {
 		found, err := client.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
@@ -63,7 +68,12 @@ func change[T object](
 		if err != nil {
 			return err
 		}
-		result = outcome[T]{object: found, previous: e.previous, changed: again || len(e.patch) > 0}
+		result = outcome[T]{object: found, previous: e.previous, changed: again || len(e.patch) > 0, held: func(now T) error {
+			if e, err := plan(now, true); err != nil || len(e.patch) == 0 {
+				return err
+			}
+			return takenBack(kind, now, e.field)
+		}}
 		if again {
 			result.previous = recorded
 		}
@@ -80,12 +90,17 @@ func change[T object](
 			return fmt.Errorf("changing %s %s: %w", kind, name, err)
 		}
 		s.Log.Info(e.message, append([]any{"kind", kind, "name", name, "dryRun", s.DryRun}, e.attributes...)...)
+		written = !s.DryRun && len(e.patch) > 0
 		return nil
 	})
 	if err != nil {
 		return result, err
 	}
-	return result, report(s, result.changed, result.previous)
+	if err := report(s, result.changed, result.previous); err != nil || !written {
+		return result, err
+	}
+	// An admission webhook can change the object before it is stored.
+	return result, result.held(result.object)
 }
 
 // report writes the outputs of a change.

@@ -116,7 +116,7 @@ func runRestoreConfigMap(ctx context.Context, s *contract.Step) error {
 	_, err = change(ctx, s, kept.store, kept.kind, name, func(found *corev1.ConfigMap, _ bool) (edit, error) {
 		data, dataDiffers := replaceMap(found.Data, snapshot.Data, func(a, b string) bool { return a == b })
 		binary, binaryDiffers := replaceMap(found.BinaryData, snapshot.BinaryData, bytes.Equal)
-		e := edit{message: "restored", attributes: []any{"snapshot", snapshot.Name}}
+		e := edit{message: "restored", attributes: []any{"snapshot", snapshot.Name}, field: []string{"data"}}
 		if dataDiffers || binaryDiffers {
 			e.patch = map[string]any{"data": data, "binaryData": binary}
 		}

@@ -19,6 +19,11 @@ func (c container) patch(fields map[string]any) map[string]any {
 	return templatePatch(map[string]any{"spec": map[string]any{c.list: []any{fields}}})
 }
 
+// field is the path of a field of the containers in this list.
+func (c container) field(name string) []string {
+	return []string{"spec", "template", "spec", c.list, name}
+}
+
 // findContainer finds a container or init container by its name. An empty name selects the first container.
 func findContainer(spec corev1.PodSpec, name string) (container, error) {
 	if name == "" && len(spec.Containers) > 0 {

@@ -65,7 +65,7 @@ func runDrainNode(ctx context.Context, s *contract.Step) error {
 	if err != nil {
 		return err
 	}
-	again, err := setUnschedulable(ctx, s, true, len(pods) > 0)
+	cordoned, err := setUnschedulable(ctx, s, true, len(pods) > 0)
 	if err != nil {
 		return err
 	}
@@ -73,15 +73,16 @@ func runDrainNode(ctx context.Context, s *contract.Step) error {
 		return err
 	}
 	s.Log.Info("draining", "node", node, "pods", len(pods), "dryRun", s.DryRun)
-	return (&draining{Step: s, helper: helper, node: node, changed: again, left: pods}).run(ctx)
+	return (&draining{Step: s, helper: helper, node: node, cordoned: cordoned, changed: cordoned.changed, left: pods}).run(ctx)
 }
 
 // draining evicts the pods of a node and waits until they are gone.
 type draining struct {
 	*contract.Step
-	helper  *drain.Helper
-	node    string
-	changed bool
+	helper   *drain.Helper
+	node     string
+	cordoned outcome[*corev1.Node]
+	changed  bool
 	// left are the pods that exist, and evicted those of them whose eviction was accepted.
 	left    []corev1.Pod
 	evicted map[types.UID]bool
@@ -139,8 +140,15 @@ func (d *draining) round(ctx context.Context) error {
 			return fmt.Errorf("evicting pod %s/%s: %w", p.Namespace, p.Name, err)
 		}
 	}
-	if refused != nil || len(d.left) == 0 || d.DryRun || d.Wait == 0 {
+	if len(d.left) == 0 || d.DryRun || d.Wait == 0 {
 		return refused
+	}
+	node, err := d.Kube.CoreV1().Nodes().Get(ctx, d.node, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("reading node %s: %w", d.node, err)
+	}
+	if err := d.cordoned.held(node); err != nil || refused != nil {
+		return errors.Join(err, refused)
 	}
 	return d.removeGone(ctx)
 }

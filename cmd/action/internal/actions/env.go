@@ -71,7 +71,7 @@ func editVariable(s *contract.Step, c container) (edit, error) {
 	absent, remove := now.Name == "", s.Bool("remove")
 	e := edit{
 		previous: map[string]string{"value": now.Value, "absent": strconv.FormatBool(absent)},
-		message:  "set variable", attributes: []any{"container", c.Name, "variable", s.String("name"), "remove", remove},
+		message:  "set variable", attributes: []any{"container", c.Name, "variable", s.String("name"), "remove", remove}, field: c.field("env"),
 	}
 	switch {
 	case remove && !absent:

@@ -50,7 +50,7 @@ func runUpdateImage(ctx context.Context, s *contract.Step) error {
 		}
 		e := edit{
 			previous: map[string]string{"image": c.Image}, message: "updated image",
-			attributes: []any{"container", c.Name, "from", c.Image, "to", image},
+			attributes: []any{"container", c.Name, "from", c.Image, "to", image}, field: c.field("image"),
 		}
 		if c.Image != image {
 			e.patch = c.patch(map[string]any{"image": image})

@@ -65,13 +65,12 @@ func uncordonNode() contract.Action {
 }
 
 // setUnschedulable cordons or uncordons a node. If more is true, the step is about to make further changes, so it is
-// recorded even if the node is already as requested. It returns whether the step has changed the node, or anything in an
-// earlier attempt.
-func setUnschedulable(ctx context.Context, s *contract.Step, unschedulable, more bool) (bool, error) {
-	result, err := change(ctx, s, s.Kube.CoreV1().Nodes(), "node", s.String("node"), func(found *corev1.Node, _ bool) (edit, error) {
+// recorded even if the node is already as requested.
+func setUnschedulable(ctx context.Context, s *contract.Step, unschedulable, more bool) (outcome[*corev1.Node], error) {
+	return change(ctx, s, s.Kube.CoreV1().Nodes(), "node", s.String("node"), func(found *corev1.Node, _ bool) (edit, error) {
 		e := edit{
 			previous: map[string]string{"unschedulable": strconv.FormatBool(found.Spec.Unschedulable)},
-			message:  "set unschedulable", attributes: []any{"unschedulable", unschedulable},
+			message:  "set unschedulable", attributes: []any{"unschedulable", unschedulable}, field: []string{"spec", "unschedulable"},
 		}
 		if found.Spec.Unschedulable != unschedulable {
 			e.patch = map[string]any{"spec": map[string]any{"unschedulable": unschedulable}}
@@ -80,7 +79,6 @@ func setUnschedulable(ctx context.Context, s *contract.Step, unschedulable, more
 		}
 		return e, nil
 	})
-	return result.changed, err
 }
 
 func taintNode() contract.Action {
@@ -137,7 +135,7 @@ func editTaint(found *corev1.Node, asked corev1.Taint, remove bool) (edit, error
 	i := slices.IndexFunc(taints, func(t corev1.Taint) bool { return t.MatchTaint(&asked) })
 	e := edit{
 		previous: map[string]string{"absent": strconv.FormatBool(i < 0), "value": ""},
-		message:  "set taint", attributes: []any{"taint", asked.ToString(), "remove", remove},
+		message:  "set taint", attributes: []any{"taint", asked.ToString(), "remove", remove}, field: []string{"spec", "taints"},
 	}
 	if i >= 0 {
 		e.previous["value"] = taints[i].Value

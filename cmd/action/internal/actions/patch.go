@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -202,16 +204,35 @@ func (p *patching) write(ctx context.Context, found *unstructured.Unstructured, 
 		return err
 	}
 	opts := metav1.PatchOptions{DryRun: p.DryRunOption(), FieldManager: fieldManager}
-	if _, err := p.client.Patch(ctx, p.name, types.MergePatchType, content, opts); err != nil {
+	written, err := p.client.Patch(ctx, p.name, types.MergePatchType, content, opts)
+	if err != nil {
 		return fmt.Errorf("patching %s %s: %w", p.kind, p.name, err)
 	}
 	if p.patchType == types.ApplyPatchType {
-		if _, err := p.client.Patch(ctx, p.name, p.patchType, p.patch, p.options(p.DryRunOption())); err != nil {
+		if written, err = p.client.Patch(ctx, p.name, p.patchType, p.patch, p.options(p.DryRunOption())); err != nil {
 			return fmt.Errorf("applying to %s %s: %w", p.kind, p.name, err)
 		}
 	}
 	p.Log.Info("patched", "kind", p.kind, "name", p.name, "type", p.String("type"), "dryRun", p.DryRun)
-	return nil
+	if p.DryRun {
+		return nil
+	}
+	// An admission webhook can change the object before it is stored.
+	remains, err := difference(found, written)
+	if err == nil && string(remains) == "{}" {
+		err = takenBack(p.kind, written, firstField(forward))
+	}
+	return err
+}
+
+// firstField returns the path of the first field of a JSON merge patch.
+func firstField(patch []byte) []string {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(patch, &fields) != nil || len(fields) == 0 {
+		return nil
+	}
+	first := slices.Min(slices.Collect(maps.Keys(fields)))
+	return append([]string{first}, firstField(fields[first])...)
 }
 
 // difference builds the JSON merge patch from one state of an object to another, without fields that the server sets.

@@ -39,11 +39,11 @@ func runExpandPVC(ctx context.Context, s *contract.Step) error {
 		return contract.Invalid("parameter size: %w", err)
 	}
 	claims := s.Kube.CoreV1().PersistentVolumeClaims(s.Namespace)
-	_, err = change(ctx, s, claims, "persistentvolumeclaim", name, func(found *corev1.PersistentVolumeClaim, _ bool) (edit, error) {
+	result, err := change(ctx, s, claims, "persistentvolumeclaim", name, func(found *corev1.PersistentVolumeClaim, _ bool) (edit, error) {
 		now := found.Spec.Resources.Requests[corev1.ResourceStorage]
 		e := edit{
 			previous: map[string]string{"size": now.String()}, message: "increased the storage request",
-			attributes: []any{"from", now.String(), "to", asked.String()},
+			attributes: []any{"from", now.String(), "to", asked.String()}, field: []string{"spec", "resources", "requests", "storage"},
 		}
 		if now.Cmp(asked) < 0 {
 			e.patch = map[string]any{"spec": map[string]any{
@@ -55,7 +55,7 @@ func runExpandPVC(ctx context.Context, s *contract.Step) error {
 	if err != nil {
 		return err
 	}
-	return await(ctx, s, claims, "persistentvolumeclaim", name, &corev1.PersistentVolumeClaim{}, expanded(s, asked))
+	return awaitEffect(ctx, s, claims, "persistentvolumeclaim", result, &corev1.PersistentVolumeClaim{}, expanded(s, asked))
 }
 
 func expanded(s *contract.Step, asked resource.Quantity) check[*corev1.PersistentVolumeClaim] {

@@ -111,7 +111,7 @@ func editResources(s *contract.Step, c container) edit {
 		changes[string(f.resource)] = value
 		attributes = append(attributes, f.name, map[string]any{"from": previous[f.name], "to": s.String(f.name)})
 	}
-	e := edit{previous: previous, message: "set resources", attributes: append(attributes, "container", c.Name)}
+	e := edit{previous: previous, message: "set resources", attributes: append(attributes, "container", c.Name), field: c.field("resources")}
 	resources := map[string]any{}
 	if len(limits) > 0 {
 		resources["limits"] = limits

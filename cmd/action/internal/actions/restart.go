@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -12,6 +13,9 @@ import (
 
 // annotationRestartedAt is the annotation of the pod template that kubectl rollout restart sets.
 const annotationRestartedAt = "kubectl.kubernetes.io/restartedAt"
+
+// recordRestartedAt is the key of a step's own time in its record.
+const recordRestartedAt = "restarted-at"
 
 func restartDeployment() contract.Action {
 	return contract.Action{
@@ -71,20 +75,35 @@ func restartDaemonSet() contract.Action {
 }
 
 // restart sets the annotation once in all attempts of the step. Its time is finer than a second, so that two steps that
-// restart the same object in quick succession both have an effect.
+// restart the same object in quick succession both have an effect. A later restart by another client also replaces all pods.
 func restart[T object, L runtime.Object](ctx context.Context, s *contract.Step, w workload[T, L], name string) error {
-	return w.roll(ctx, s, name, func(_ T, again bool) (edit, error) {
-		if again {
-			return edit{}, nil
+	stamp := time.Now().UTC().Format(time.RFC3339Nano)
+	return w.roll(ctx, s, name, func(found T, again bool) (edit, error) {
+		if recorded, _ := s.Recorded(found); recorded[recordRestartedAt] != "" {
+			stamp = recorded[recordRestartedAt]
 		}
-		stamp := time.Now().UTC().Format(time.RFC3339Nano)
-		return edit{
-			message: "restarted", attributes: []any{"restartedAt", stamp},
-			patch: templatePatch(map[string]any{
+		e := edit{
+			previous: map[string]string{recordRestartedAt: stamp}, message: "restarted", attributes: []any{"restartedAt", stamp},
+			field: []string{"spec", "template", "metadata", "annotations", annotationRestartedAt},
+		}
+		if !again || !isRestartedSince(w.template(found), stamp) {
+			e.patch = templatePatch(map[string]any{
 				"metadata": map[string]any{"annotations": map[string]any{annotationRestartedAt: stamp}},
-			}),
-		}, nil
+			})
+		}
+		return e, nil
 	})
+}
+
+// isRestartedSince reports whether a pod template was restarted at or after a time.
+func isRestartedSince(template *corev1.PodTemplateSpec, stamp string) bool {
+	at, err := time.Parse(time.RFC3339Nano, template.Annotations[annotationRestartedAt])
+	if err != nil {
+		return false
+	}
+	since, err := time.Parse(time.RFC3339Nano, stamp)
+	// kubectl writes whole seconds.
+	return err == nil && !at.Before(since.Truncate(time.Second))
 }
 
 // templatePatch builds the patch that changes fields of a pod template.

@@ -27,7 +27,7 @@ func rollbackDeployment() contract.Action {
 		Parameters: []contract.Parameter{
 			{Name: "deployment", Description: "The Deployment to roll back.", Required: true, Check: contract.ObjectName},
 			{
-				Name: "revision", Description: "The revision to roll back to; 0 is the previous one.",
+				Name: "revision", Description: "The revision to roll back to; 0 is the last one that differs in more than the time of a restart.",
 				Default: "0", Check: contract.NonNegative,
 			},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
@@ -48,25 +48,36 @@ func rollbackDeployment() contract.Action {
 // the record among them to recognise that the previous revision is already restored.
 func runRollbackDeployment(ctx context.Context, s *contract.Step) error {
 	name := s.String("deployment")
+	var target *appsv1.ReplicaSet
+	var revision int64
 	return deployments(s).roll(ctx, s, name, func(found *appsv1.Deployment, again bool) (edit, error) {
-		if again {
-			return edit{}, nil
-		}
 		now, err := deploymentutil.Revision(found)
 		if err != nil {
 			return edit{}, contract.Impossible("deployment %s has no readable revision: %w", name, err)
 		}
-		sets, err := s.Kube.AppsV1().ReplicaSets(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(found.Spec.Selector)})
-		if err != nil {
-			return edit{}, fmt.Errorf("listing the revisions of deployment %s: %w", name, err)
+		wanted := int64(s.Int("revision"))
+		if recorded, _ := s.Recorded(found); again && target == nil {
+			// What was the previous revision in an earlier attempt is another one now.
+			if wanted, err = strconv.ParseInt(recorded[recordTarget], 10, 64); err != nil {
+				return edit{}, nil
+			}
 		}
-		target, revision, err := findRevision(found, sets.Items, now, int64(s.Int("revision")))
-		if err != nil {
-			return edit{}, contract.Impossible("deployment %s %w; see kubectl -n %s rollout history deployment %s", name, err, s.Namespace, name)
+		if target == nil || !again {
+			sets, err := s.Kube.AppsV1().ReplicaSets(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(found.Spec.Selector)})
+			if err != nil {
+				return edit{}, fmt.Errorf("listing the revisions of deployment %s: %w", name, err)
+			}
+			target, revision, err = findRevision(found, sets.Items, now, wanted)
+			if err != nil {
+				return edit{}, contract.Impossible("deployment %s %w; see kubectl -n %s rollout history deployment %s", name, err, s.Namespace, name)
+			}
 		}
 		return editTemplate(found, target, now, revision), nil
 	})
 }
+
+// recordTarget is the key of the revision that a step rolled back to, in its record.
+const recordTarget = "target"
 
 // findRevision finds the ReplicaSet of a revision; revision 0 selects the last one before the present one.
 func findRevision(d *appsv1.Deployment, sets []appsv1.ReplicaSet, now, wanted int64) (*appsv1.ReplicaSet, int64, error) {
@@ -82,7 +93,7 @@ func findRevision(d *appsv1.Deployment, sets []appsv1.ReplicaSet, now, wanted in
 			continue
 		case wanted > 0 && revision == wanted:
 			return &sets[i], revision, nil
-		case wanted == 0 && revision < now && revision > bestRevision:
+		case wanted == 0 && revision < now && revision > bestRevision && !isRestartOf(&sets[i].Spec.Template, &d.Spec.Template):
 			best, bestRevision = &sets[i], revision
 		case wanted > 0 && slices.Contains(formerRevisions(&sets[i]), wanted):
 			renumbered, renumberedAs = &sets[i], revision
@@ -112,13 +123,29 @@ func formerRevisions(set *appsv1.ReplicaSet) []int64 {
 	return former
 }
 
+// isRestartOf reports whether two templates differ at most in the time of a restart. A rollback to such a revision would
+// change nothing that could have failed.
+func isRestartOf(a, b *corev1.PodTemplateSpec) bool {
+	return apiequality.Semantic.DeepEqual(withoutRestart(a), withoutRestart(b))
+}
+
+func withoutRestart(template *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
+	t := template.DeepCopy()
+	delete(t.Annotations, annotationRestartedAt)
+	delete(t.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
+	if len(t.Annotations) == 0 {
+		t.Annotations = nil
+	}
+	return t
+}
+
 // editTemplate replaces the whole template, so that fields which the target does not have are removed.
 func editTemplate(d *appsv1.Deployment, target *appsv1.ReplicaSet, now, revision int64) edit {
 	template := target.Spec.Template.DeepCopy()
 	delete(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
 	e := edit{
-		previous: map[string]string{"revision": strconv.FormatInt(now, 10)},
-		message:  "rolled back", attributes: []any{"from", now, "to", revision},
+		previous: map[string]string{"revision": strconv.FormatInt(now, 10), recordTarget: strconv.FormatInt(revision, 10)},
+		message:  "rolled back", attributes: []any{"from", now, "to", revision}, field: []string{"spec", "template"},
 	}
 	if apiequality.Semantic.DeepEqual(*template, d.Spec.Template) {
 		return e

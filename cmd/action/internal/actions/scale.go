@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
@@ -17,11 +18,12 @@ import (
 func scaleDeployment() contract.Action {
 	return scaleAction("Deployment", "deployment", func(ctx context.Context, s *contract.Step) error {
 		return scale(ctx, s, deployments(s), s.String("deployment"), s.Int("replicas"), scaling[*appsv1.Deployment]{
+			kind:    "Deployment",
 			desired: func(d *appsv1.Deployment) int32 { return replicasOf(d.Spec.Replicas) },
 			update:  s.Kube.AppsV1().Deployments(s.Namespace).UpdateScale,
-			settled: func(d *appsv1.Deployment, replicas int32) bool {
-				return d.Status.ObservedGeneration >= d.Generation && d.Status.Replicas == replicas &&
-					d.Status.ReadyReplicas == replicas && d.Status.AvailableReplicas == replicas
+			settled: func(d *appsv1.Deployment, replicas int32) string {
+				surplus := d.Status.Replicas - replicas
+				return missingReplicas(d, d.Status.ObservedGeneration, d.Status.AvailableReplicas, surplus-surgeOf(d), replicas) + replicaFailure(d)
 			},
 		})
 	})
@@ -30,11 +32,11 @@ func scaleDeployment() contract.Action {
 func scaleStatefulSet() contract.Action {
 	return scaleAction("StatefulSet", "statefulset", func(ctx context.Context, s *contract.Step) error {
 		return scale(ctx, s, statefulSets(s), s.String("statefulset"), s.Int("replicas"), scaling[*appsv1.StatefulSet]{
+			kind:    "StatefulSet",
 			desired: func(o *appsv1.StatefulSet) int32 { return replicasOf(o.Spec.Replicas) },
 			update:  s.Kube.AppsV1().StatefulSets(s.Namespace).UpdateScale,
-			settled: func(o *appsv1.StatefulSet, replicas int32) bool {
-				return o.Status.ObservedGeneration >= o.Generation && o.Status.Replicas == replicas &&
-					o.Status.ReadyReplicas == replicas && o.Status.AvailableReplicas == replicas
+			settled: func(o *appsv1.StatefulSet, replicas int32) string {
+				return missingReplicas(o, o.Status.ObservedGeneration, o.Status.AvailableReplicas, o.Status.Replicas-replicas, replicas)
 			},
 		})
 	})
@@ -60,6 +62,7 @@ func scaleAction(kind, parameter string, run func(context.Context, *contract.Ste
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{parameter + "s"}, Verbs: []string{"get", "list", "watch", "patch"}},
 			{APIGroups: []string{"apps"}, Resources: []string{parameter + "s/scale"}, Verbs: []string{"update"}},
+			listAutoscalersRule(),
 		},
 		Run: run,
 	}
@@ -71,8 +74,40 @@ type scaling[T object] struct {
 	desired func(T) int32
 	// update writes the scale subresource.
 	update func(ctx context.Context, name string, scale *autoscalingv1.Scale, opts metav1.UpdateOptions) (*autoscalingv1.Scale, error)
-	// settled reports whether the controller has observed the generation and all replicas are available.
-	settled func(T, int32) bool
+	// settled returns what is missing until exactly the requested replicas are available, or an empty string.
+	settled func(T, int32) string
+	// kind is the kind in a reference of an autoscaler.
+	kind string
+}
+
+// surgeOf returns how many pods beyond the desired ones a rollout that is in progress may keep.
+func surgeOf(d *appsv1.Deployment) int32 {
+	r := d.Spec.Strategy.RollingUpdate
+	if d.Status.UpdatedReplicas >= d.Status.Replicas || replicasOf(d.Spec.Replicas) == 0 || d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		return 0
+	}
+	surge := intstr.FromString("25%")
+	if r != nil && r.MaxSurge != nil {
+		surge = *r.MaxSurge
+	}
+	n, err := intstr.GetScaledValueFromIntOrPercent(&surge, int(replicasOf(d.Spec.Replicas)), true)
+	if err != nil {
+		return 0
+	}
+	return int32(n) //nolint:gosec // bounded by the number of replicas
+}
+
+func missingReplicas(o metav1.Object, observed int64, available, surplus, replicas int32) string {
+	switch {
+	case observed < o.GetGeneration():
+		return "its controller has not observed the change"
+	case available != replicas:
+		return fmt.Sprintf("%d of %d replicas are available", available, replicas)
+	case surplus > 0:
+		return fmt.Sprintf("%d pods more than %d replicas exist", surplus, replicas)
+	default:
+		return ""
+	}
 }
 
 // scale records the number of replicas on the object before it writes the scale subresource. After a crash between the two
@@ -80,11 +115,14 @@ type scaling[T object] struct {
 func scale[T object, L runtime.Object](
 	ctx context.Context, s *contract.Step, w workload[T, L], name string, replicas int32, kind scaling[T],
 ) error {
+	if err := checkAutoscaler(ctx, s, kind.kind, name, replicas); err != nil {
+		return err
+	}
 	result, err := change(ctx, s, w.client, w.kind, name, func(found T, _ bool) (edit, error) {
 		now := kind.desired(found)
 		e := edit{
 			previous: map[string]string{"replicas": strconv.Itoa(int(now))},
-			message:  "recorded the number of replicas", attributes: []any{"replicas", now},
+			message:  "recorded the number of replicas", attributes: []any{"replicas", now}, field: []string{"spec", "replicas"},
 		}
 		if now != replicas {
 			e.patch = map[string]any{}
@@ -94,16 +132,20 @@ func scale[T object, L runtime.Object](
 	if err != nil {
 		return err
 	}
+	var written *autoscalingv1.Scale
 	if before := kind.desired(result.object); before != replicas {
 		// The record of an earlier attempt does not mean that the attempt has scaled.
 		if err := s.Changed(result.previous["replicas"] != strconv.Itoa(int(before))); err != nil {
 			return err
 		}
 		err := s.Retry(ctx, "scaling "+w.kind+" "+name, func(ctx context.Context) error {
-			_, err := kind.update(ctx, name, &autoscalingv1.Scale{
+			scaled, err := kind.update(ctx, name, &autoscalingv1.Scale{
 				ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.Namespace, UID: result.object.GetUID()},
 				Spec:       autoscalingv1.ScaleSpec{Replicas: replicas},
 			}, metav1.UpdateOptions{DryRun: s.DryRunOption()})
+			if err == nil {
+				written = scaled
+			}
 			return err
 		})
 		if err != nil {
@@ -114,12 +156,17 @@ func scale[T object, L runtime.Object](
 			return err
 		}
 	}
-	return await(ctx, s, w.client, w.kind, name, w.example, func(found T) (verdict, error) {
-		v := verdict{done: kind.settled(found, replicas), numbers: w.numbers(found), missing: "its pods are not as many as asked"}
-		if now := kind.desired(found); now != replicas {
-			v.done = false
-			v.missing = fmt.Sprintf("spec.replicas is %d, not %d: something else, an autoscaler perhaps, sets it too", now, replicas)
+	result.held = func(found T) error {
+		if kind.desired(found) == replicas {
+			return nil
 		}
-		return v, nil
+		return takenBack(w.kind, found, []string{"spec", "replicas"})
+	}
+	if written != nil {
+		result.object.SetResourceVersion(written.ResourceVersion)
+	}
+	return awaitEffect(ctx, s, w.client, w.kind, result, w.example, func(found T) (verdict, error) {
+		missing := kind.settled(found, replicas)
+		return verdict{done: missing == "", missing: missing, numbers: w.numbers(found)}, nil
 	})
 }

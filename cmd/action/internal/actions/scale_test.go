@@ -140,7 +140,7 @@ func TestScaleDeployment(t *testing.T) {
 			parameters: with(five, "wait-seconds", "1", "replicas", "2"),
 			deployment: paymentAPI(func(d *appsv1.Deployment) { d.Status.AvailableReplicas = 1 }),
 			want: result{
-				Exit: 1, Reason: "DeadlineExceeded", Message: "not as many as asked after 1s",
+				Exit: 1, Reason: "DeadlineExceeded", Message: "1 of 2 replicas are available after 1s",
 				Outputs: map[string]string{"changed": "false", "previous-replicas": "2"},
 			},
 			replicas: 2,
@@ -150,7 +150,7 @@ func TestScaleDeployment(t *testing.T) {
 			parameters: with(five, "wait-seconds", "1", "replicas", "2"),
 			deployment: paymentAPI(func(d *appsv1.Deployment) { d.Generation++ }),
 			want: result{
-				Exit: 1, Reason: "DeadlineExceeded", Message: "not as many as asked",
+				Exit: 1, Reason: "DeadlineExceeded", Message: "its controller has not observed the change",
 				Outputs: map[string]string{"changed": "false", "previous-replicas": "2"},
 			},
 			replicas: 2,

@@ -46,7 +46,7 @@ type snapshots[T object, L runtime.Object] struct {
 // change takes a snapshot, makes the change that plan returns, and deletes old snapshots.
 func (x snapshots[T, L]) change(ctx context.Context, s *contract.Step, name string, plan func(T) map[string]any, attributes ...any) error {
 	result, err := change(ctx, s, x.store, x.kind, name, func(found T, again bool) (edit, error) {
-		e := edit{patch: plan(found), message: "changed", attributes: attributes}
+		e := edit{patch: plan(found), message: "changed", attributes: attributes, field: []string{"data"}}
 		if e.patch == nil || again {
 			return e, nil
 		}

@@ -68,6 +68,10 @@ func statefulSets(s *contract.Step) workload[*appsv1.StatefulSet, *appsv1.Statef
 			if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
 				return "has update strategy OnDelete, so a rollout replaces no pod; use restart-pod"
 			}
+			if u := o.Spec.UpdateStrategy.RollingUpdate; u != nil && u.Partition != nil && *u.Partition > 0 {
+				return fmt.Sprintf("has partition %d, so a rollout replaces only the pods from ordinal %d on; set the partition to 0 or use restart-pod",
+					*u.Partition, *u.Partition)
+			}
 			return ""
 		},
 		numbers: func(o *appsv1.StatefulSet) []any {
@@ -120,7 +124,7 @@ func (w workload[T, L]) roll(ctx context.Context, s *contract.Step, name string,
 	if err != nil {
 		return err
 	}
-	return await(ctx, s, w.client, w.kind, name, w.example, w.rolledOut(result.object))
+	return awaitEffect(ctx, s, w.client, w.kind, result, w.example, w.rolledOut(result.object))
 }
 
 // rolledOut passes when the rollout is complete. It ignores a progress deadline that was exceeded before the wait began: the
@@ -143,7 +147,7 @@ func (w workload[T, L]) rolledOut(before T) check[T] {
 		if _, rest, ok := strings.Cut(message, "rollout to finish: "); ok {
 			message = rest
 		}
-		message = strings.TrimRight(strings.TrimSpace(message), ".")
+		message = strings.TrimRight(strings.TrimSpace(message), ".") + replicaFailure(found)
 		return verdict{done: done, missing: message, numbers: w.numbers(found)}, nil
 	}
 }
@@ -160,6 +164,20 @@ func progressDeadline(found object) *appsv1.DeploymentCondition {
 		}
 	}
 	return nil
+}
+
+// replicaFailure returns why the pods of a Deployment cannot be created, such as a quota.
+func replicaFailure(found object) string {
+	d, ok := found.(*appsv1.Deployment)
+	if !ok {
+		return ""
+	}
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+			return ": " + c.Message
+		}
+	}
+	return ""
 }
 
 func withoutProgressing[T object](found T) T {

@@ -118,10 +118,10 @@ func TestStatefulSetsAndDaemonSets(t *testing.T) {
 			}(),
 			run: run{action: "scale-statefulset", parameters: map[string]string{"statefulset": "ledger", "replicas": "3", "wait-seconds": "1"}},
 			want: result{
-				Exit: 1, Reason: "DeadlineExceeded", Message: "not as many as asked", Outputs: map[string]string{"changed": "false", "previous-replicas": "3"},
+				Exit: 1, Reason: "DeadlineExceeded", Message: "has not observed the change", Outputs: map[string]string{"changed": "false", "previous-replicas": "3"},
 			},
 			again: result{
-				Exit: 1, Reason: "DeadlineExceeded", Message: "not as many as asked", Outputs: map[string]string{"changed": "false", "previous-replicas": "3"},
+				Exit: 1, Reason: "DeadlineExceeded", Message: "has not observed the change", Outputs: map[string]string{"changed": "false", "previous-replicas": "3"},
 			},
 		},
 		"RestartStatefulSet": {
