@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubernaut-io/workflowexecution/cmd/action/internal/contract"
 )
 
 // container is one container of a pod template and the name of the list that contains it.
@@ -24,21 +26,42 @@ func (c container) field(name string) []string {
 	return []string{"spec", "template", "spec", c.list, name}
 }
 
-// findContainer finds a container or init container by its name. An empty name selects the first container.
-func findContainer(spec corev1.PodSpec, name string) (container, error) {
-	if name == "" && len(spec.Containers) > 0 {
+// annotationDefaultContainer names the container that kubectl selects by default.
+const annotationDefaultContainer = "kubectl.kubernetes.io/default-container"
+
+// containerParameter declares the container to change.
+func containerParameter() contract.Parameter {
+	return contract.Parameter{
+		Name: "container", Check: contract.ContainerName,
+		Description: "The container to change; if empty, the one of the annotation " + annotationDefaultContainer + ", or the only one.",
+	}
+}
+
+// findContainer finds a container or init container by its name. An empty name selects the default container. If there are
+// several and none is the default, a guess could change a sidecar.
+func findContainer(template *corev1.PodTemplateSpec, name string) (container, error) {
+	spec := template.Spec
+	if name == "" {
+		name = template.Annotations[annotationDefaultContainer]
+	}
+	if name == "" && len(spec.Containers) == 1 {
 		return container{Container: spec.Containers[0], list: "containers"}, nil
 	}
 	var names []string
-	for list, containers := range map[string][]corev1.Container{"containers": spec.Containers, "initContainers": spec.InitContainers} {
+	for _, list := range []string{"containers", "initContainers"} {
+		containers := spec.Containers
+		if list == "initContainers" {
+			containers = spec.InitContainers
+		}
 		for _, c := range containers {
 			if c.Name == name {
 				return container{Container: c, list: list}, nil
 			}
+			names = append(names, c.Name)
 		}
 	}
-	for _, c := range append(spec.Containers[:len(spec.Containers):len(spec.Containers)], spec.InitContainers...) {
-		names = append(names, c.Name)
+	if name == "" {
+		return container{}, fmt.Errorf("has several containers (%s); set the parameter container", strings.Join(names, ", "))
 	}
 	return container{}, fmt.Errorf("has no container %q; it has %s", name, strings.Join(names, ", "))
 }

@@ -14,9 +14,10 @@ import (
 
 // awaitEffect waits for the effect of a change: the object still holds what the step requested, and finished passes for its
 // present generation. It fails as soon as another client takes the change back. Every action that changes an object and
-// waits uses it.
+// waits uses it. details finds the cause when the wait fails; nil if there is nothing to find.
 func awaitEffect[T object, L runtime.Object](
 	ctx context.Context, s *contract.Step, client lister[L], kind string, changed outcome[T], example T, finished check[T],
+	details func(context.Context) string,
 ) error {
 	return await(ctx, s, client, kind, changed.object.GetName(), example, func(found T) (verdict, error) {
 		if isOlder(found, changed.object) {
@@ -26,7 +27,7 @@ func awaitEffect[T object, L runtime.Object](
 			return verdict{}, err
 		}
 		return finished(found)
-	})
+	}, details)
 }
 
 // isOlder reports whether a watch delivered a state from before the change, which a cache of the API server can do.

@@ -21,7 +21,7 @@ func setEnv() contract.Action {
 		Undo:    "set-env with value from previous-value and remove from previous-absent",
 		Parameters: []contract.Parameter{
 			{Name: "deployment", Description: "The Deployment to change.", Required: true, Check: contract.ObjectName},
-			{Name: "container", Description: "The container to change; the first one if empty.", Check: contract.ContainerName},
+			containerParameter(),
 			{Name: "name", Description: "The name of the variable.", Required: true, Check: variableName},
 			{Name: "value", Description: "The value of the variable; any text.", Base64: true},
 			{Name: "remove", Description: "Whether to remove the variable instead.", Default: "false", Enum: []string{"true", "false"}},
@@ -34,6 +34,7 @@ func setEnv() contract.Action {
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			listPodsRule(),
 		},
 		Run: runSetEnv,
 	}
@@ -49,7 +50,7 @@ func variableName(value string) error {
 func runSetEnv(ctx context.Context, s *contract.Step) error {
 	name := s.String("deployment")
 	return deployments(s).roll(ctx, s, name, func(found *appsv1.Deployment, _ bool) (edit, error) {
-		c, err := findContainer(found.Spec.Template.Spec, s.String("container"))
+		c, err := findContainer(&found.Spec.Template, s.String("container"))
 		if err != nil {
 			return edit{}, contract.Impossible("deployment %s %w", name, err)
 		}

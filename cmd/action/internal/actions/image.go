@@ -18,7 +18,7 @@ func updateImage() contract.Action {
 		Undo:    "update-image with image from previous-image",
 		Parameters: []contract.Parameter{
 			{Name: "deployment", Description: "The Deployment to change.", Required: true, Check: contract.ObjectName},
-			{Name: "container", Description: "The container to change; the first one if empty.", Check: contract.ContainerName},
+			containerParameter(),
 			{Name: "image", Description: "The image to run, like registry.example/payment-api:1.2.", Required: true, Check: imageReference},
 			contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
@@ -28,6 +28,7 @@ func updateImage() contract.Action {
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			listPodsRule(),
 		},
 		Run: runUpdateImage,
 	}
@@ -44,7 +45,7 @@ func imageReference(value string) error {
 func runUpdateImage(ctx context.Context, s *contract.Step) error {
 	name, image := s.String("deployment"), s.String("image")
 	return deployments(s).roll(ctx, s, name, func(found *appsv1.Deployment, _ bool) (edit, error) {
-		c, err := findContainer(found.Spec.Template.Spec, s.String("container"))
+		c, err := findContainer(&found.Spec.Template, s.String("container"))
 		if err != nil {
 			return edit{}, contract.Impossible("deployment %s %w", name, err)
 		}

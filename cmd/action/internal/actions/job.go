@@ -55,7 +55,7 @@ func runRunJob(ctx context.Context, s *contract.Step) error {
 	if err := s.Changed(true); err != nil {
 		return err
 	}
-	return await(ctx, s, s.Kube.BatchV1().Jobs(s.Namespace), "job", made.Name, &batchv1.Job{}, completed)
+	return await(ctx, s, s.Kube.BatchV1().Jobs(s.Namespace), "job", made.Name, &batchv1.Job{}, completed, nil)
 }
 
 // ensureJob creates the Job of this step. Its name is derived from the step, so that a retry finds it.
@@ -117,7 +117,9 @@ func completed(job *batchv1.Job) (verdict, error) {
 			return verdict{done: true}, nil
 		case batchv1.JobFailed:
 			return verdict{}, contract.Impossible("job %s failed: %s %s; see kubectl -n %s logs job/%s", job.Name, c.Reason, c.Message, job.Namespace, job.Name)
-		case batchv1.JobSuspended, batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet:
+		case batchv1.JobSuspended:
+			return verdict{missing: "it is suspended and starts no pod until it is resumed"}, nil
+		case batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet:
 		}
 	}
 	return verdict{

@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,10 +56,7 @@ func awaitPods(ctx context.Context, s *contract.Step, selector, kind, name strin
 		p.note(v, nil)
 		return v.done, nil
 	})
-	if errors.Is(err, errBoundReached) {
-		return p.timedOut()
-	}
-	return err
+	return p.end(ctx, err)
 }
 
 // watchPodsRule lists the permissions to watch pods.

@@ -55,7 +55,7 @@ func runExpandPVC(ctx context.Context, s *contract.Step) error {
 	if err != nil {
 		return err
 	}
-	return awaitEffect(ctx, s, claims, "persistentvolumeclaim", result, &corev1.PersistentVolumeClaim{}, expanded(s, asked))
+	return awaitEffect(ctx, s, claims, "persistentvolumeclaim", result, &corev1.PersistentVolumeClaim{}, expanded(s, asked), nil)
 }
 
 func expanded(s *contract.Step, asked resource.Quantity) check[*corev1.PersistentVolumeClaim] {

@@ -34,11 +34,12 @@ func setResources() contract.Action {
 		Undo:    "set-resources with each parameter from its previous- output",
 		Parameters: []contract.Parameter{
 			{Name: "deployment", Description: "The Deployment to change.", Required: true, Check: contract.ObjectName},
-			{Name: "container", Description: "The container to change; the first one if empty.", Check: contract.ContainerName},
+			containerParameter(),
 		},
 		Outputs: []contract.Output{contract.ChangedOutput()},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			listPodsRule(),
 		},
 		Run: runSetResources,
 	}
@@ -81,7 +82,7 @@ func runSetResources(ctx context.Context, s *contract.Step) error {
 	}
 	name := s.String("deployment")
 	return deployments(s).roll(ctx, s, name, func(found *appsv1.Deployment, _ bool) (edit, error) {
-		c, err := findContainer(found.Spec.Template.Spec, s.String("container"))
+		c, err := findContainer(&found.Spec.Template, s.String("container"))
 		if err != nil {
 			return edit{}, contract.Impossible("deployment %s %w", name, err)
 		}

@@ -29,6 +29,7 @@ func restartDeployment() contract.Action {
 		Outputs: []contract.Output{contract.ChangedOutput()},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			listPodsRule(),
 		},
 		Run: func(ctx context.Context, s *contract.Step) error {
 			return restart(ctx, s, deployments(s), s.String("deployment"))
@@ -48,6 +49,7 @@ func restartStatefulSet() contract.Action {
 		Outputs: []contract.Output{contract.ChangedOutput()},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"statefulsets"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			listPodsRule(),
 		},
 		Run: func(ctx context.Context, s *contract.Step) error {
 			return restart(ctx, s, statefulSets(s), s.String("statefulset"))
@@ -67,6 +69,7 @@ func restartDaemonSet() contract.Action {
 		Outputs: []contract.Output{contract.ChangedOutput()},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"daemonsets"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			listPodsRule(),
 		},
 		Run: func(ctx context.Context, s *contract.Step) error {
 			return restart(ctx, s, daemonSets(s), s.String("daemonset"))

@@ -38,6 +38,7 @@ func rollbackDeployment() contract.Action {
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
+			listPodsRule(),
 			{APIGroups: []string{"apps"}, Resources: []string{"replicasets"}, Verbs: []string{"list"}},
 		},
 		Run: runRollbackDeployment,

@@ -62,7 +62,7 @@ func scaleAction(kind, parameter string, run func(context.Context, *contract.Ste
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{parameter + "s"}, Verbs: []string{"get", "list", "watch", "patch"}},
 			{APIGroups: []string{"apps"}, Resources: []string{parameter + "s/scale"}, Verbs: []string{"update"}},
-			listAutoscalersRule(),
+			listAutoscalersRule(), listPodsRule(),
 		},
 		Run: run,
 	}
@@ -168,5 +168,5 @@ func scale[T object, L runtime.Object](
 	return awaitEffect(ctx, s, w.client, w.kind, result, w.example, func(found T) (verdict, error) {
 		missing := kind.settled(found, replicas)
 		return verdict{done: missing == "", missing: missing, numbers: w.numbers(found)}, nil
-	})
+	}, w.unreadyPods(s, result.object))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -45,22 +46,41 @@ type snapshots[T object, L runtime.Object] struct {
 
 // change takes a snapshot, makes the change that plan returns, and deletes old snapshots.
 func (x snapshots[T, L]) change(ctx context.Context, s *contract.Step, name string, plan func(T) map[string]any, attributes ...any) error {
+	taken := ""
 	result, err := change(ctx, s, x.store, x.kind, name, func(found T, again bool) (edit, error) {
 		e := edit{patch: plan(found), message: "changed", attributes: attributes, field: []string{"data"}}
 		if e.patch == nil || again {
 			return e, nil
 		}
-		snapshot, err := x.take(ctx, s, found)
-		e.previous = map[string]string{"snapshot": snapshot}
+		var err error
+		taken, err = x.take(ctx, s, found)
+		e.previous = map[string]string{"snapshot": taken}
 		return e, err
 	})
 	if err != nil {
+		if taken != "" && isRefused(err) {
+			x.discard(ctx, s, taken)
+		}
 		return err
 	}
 	if result.changed {
 		x.prune(ctx, s, name)
 	}
 	return nil
+}
+
+// isRefused reports whether the API server has certainly not written anything.
+func isRefused(err error) bool {
+	_, isFailure := errors.AsType[*contract.Failure](err)
+	return !isFailure && contract.IsPermanent(err)
+}
+
+// discard deletes the snapshot of a change that was refused. The step fails anyway, so a failure is only logged.
+func (x snapshots[T, L]) discard(ctx context.Context, s *contract.Step, name string) {
+	err := x.store.Delete(ctx, name, metav1.DeleteOptions{DryRun: s.DryRunOption()})
+	if err != nil && !apierrors.IsNotFound(err) {
+		s.Log.Warn("cannot delete the snapshot of a refused change", "name", name, "error", err.Error())
+	}
 }
 
 // take creates the snapshot of this step and returns its name. It replaces the snapshot of an attempt that failed before

@@ -42,11 +42,8 @@ func awaitStable[O any](
 	}
 	for {
 		err := watch(ctx, max(time.Until(deadline), minimumWatch), seen(true))
-		if errors.Is(err, errBoundReached) {
-			return p.timedOut()
-		}
 		if err != nil || stable == 0 {
-			return err
+			return p.end(ctx, err)
 		}
 		s.Log.Info("healthy; watching whether it stays healthy", "kind", p.kind, "name", p.name, "for", stable.String())
 		p.missing = ""
@@ -55,7 +52,7 @@ func awaitStable[O any](
 			return nil
 		}
 		if err != nil {
-			return err
+			return p.end(ctx, err)
 		}
 	}
 }

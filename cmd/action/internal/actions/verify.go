@@ -31,6 +31,7 @@ func verifyDeployment() contract.Action {
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch"}},
+			listPodsRule(),
 		},
 		Run: runVerifyDeployment,
 	}
@@ -53,6 +54,9 @@ func runVerifyDeployment(ctx context.Context, s *contract.Step) error {
 		if err == nil && v.done && d.Status.AvailableReplicas != replicasOf(d.Spec.Replicas) {
 			v.done, v.missing = false, "fewer replicas are available than desired"
 		}
+		if d.Spec.Paused && !v.done {
+			v.missing += "; it is paused and rolls out no change until it is resumed"
+		}
 		last, healthy = d, err == nil && v.done
 		return v, err
 	}
@@ -61,7 +65,7 @@ func runVerifyDeployment(ctx context.Context, s *contract.Step) error {
 		watch := func(ctx context.Context, bound time.Duration, seen func(*appsv1.Deployment) (bool, error)) error {
 			return awaitFor(ctx, s, w.client, w.kind, name, w.example, bound, seen)
 		}
-		err = awaitStable(ctx, s, &progress{s: s, kind: w.kind, name: name}, first, watch, look)
+		err = awaitStable(ctx, s, &progress{s: s, kind: w.kind, name: name, details: w.unreadyPods(s, found)}, first, watch, look)
 	}
 	return errors.Join(err, reportHealth(s, last, healthy))
 }

@@ -107,9 +107,9 @@ func runVerifyHTTP(ctx context.Context, s *contract.Step) error {
 		return v.done, err
 	})
 	if err != nil && ctx.Err() == nil && wait.Interrupted(err) {
-		err = p.timedOut()
+		err = errBoundReached
 	}
-	return errors.Join(err, c.report())
+	return errors.Join(p.end(ctx, err), c.report())
 }
 
 func newHTTPCheck(ctx context.Context, s *contract.Step) (*httpCheck, error) {
@@ -126,8 +126,13 @@ func newHTTPCheck(ctx context.Context, s *contract.Step) (*httpCheck, error) {
 	i := slices.IndexFunc(c.service.Spec.Ports, func(p corev1.ServicePort) bool {
 		return port == "" || p.Name == port || strconv.Itoa(int(p.Port)) == port
 	})
-	if i < 0 {
-		return nil, contract.Impossible("service %s has no port %q", name, port)
+	switch {
+	case c.service.Spec.Type == corev1.ServiceTypeExternalName:
+		return nil, contract.Impossible("service %s has type ExternalName and therefore no endpoints to verify", name)
+	case len(c.service.Spec.Ports) == 0:
+		return nil, contract.Impossible("service %s has no ports; add the port to verify to the Service", name)
+	case i < 0:
+		return nil, contract.Impossible("service %s has no port %q; it has %s", name, port, describePorts(c.service.Spec.Ports))
 	}
 	c.port = c.service.Spec.Ports[i]
 	c.client = &http.Client{
@@ -140,6 +145,17 @@ func newHTTPCheck(ctx context.Context, s *contract.Step) (*httpCheck, error) {
 		},
 	}
 	return c, nil
+}
+
+func describePorts(ports []corev1.ServicePort) string {
+	words := make([]string, len(ports))
+	for i, p := range ports {
+		words[i] = strconv.Itoa(int(p.Port))
+		if p.Name != "" {
+			words[i] = p.Name + " (" + words[i] + ")"
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // round sends one request to every ready endpoint.

@@ -82,22 +82,19 @@ type verdict struct {
 
 // await watches one object until the check passes, for at most wait-seconds, and logs progress.
 func await[T object, L runtime.Object](
-	ctx context.Context, s *contract.Step, client lister[L], kind, name string, example T, passes check[T],
+	ctx context.Context, s *contract.Step, client lister[L], kind, name string, example T, passes check[T], details func(context.Context) string,
 ) error {
 	if s.DryRun || s.Wait == 0 {
 		s.Log.Info("not waiting", "kind", kind, "name", name, "dryRun", s.DryRun)
 		return nil
 	}
-	p := &progress{s: s, kind: kind, name: name, missing: "its state was not received"}
+	p := &progress{s: s, kind: kind, name: name, missing: "its state was not received", details: details}
 	err := awaitFor(ctx, s, client, kind, name, example, s.Wait, func(object T) (bool, error) {
 		v, err := passes(object)
 		p.note(v, err)
 		return v.done, err
 	})
-	if errors.Is(err, errBoundReached) {
-		return p.timedOut()
-	}
-	return err
+	return p.end(ctx, err)
 }
 
 // progress logs what a wait is missing whenever that changes, and stores it for the message of a failure.
@@ -107,6 +104,8 @@ type progress struct {
 	missing    string
 	// hint is the rest of a kubectl command that shows details.
 	hint string
+	// details finds the cause when the wait fails; nil if there is nothing to find.
+	details func(ctx context.Context) string
 }
 
 func (p *progress) note(v verdict, err error) {
@@ -117,7 +116,24 @@ func (p *progress) note(v verdict, err error) {
 	p.s.Log.Info("waiting for "+p.kind, append([]any{"name", p.name, "missing", v.missing}, v.numbers...)...)
 }
 
-func (p *progress) timedOut() error {
+// end converts the error of a wait to a failure that contains what was missing.
+func (p *progress) end(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil && p.missing != "":
+		return contract.Stopped("stopped while waiting for %s %s: %s; the step was cancelled, exceeded its timeout or lost its node", p.kind, p.name, p.missing)
+	case errors.Is(err, errBoundReached):
+		return p.timedOut(ctx)
+	default:
+		return err
+	}
+}
+
+func (p *progress) timedOut(ctx context.Context) error {
+	if p.details != nil {
+		p.missing += p.details(ctx)
+	}
 	hint := p.hint
 	if hint == "" {
 		hint = "describe " + p.kind + " " + p.name

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/kubectl/pkg/polymorphichelpers"
@@ -31,6 +32,8 @@ type workload[T object, L runtime.Object] struct {
 	refusal func(T) string
 	// template returns the pod template of the object.
 	template func(T) *corev1.PodTemplateSpec
+	// selector selects the object's pods.
+	selector func(T) *metav1.LabelSelector
 	// numbers returns the attributes of a progress line.
 	numbers func(T) []any
 }
@@ -41,6 +44,7 @@ func deployments(s *contract.Step) workload[*appsv1.Deployment, *appsv1.Deployme
 		client:   s.Kube.AppsV1().Deployments(s.Namespace),
 		example:  &appsv1.Deployment{},
 		viewer:   &polymorphichelpers.DeploymentStatusViewer{},
+		selector: func(d *appsv1.Deployment) *metav1.LabelSelector { return d.Spec.Selector },
 		template: func(d *appsv1.Deployment) *corev1.PodTemplateSpec { return &d.Spec.Template },
 		refusal: func(d *appsv1.Deployment) string {
 			if d.Spec.Paused {
@@ -63,6 +67,7 @@ func statefulSets(s *contract.Step) workload[*appsv1.StatefulSet, *appsv1.Statef
 		client:   s.Kube.AppsV1().StatefulSets(s.Namespace),
 		example:  &appsv1.StatefulSet{},
 		viewer:   &polymorphichelpers.StatefulSetStatusViewer{},
+		selector: func(o *appsv1.StatefulSet) *metav1.LabelSelector { return o.Spec.Selector },
 		template: func(o *appsv1.StatefulSet) *corev1.PodTemplateSpec { return &o.Spec.Template },
 		refusal: func(o *appsv1.StatefulSet) string {
 			if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
@@ -89,6 +94,7 @@ func daemonSets(s *contract.Step) workload[*appsv1.DaemonSet, *appsv1.DaemonSetL
 		client:   s.Kube.AppsV1().DaemonSets(s.Namespace),
 		example:  &appsv1.DaemonSet{},
 		viewer:   &polymorphichelpers.DaemonSetStatusViewer{},
+		selector: func(o *appsv1.DaemonSet) *metav1.LabelSelector { return o.Spec.Selector },
 		template: func(o *appsv1.DaemonSet) *corev1.PodTemplateSpec { return &o.Spec.Template },
 		refusal: func(o *appsv1.DaemonSet) string {
 			if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
@@ -124,7 +130,7 @@ func (w workload[T, L]) roll(ctx context.Context, s *contract.Step, name string,
 	if err != nil {
 		return err
 	}
-	return awaitEffect(ctx, s, w.client, w.kind, result, w.example, w.rolledOut(result.object))
+	return awaitEffect(ctx, s, w.client, w.kind, result, w.example, w.rolledOut(result.object), w.unreadyPods(s, result.object))
 }
 
 // rolledOut passes when the rollout is complete. It ignores a progress deadline that was exceeded before the wait began: the
@@ -141,7 +147,7 @@ func (w workload[T, L]) rolledOut(before T) check[T] {
 		}
 		message, done, err := w.viewer.Status(&unstructured.Unstructured{Object: content}, 0)
 		if err != nil {
-			return verdict{}, contract.Failed("%w; see kubectl -n %s describe %s %s", err, found.GetNamespace(), w.kind, found.GetName())
+			return verdict{}, contract.Failed("%w%s; see kubectl -n %s describe %s %s", err, replicaFailure(found), found.GetNamespace(), w.kind, found.GetName())
 		}
 		// The log line and the failure already name the object.
 		if _, rest, ok := strings.Cut(message, "rollout to finish: "); ok {

@@ -45,6 +45,14 @@ type Action struct {
 	Run func(ctx context.Context, s *Step) error
 }
 
+// Binding returns the kind of the object that has to bind the action's role.
+func (a Action) Binding() string {
+	if a.ClusterScoped {
+		return "ClusterRoleBinding"
+	}
+	return "RoleBinding"
+}
+
 // Parameter is one input of an action.
 type Parameter struct {
 	// Name is the parameter's name, in lower case with dashes.

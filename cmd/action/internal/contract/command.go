@@ -33,7 +33,7 @@ func Main(ctx context.Context, env Environment, actions []Action, args []string)
 	root.SetArgs(args)
 	root.SetOut(env.Stdout)
 	if err := root.ExecuteContext(ctx); err != nil {
-		return Report(ctx, env, strings.Join(args, " "), Invalid("%w; parameters are environment variables, not arguments", err))
+		return Report(ctx, env, Action{Name: strings.Join(args, " ")}, Invalid("%w; parameters are environment variables, not arguments", err))
 	}
 	return code
 }

@@ -141,6 +141,7 @@ func TestExplain(t *testing.T) {
 		want   string
 	}{
 		"Forbidden":       {"403 never works", t.Context(), fmt.Errorf("changing: %w", apierrors.NewForbidden(resource, "x", errors.New("no"))), "Forbidden 64"},
+		"ForbiddenNodes":  {"a RoleBinding would not be enough", t.Context(), apierrors.NewForbidden(resource, "x", errors.New("cannot patch")), "Forbidden 64"},
 		"NotFound":        {"404 never works", t.Context(), apierrors.NewNotFound(resource, "x"), "ActionFailed 64"},
 		"Invalid":         {"422 is a bad value", t.Context(), apierrors.NewInvalid(schema.GroupKind{Kind: "Deployment"}, "x", nil), "InvalidSpec 64"},
 		"BadRequest":      {"400 is a bad value", t.Context(), apierrors.NewBadRequest("bad"), "InvalidSpec 64"},
@@ -154,7 +155,7 @@ func TestExplain(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := explain(c.ctx, "echo", c.err)
+			f := explain(c.ctx, echo(), c.err)
 			if got := fmt.Sprintf("%s %d", f.Reason, f.Code); got != c.want {
 				t.Errorf("%s: got %s, want %s", c.reason, got, c.want)
 			}

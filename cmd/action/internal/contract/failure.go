@@ -71,6 +71,11 @@ func newFailure(reason wfev1.FailureReason, code int, format string, args ...any
 	return &Failure{Reason: reason, Message: err.Error(), Code: code, Err: errors.Unwrap(err)}
 }
 
+// Stopped returns the failure of a step that a signal has stopped.
+func Stopped(format string, args ...any) *Failure {
+	return newFailure(wfev1.ReasonActionFailed, ExitStopped, format, args...)
+}
+
 // IsPermanent reports whether no retry can help.
 func IsPermanent(err error) bool {
 	if failure, ok := errors.AsType[*Failure](err); ok {
@@ -81,7 +86,7 @@ func IsPermanent(err error) bool {
 }
 
 // explain converts any error of an action to a failure.
-func explain(ctx context.Context, action string, err error) *Failure {
+func explain(ctx context.Context, action Action, err error) *Failure {
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		return failure
 	}
@@ -90,7 +95,7 @@ func explain(ctx context.Context, action string, err error) *Failure {
 		message := err.Error()
 		if strings.Contains(message, " cannot ") {
 			// The authorizer's message contains "cannot". Admission plugins use the same code, and no role changes their answer.
-			message += "; bind ClusterRole " + RoleName(action) + " to the step's service account"
+			message += "; bind ClusterRole " + RoleName(action.Name) + " to the step's service account with a " + action.Binding()
 		}
 		return &Failure{Reason: wfev1.ReasonForbidden, Code: ExitNever, Err: err, Message: message}
 	case apierrors.IsNotFound(err):

@@ -68,12 +68,12 @@ func Run(ctx context.Context, env Environment, action Action) int {
 		log.Info("done", "dryRun", s.DryRun, "outputs", s.outputs)
 		return ExitDone
 	}
-	return Report(ctx, env, action.Name, err)
+	return Report(ctx, env, action, err)
 }
 
 // Report writes the termination message and the last log line of a failed action, and returns its exit code.
-func Report(ctx context.Context, env Environment, action string, err error) int {
-	log := slog.New(slog.NewJSONHandler(env.Stdout, nil)).With("action", action)
+func Report(ctx context.Context, env Environment, action Action, err error) int {
+	log := slog.New(slog.NewJSONHandler(env.Stdout, nil)).With("action", action.Name)
 	failure := explain(ctx, action, err)
 	log.Error("failed", "reason", failure.Reason, "message", failure.Message, "exitCode", failure.Code)
 	path := withDefault(env.Lookup(VariableTerminationLog), TerminationLogPath)

@@ -99,11 +99,7 @@ func describe(b *strings.Builder, action contract.Action) {
 	for _, o := range action.Outputs {
 		fmt.Fprintf(b, "| `%s` | %s |\n", o.Name, cell(o.Description))
 	}
-	binding := "RoleBinding"
-	if action.ClusterScoped {
-		binding = "ClusterRoleBinding"
-	}
-	fmt.Fprintf(b, "\nPermissions (ClusterRole `%s`, with a %s): %s\n", contract.RoleName(action.Name), binding, permissions(action))
+	fmt.Fprintf(b, "\nPermissions (ClusterRole `%s`, with a %s): %s\n", contract.RoleName(action.Name), action.Binding(), permissions(action))
 }
 
 func need(p contract.Parameter) string {
