@@ -176,7 +176,7 @@ func testRealRollback(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	got := f.attempt(run{action: "rollback-deployment", parameters: noWait("deployment", "back")})
-	result{Outputs: map[string]string{"changed": "true", "previous-revision": "2"}}.check(t, "to the one before", got)
+	result{Outputs: map[string]string{"changed": "true", "previous-revision": "2", "target-revision": "1"}}.check(t, "to the one before", got)
 	delete(old.Labels, "pod-template-hash")
 	if diff := cmp.Diff(*old, f.realDeployment(t.Context(), "back").Spec.Template); diff != "" {
 		t.Errorf("the template is that of the revision and nothing else (-want +got):\n%s", diff)

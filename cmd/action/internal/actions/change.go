@@ -56,9 +56,22 @@ type outcome[T object] struct {
 func change[T object](
 	ctx context.Context, s *contract.Step, client patcher[T], kind, name string, plan func(object T, again bool) (edit, error),
 ) (outcome[T], error) {
-	var result outcome[T]
-	written := false
-	err := s.Retry(ctx, "changing "+kind+" "+name, func(ctx context.Context) error {
+	result, written, err := write(ctx, s, client, kind, name, plan)
+	if err != nil {
+		return result, err
+	}
+	if err := report(s, result.changed, result.previous); err != nil || !written {
+		return result, err
+	}
+	// An admission webhook can change the object before it is stored.
+	return result, result.held(result.object)
+}
+
+// write is change without outputs. It returns whether it has written a patch.
+func write[T object](
+	ctx context.Context, s *contract.Step, client patcher[T], kind, name string, plan func(object T, again bool) (edit, error),
+) (result outcome[T], written bool, err error) {
+	err = s.Retry(ctx, "changing "+kind+" "+name, func(ctx context.Context) error {
 		found, err := client.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return fmt.Errorf("reading %s %s: %w", kind, name, err)
@@ -93,14 +106,7 @@ func change[T object](
 		written = !s.DryRun && len(e.patch) > 0
 		return nil
 	})
-	if err != nil {
-		return result, err
-	}
-	if err := report(s, result.changed, result.previous); err != nil || !written {
-		return result, err
-	}
-	// An admission webhook can change the object before it is stored.
-	return result, result.held(result.object)
+	return result, written, err
 }
 
 // report writes the outputs of a change.

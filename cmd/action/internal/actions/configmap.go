@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -35,16 +36,22 @@ func dataKey(value string) error {
 func updateConfigMap() contract.Action {
 	return contract.Action{
 		Name:    "update-configmap",
-		Summary: "Sets or removes one key of a ConfigMap, and stores its previous data in a snapshot.",
-		Undo:    "restore-configmap with snapshot from previous-snapshot",
+		Summary: "Sets or removes one key of a ConfigMap, stores its previous data in a snapshot, and restarts its users.",
+		Undo:    "restore-configmap with snapshot from previous-snapshot, and the same restart",
 		Parameters: []contract.Parameter{
 			{Name: "configmap", Description: "The ConfigMap to change.", Required: true, Check: contract.ObjectName},
 			{Name: "key", Description: "The key to set.", Required: true, Check: dataKey},
 			{Name: "value", Description: "The value to set; any bytes.", Base64: true},
 			{Name: "remove", Description: "Whether to remove the key instead.", Default: "false", Enum: []string{"true", "false"}},
-			contract.DryRunParameter(), contract.StepParameter(),
+			restartParameter(), contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
-		Outputs: []contract.Output{contract.ChangedOutput(), snapshotOutput("ConfigMap")},
+		Outputs: []contract.Output{
+			contract.ChangedOutput(), snapshotOutput("ConfigMap"),
+			{
+				Name: "previous-value", Base64: true,
+				Description: fmt.Sprintf("In a dry run, the first %d bytes of the value before the step; otherwise empty.", maxDryRunValue),
+			},
+		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: snapshotVerbs()},
 		},
@@ -55,12 +62,12 @@ func updateConfigMap() contract.Action {
 func restoreConfigMap() contract.Action {
 	return contract.Action{
 		Name:    "restore-configmap",
-		Summary: "Restores the data of a ConfigMap from a snapshot that update-configmap stored.",
+		Summary: "Restores the data of a ConfigMap from a snapshot that update-configmap stored, and restarts its users.",
 		Undo:    "cannot be undone; the snapshot is not deleted",
 		Parameters: []contract.Parameter{
 			{Name: "configmap", Description: "The ConfigMap to restore.", Required: true, Check: contract.ObjectName},
 			{Name: "snapshot", Description: "The snapshot to restore; if empty, the step changes nothing.", Check: contract.ObjectName},
-			contract.DryRunParameter(), contract.StepParameter(),
+			restartParameter(), contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{contract.ChangedOutput()},
 		Rules: []rbacv1.PolicyRule{
@@ -80,11 +87,19 @@ func configMapSnapshots(s *contract.Step) snapshots[*corev1.ConfigMap, *corev1.C
 }
 
 func runUpdateConfigMap(ctx context.Context, s *contract.Step) error {
-	key := s.String("key")
-	return configMapSnapshots(s).change(ctx, s, s.String("configmap"), func(found *corev1.ConfigMap) map[string]any {
+	key, previous := s.String("key"), ""
+	err := configMapSnapshots(s).change(ctx, s, s.String("configmap"), func(found *corev1.ConfigMap) map[string]any {
+		previous = found.Data[key] + string(found.BinaryData[key])
 		return editData(found, key, s.String("value"), s.Bool("remove"))
 	}, "key", key)
+	if err != nil || !s.DryRun {
+		return err
+	}
+	return s.Output("previous-value", strings.ToValidUTF8(previous[:min(len(previous), maxDryRunValue)], "�"))
 }
+
+// maxDryRunValue bounds the part of a value that a dry run shows.
+const maxDryRunValue = 256
 
 // editData is the patch that gives a key a value, nil if it has it. Text goes to data, anything else to binaryData; a key
 // must not be in both.
@@ -122,7 +137,11 @@ func runRestoreConfigMap(ctx context.Context, s *contract.Step) error {
 		}
 		return e, nil
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	// The pods may still run with the data from before the restore, even if another client has restored it.
+	return restartUsers(ctx, s)
 }
 
 // replaceMap builds the patch that turns one map into another, and reports whether they differ.

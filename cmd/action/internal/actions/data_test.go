@@ -90,7 +90,7 @@ func TestConfigMaps(t *testing.T) {
 				return
 			}
 			snapshot := got.Outputs["previous-snapshot"]
-			want := result{Outputs: map[string]string{"changed": c.changed, "previous-snapshot": snapshot}, Writes: c.writes}
+			want := result{Outputs: map[string]string{"changed": c.changed, "previous-snapshot": snapshot, "previous-value": ""}, Writes: c.writes}
 			want.check(t, c.reason, got)
 			if (snapshot != "") != (c.changed == "true") {
 				t.Errorf("%s\na snapshot exists if and only if something changed: %q", c.reason, snapshot)
@@ -120,7 +120,7 @@ func TestConfigMapSnapshots(t *testing.T) {
 		got := f.attempt(run{action: "update-configmap", parameters: parameters})
 		snapshot := got.Outputs["previous-snapshot"]
 		result{
-			Outputs: map[string]string{"changed": "true", "previous-snapshot": snapshot},
+			Outputs: map[string]string{"changed": "true", "previous-snapshot": snapshot, "previous-value": ""},
 			Writes:  []string{"create configmaps", "update configmaps", "patch configmaps"},
 		}.check(t, "the retry replaces its own snapshot", got)
 		if diff := cmp.Diff(settings().Data, f.configMap(snapshot).Data); diff != "" {

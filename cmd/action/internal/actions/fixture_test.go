@@ -37,6 +37,8 @@ type fixture struct {
 	clients *contract.Clients
 	// controllers plays the cluster's controllers after every write.
 	controllers sync.WaitGroup
+	// log is the log of the last attempt.
+	log string
 	// writing serializes their writes.
 	writing sync.Mutex
 }
@@ -171,6 +173,9 @@ func (f *fixture) attempt(r run) result {
 	}
 	f.controllers.Wait()
 	checkLog(f.t, log.String())
+	f.writing.Lock()
+	f.log = log.String()
+	f.writing.Unlock()
 	checkAllowed(f.t, action, requests)
 	got := result{Exit: code, Outputs: readOutputs(f.t, filepath.Join(dir, "outputs")), Writes: writes(requests)}
 	if r.parameters[contract.ParameterDryRun] == "true" {
@@ -204,6 +209,10 @@ func checkLog(t *testing.T, log string) {
 
 func checkAllowed(t *testing.T, action contract.Action, requests []clienttesting.Action) {
 	t.Helper()
+	rules := action.Rules
+	if slices.ContainsFunc(action.Parameters, func(p contract.Parameter) bool { return p.Name == parameterRestart }) {
+		rules = slices.Concat(rules, restartDeployment().Rules, restartStatefulSet().Rules, restartDaemonSet().Rules)
+	}
 	for _, r := range requests {
 		resource := r.GetResource().Resource
 		if resource == "resource" || resource == "group" {
@@ -214,7 +223,7 @@ func checkAllowed(t *testing.T, action contract.Action, requests []clienttesting
 			resource += "/" + sub
 		}
 		allowed := false
-		for _, rule := range action.Rules {
+		for _, rule := range rules {
 			allowed = allowed || slices.Contains(rule.APIGroups, r.GetResource().Group) &&
 				slices.Contains(rule.Resources, resource) && slices.Contains(rule.Verbs, r.GetVerb())
 		}

@@ -34,7 +34,7 @@ const (
 func patchResource() contract.Action {
 	return contract.Action{
 		Name: "patch-resource",
-		Summary: "Patches an object of any kind, in the step's namespace if the kind is namespaced, " +
+		Summary: "Patches an object of any kind except Secret, in the step's namespace if the kind is namespaced, " +
 			"and outputs the JSON merge patch that reverts the change.",
 		Undo: "patch-resource of type merge with patch from previous-patch",
 		Parameters: []contract.Parameter{
@@ -103,6 +103,9 @@ func newPatching(s *contract.Step) (*patching, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking up kind %s: %w", gvk.Kind, err)
+	}
+	if mapping.Resource.GroupResource() == (schema.GroupResource{Resource: "secrets"}) {
+		return nil, contract.Impossible("patch-resource does not patch Secrets, because its outputs would contain their values; use update-secret")
 	}
 	p := &patching{Step: s, kind: gvk.Kind, name: s.String("name"), client: s.Dynamic.Resource(mapping.Resource)}
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {

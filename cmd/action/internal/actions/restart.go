@@ -77,11 +77,16 @@ func restartDaemonSet() contract.Action {
 	}
 }
 
-// restart sets the annotation once in all attempts of the step. Its time is finer than a second, so that two steps that
-// restart the same object in quick succession both have an effect. A later restart by another client also replaces all pods.
+// restart restarts an object and waits for the rollout.
 func restart[T object, L runtime.Object](ctx context.Context, s *contract.Step, w workload[T, L], name string) error {
+	return w.roll(ctx, s, name, planRestart(s, w))
+}
+
+// planRestart sets the annotation once in all attempts of the step. Its time is finer than a second, so that two steps that
+// restart the same object in quick succession both have an effect. A later restart by another client also replaces all pods.
+func planRestart[T object, L runtime.Object](s *contract.Step, w workload[T, L]) func(T, bool) (edit, error) {
 	stamp := time.Now().UTC().Format(time.RFC3339Nano)
-	return w.roll(ctx, s, name, func(found T, again bool) (edit, error) {
+	return func(found T, again bool) (edit, error) {
 		if recorded, _ := s.Recorded(found); recorded[recordRestartedAt] != "" {
 			stamp = recorded[recordRestartedAt]
 		}
@@ -95,7 +100,7 @@ func restart[T object, L runtime.Object](ctx context.Context, s *contract.Step, 
 			})
 		}
 		return e, nil
-	})
+	}
 }
 
 // isRestartedSince reports whether a pod template was restarted at or after a time.

@@ -35,6 +35,7 @@ func rollbackDeployment() contract.Action {
 		Outputs: []contract.Output{
 			contract.ChangedOutput(),
 			{Name: "previous-revision", Description: "The revision before the step."},
+			{Name: "target-revision", Description: "The revision whose template the Deployment has now (in a dry run: would have)."},
 		},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get", "list", "watch", "patch"}},
@@ -51,7 +52,7 @@ func runRollbackDeployment(ctx context.Context, s *contract.Step) error {
 	name := s.String("deployment")
 	var target *appsv1.ReplicaSet
 	var revision int64
-	return deployments(s).roll(ctx, s, name, func(found *appsv1.Deployment, again bool) (edit, error) {
+	plan := func(found *appsv1.Deployment, again bool) (edit, error) {
 		now, err := deploymentutil.Revision(found)
 		if err != nil {
 			return edit{}, contract.Impossible("deployment %s has no readable revision: %w", name, err)
@@ -73,8 +74,9 @@ func runRollbackDeployment(ctx context.Context, s *contract.Step) error {
 				return edit{}, contract.Impossible("deployment %s %w; see kubectl -n %s rollout history deployment %s", name, err, s.Namespace, name)
 			}
 		}
-		return editTemplate(found, target, now, revision), nil
-	})
+		return editTemplate(found, target, now, revision), s.Output("target-revision", strconv.FormatInt(revision, 10))
+	}
+	return deployments(s).roll(ctx, s, name, plan)
 }
 
 // recordTarget is the key of the revision that a step rolled back to, in its record.

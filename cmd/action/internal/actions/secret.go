@@ -16,8 +16,8 @@ func updateSecret() contract.Action {
 	return contract.Action{
 		Name: "update-secret",
 		Summary: "Copies one key of a Secret from another Secret, so that no specification contains a secret value, " +
-			"and stores the previous data in a snapshot.",
-		Undo: "update-secret with from-secret from previous-snapshot and when-missing=remove",
+			"stores the previous data in a snapshot, and restarts its users.",
+		Undo: "update-secret with from-secret from previous-snapshot, when-missing=remove and the same restart",
 		Parameters: []contract.Parameter{
 			{Name: "secret", Description: "The Secret to change.", Required: true, Check: contract.ObjectName},
 			{Name: "key", Description: "The key to set.", Required: true, Check: dataKey},
@@ -27,7 +27,7 @@ func updateSecret() contract.Action {
 				Name: "when-missing", Default: "fail", Enum: []string{"fail", "remove"},
 				Description: "What to do if from-secret has no such key: fail, or remove the key from the Secret. With remove, an empty from-secret changes nothing.",
 			},
-			contract.DryRunParameter(), contract.StepParameter(),
+			restartParameter(), contract.WaitParameter(), contract.DryRunParameter(), contract.StepParameter(),
 		},
 		Outputs: []contract.Output{contract.ChangedOutput(), snapshotOutput("Secret")},
 		Rules: []rbacv1.PolicyRule{

@@ -63,10 +63,11 @@ func (x snapshots[T, L]) change(ctx context.Context, s *contract.Step, name stri
 		}
 		return err
 	}
-	if result.changed {
-		x.prune(ctx, s, name)
+	if !result.changed {
+		return nil
 	}
-	return nil
+	x.prune(ctx, s, name)
+	return restartUsers(ctx, s)
 }
 
 // isRefused reports whether the API server has certainly not written anything.

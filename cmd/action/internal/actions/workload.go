@@ -121,16 +121,25 @@ func replicasOf(replicas *int32) int32 {
 
 // roll changes the object and waits until the resulting rollout is complete.
 func (w workload[T, L]) roll(ctx context.Context, s *contract.Step, name string, plan func(T, bool) (edit, error)) error {
-	result, err := change(ctx, s, w.client, w.kind, name, func(found T, again bool) (edit, error) {
+	result, err := change(ctx, s, w.client, w.kind, name, w.planRollout(name, plan))
+	if err != nil {
+		return err
+	}
+	return w.awaitRollout(ctx, s, result)
+}
+
+// planRollout adds to a plan the states in which the object never rolls out a change.
+func (w workload[T, L]) planRollout(name string, plan func(T, bool) (edit, error)) func(T, bool) (edit, error) {
+	return func(found T, again bool) (edit, error) {
 		if why := w.refusal(found); why != "" {
 			return edit{}, contract.Impossible("%s %s %s", w.kind, name, why)
 		}
 		return plan(found, again)
-	})
-	if err != nil {
-		return err
 	}
-	return awaitEffect(ctx, s, w.client, w.kind, result, w.example, w.rolledOut(result.object), w.unreadyPods(s, result.object))
+}
+
+func (w workload[T, L]) awaitRollout(ctx context.Context, s *contract.Step, changed outcome[T]) error {
+	return awaitEffect(ctx, s, w.client, w.kind, changed, w.example, w.rolledOut(changed.object), w.unreadyPods(s, changed.object))
 }
 
 // rolledOut passes when the rollout is complete. It ignores a progress deadline that was exceeded before the wait began: the

@@ -304,7 +304,9 @@ func revisions() []runtime.Object {
 func TestRollbackDeployment(t *testing.T) {
 	t.Parallel()
 	target := map[string]string{"deployment": "payment-api"}
-	changed := map[string]string{"changed": "true", "previous-revision": "3"}
+	changed := map[string]string{"changed": "true", "previous-revision": "3", "target-revision": "2"}
+	toFirst := with(changed, "target-revision", "1")
+	unchanged := with(changed, "changed", "false", "target-revision", "3")
 	write := []string{"patch deployments"}
 	cases := map[string]struct {
 		reason      string
@@ -318,7 +320,7 @@ func TestRollbackDeployment(t *testing.T) {
 		},
 		"Revision": {
 			reason: "to a revision by its number", parameters: with(target, "revision", "1"), image: "registry.example/payment-api:1",
-			want: result{Outputs: changed, Writes: write}, again: result{Outputs: changed},
+			want: result{Outputs: toFirst, Writes: write}, again: result{Outputs: toFirst},
 		},
 		"FormerNumber": {
 			reason: "revision 2 was revision 7 before a rollback renumbered it", parameters: with(target, "revision", "7"),
@@ -326,7 +328,7 @@ func TestRollbackDeployment(t *testing.T) {
 		},
 		"PresentRevision": {
 			reason: "nothing to change", parameters: with(target, "revision", "3"), image: "registry.example/payment-api:3",
-			want: result{Outputs: with(changed, "changed", "false")}, again: result{Outputs: with(changed, "changed", "false")},
+			want: result{Outputs: unchanged}, again: result{Outputs: unchanged},
 		},
 		"DryRun": {
 			reason: "nothing changes", parameters: with(target, "dry-run", "true"), image: "registry.example/payment-api:3",

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func Run(ctx context.Context, env Environment, action Action) int {
 		err = action.Run(klog.NewContext(ctx, logr.FromSlogHandler(log.Handler())), s)
 	}
 	if err == nil {
-		log.Info("done", "dryRun", s.DryRun, "outputs", s.outputs)
+		log.Info("done", "dryRun", s.DryRun, "outputs", slices.Sorted(maps.Keys(s.outputs)))
 		return ExitDone
 	}
 	return Report(ctx, env, action, err)
