@@ -1,6 +1,6 @@
 package v1alpha1
 
-// CancelMode says how a running execution is to be ended early.
+// CancelMode is how a user ends an execution early.
 // +kubebuilder:validation:Enum="";Stop;Terminate
 // +kubebuilder:validation:MaxLength=16
 type CancelMode string
@@ -11,22 +11,24 @@ const (
 	CancelNone CancelMode = ""
 	// CancelStop stops the running steps and rolls back the completed ones.
 	CancelStop CancelMode = "Stop"
-	// CancelTerminate stops at once and undoes nothing.
+	// CancelTerminate stops the running steps and rolls nothing back.
 	CancelTerminate CancelMode = "Terminate"
 )
 
-// RollbackPolicy says whether completed steps are undone after a failure.
+// RollbackPolicy is whether completed steps are rolled back after a failure.
 // +kubebuilder:validation:Enum=Automatic;None
 // +kubebuilder:validation:MaxLength=16
 type RollbackPolicy string
 
 // The rollback policies.
 const (
+	// RollbackAutomatic rolls the completed steps back.
 	RollbackAutomatic RollbackPolicy = "Automatic"
-	RollbackNone      RollbackPolicy = "None"
+	// RollbackNone rolls nothing back.
+	RollbackNone RollbackPolicy = "None"
 )
 
-// Operator compares in a step's condition.
+// Operator is the comparison of a step's condition.
 // +kubebuilder:validation:Enum=In;NotIn;Exists;DoesNotExist
 type Operator string
 
@@ -38,10 +40,10 @@ const (
 	OperatorDoesNotExist Operator = "DoesNotExist"
 )
 
-// The rules on steps are the specification's, and pass over what is there already, since steps are immutable: one of each step
-// or parameter would be looked at for every one of them at each write of the status.
+// The rules on steps belong to the specification and apply at creation only, since steps are immutable. A rule of each step or
+// parameter would be evaluated for all of them at each write of the status.
 
-// WorkflowExecutionSpec is what a user asks for. It is immutable but for suspended, cancel and approvals.
+// WorkflowExecutionSpec is the remediation that a user asks for. It is immutable, except suspended, cancel and approvals.
 //
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target",message="target is immutable"
 // +kubebuilder:validation:XValidation:rule="has(self.serviceAccountName) == has(oldSelf.serviceAccountName) && (!has(self.serviceAccountName) || self.serviceAccountName == oldSelf.serviceAccountName)",message="serviceAccountName is immutable"
@@ -51,41 +53,41 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.?rollbackTimeoutSeconds == oldSelf.?rollbackTimeoutSeconds",message="rollbackTimeoutSeconds is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?dryRun == oldSelf.?dryRun",message="dryRun is immutable"
 // +kubebuilder:validation:XValidation:rule="self.?ttlSecondsAfterFinished == oldSelf.?ttlSecondsAfterFinished",message="ttlSecondsAfterFinished is immutable"
-// +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || size(oldSelf.cancel) == 0 || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Terminate'))",message="cancel cannot be taken back: it goes from empty to Stop or Terminate, and from Stop to Terminate"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancel) || size(oldSelf.cancel) == 0 || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Terminate'))",message="cancel cannot be taken back: it changes from empty to Stop or Terminate, and from Stop to Terminate"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.approvals) || (has(self.approvals) && oldSelf.approvals.all(o, self.approvals.exists(n, n.step == o.step)))",message="an approval cannot be removed"
 // +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.steps.all(s, has(s.action) != has(s.approval))",optionalOldSelf=true,fieldPath=".steps",messageExpression=`'step "' + self.steps[self.steps.map(s, has(s.action) != has(s.approval)).indexOf(false)].name + '": approval: a step has either an action or an approval'`
 // +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.steps.all(s, !has(s.parameters) || s.parameters.all(p, has(p.value) != has(p.valueFrom)))",optionalOldSelf=true,fieldPath=".steps",messageExpression=`'step "' + self.steps[self.steps.map(s, !has(s.parameters) || s.parameters.all(p, has(p.value) != has(p.valueFrom))).indexOf(false)].name + '": parameters: a parameter has either a value or a valueFrom'`
 // +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.steps.all(s, !has(s.rollback) || !has(s.rollback.parameters) || s.rollback.parameters.all(p, has(p.value) != has(p.valueFrom)))",optionalOldSelf=true,fieldPath=".steps",messageExpression=`'step "' + self.steps[self.steps.map(s, !has(s.rollback) || !has(s.rollback.parameters) || s.rollback.parameters.all(p, has(p.value) != has(p.valueFrom))).indexOf(false)].name + '": rollback.parameters: a parameter has either a value or a valueFrom'`
 type WorkflowExecutionSpec struct {
-	// target is the object that is being remediated. It is also the key of the lock: two executions with the same
-	// target never work at the same time, in whatever namespace they are when the target has none; except that one which is
-	// deleted while it runs lets go of the lock before its pods have stopped: cancel it first.
+	// target is the object to remediate. It is also the key of a lock: executions with the same target run one after
+	// another. If the target has no namespace, this holds across all namespaces. An execution that is deleted while it runs
+	// releases the lock before its pods have stopped; cancel it first.
 	// +required
 	Target Target `json:"target"`
 
-	// serviceAccountName is the service account that the steps run under, in the execution's namespace.
-	// Default: what the controller's flag --default-service-account names.
+	// serviceAccountName is the service account of the steps' pods, in the execution's namespace.
+	// Default: the value of the controller's flag --default-service-account.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
 
-	// timeoutSeconds bounds the whole execution, in seconds from its start; time spent waiting for approvals or
-	// suspended does not count. While the execution waits for the lock on its target it is counted from its creation.
-	// Default: what the controller's flag --default-timeout says.
+	// timeoutSeconds bounds the whole execution, in seconds from its start. Time spent waiting for approvals or suspended
+	// does not count. Until the execution starts, the seconds count from its creation.
+	// Default: the value of the controller's flag --default-timeout.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
 	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
 
-	// parallelism is the most steps that run at once. Default: no bound beyond the dependencies.
+	// parallelism is the maximum number of steps that run at the same time. Default: limited by the dependencies only.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=500
 	Parallelism *int32 `json:"parallelism,omitempty"`
 
-	// rollbackPolicy says whether the rollback actions of completed steps run, in reverse order, after a critical
-	// step failed, the execution timed out or was stopped. Default: Automatic.
+	// rollbackPolicy decides whether the rollback actions of completed steps run, in reverse order, after a critical step
+	// failed, or the execution timed out or was stopped. Default: Automatic.
 	// +optional
 	// +kubebuilder:default=Automatic
 	RollbackPolicy RollbackPolicy `json:"rollbackPolicy,omitempty"`
@@ -97,36 +99,36 @@ type WorkflowExecutionSpec struct {
 	// +kubebuilder:validation:Maximum=604800
 	RollbackTimeoutSeconds *int32 `json:"rollbackTimeoutSeconds,omitempty"`
 
-	// dryRun lets every action run with the API server's dry run: it reports what it would do and changes nothing.
+	// dryRun makes every action use the API server's dry run: the action reports what it would do and changes nothing.
 	// Default: false.
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
 
-	// ttlSecondsAfterFinished is how long, in seconds, an ended execution is kept; then the controller deletes it and
-	// its Workflows. Default: it is kept until somebody deletes it.
+	// ttlSecondsAfterFinished is how long, in seconds, the execution is kept after its end; then the controller deletes it
+	// and its Workflows. Default: the controller does not delete it.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
 
-	// suspended pauses the execution before its next step; running steps finish. It may be changed at any time.
+	// suspended pauses the execution before its next step; running steps finish. It can be changed at any time.
 	// Default: false.
 	// +optional
 	Suspended bool `json:"suspended,omitempty"`
 
-	// cancel ends the execution early: Stop ends the running steps and rolls back, Terminate ends at once without a
-	// rollback. It may be set at any time and not be taken back. Default: empty.
+	// cancel ends the execution early: Stop stops the running steps and rolls the completed ones back, Terminate stops the
+	// running steps without a rollback. It can be set at any time and cannot be taken back. Default: empty.
 	// +optional
 	Cancel CancelMode `json:"cancel,omitempty"`
 
-	// approvals are the decisions on approval steps, at most one a step. One may be added at any time and not be
-	// changed afterwards.
+	// approvals are the decisions on approval steps, at most one for each step. A decision can be added at any time and
+	// cannot be changed afterwards.
 	// +optional
 	// +listType=map
 	// +listMapKey=step
 	// +kubebuilder:validation:MaxItems=100
 	Approvals []Approval `json:"approvals,omitempty"`
 
-	// steps are the work, 1 to 500 of them, ordered by their dependencies.
+	// steps are the work to do: 1 to 500 steps, ordered by their dependencies.
 	// +required
 	// +listType=map
 	// +listMapKey=name
@@ -135,7 +137,7 @@ type WorkflowExecutionSpec struct {
 	Steps []Step `json:"steps"`
 }
 
-// Target names the object that is being remediated.
+// Target names the object to remediate.
 type Target struct {
 	// apiVersion is the target's group and version, for example apps/v1.
 	// +required
@@ -159,7 +161,7 @@ type Target struct {
 	Name string `json:"name"`
 }
 
-// Approval is somebody's decision on an approval step.
+// Approval is a decision on an approval step.
 //
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a decision cannot be changed"
 type Approval struct {
@@ -169,16 +171,16 @@ type Approval struct {
 	// +kubebuilder:validation:MaxLength=40
 	Step string `json:"step"`
 
-	// approved is true to go on and false to reject.
+	// approved is true to continue the execution and false to fail it.
 	// +required
 	Approved bool `json:"approved"`
 
-	// by is the name of whoever decided.
+	// by is the name of the user who decided.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	By string `json:"by,omitempty"`
 
-	// reason is the decision's reason, for the record.
+	// reason explains the decision, for the record.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Reason string `json:"reason,omitempty"`
@@ -186,17 +188,17 @@ type Approval struct {
 
 // +structType=atomic
 
-// Step is one unit of work: an action on the cluster, or an approval to wait for. Nobody shares one, so fields of a step have
-// no managers of their own.
+// Step is one unit of work: an action on the cluster, or an approval to wait for. It is atomic for server-side apply: its
+// fields have no managers of their own.
 type Step struct {
-	// name identifies the step in the execution. It is the task's name in Argo.
+	// name identifies the step in the execution. The task in Argo has the same name.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
 	Name string `json:"name"`
 
-	// action names an action of the catalog. Exactly one of action and approval is set.
+	// action is the name of an action of the catalog. Exactly one of action and approval is set.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -207,27 +209,28 @@ type Step struct {
 	// +optional
 	Approval *ApprovalRequest `json:"approval,omitempty"`
 
-	// parameters are the action's parameters; which ones there are, which are required and what they default to is
-	// the catalog's say.
+	// parameters are the values for the action's parameters. The catalog defines the parameters of each action, and which of
+	// them are required.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Parameters []Parameter `json:"parameters,omitempty"`
 
-	// dependsOn names the steps that must end well before this one starts.
+	// dependsOn names the steps that must succeed or be skipped before this one starts; a step that is not critical may also
+	// fail.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=500
 	// +kubebuilder:validation:items:MaxLength=40
 	DependsOn []string `json:"dependsOn,omitempty"`
 
-	// when is a condition on an ancestor; when it does not hold the step is skipped and its dependants run.
+	// when is a condition on an ancestor. If it does not hold, the step is skipped and the steps that depend on it run.
 	// +optional
 	When *When `json:"when,omitempty"`
 
-	// timeoutSeconds bounds each attempt of the step, in seconds, the waiting for its pod included.
-	// Default: the action's own, or else only the execution's.
+	// timeoutSeconds bounds each attempt of the step, in seconds, including the time until its pod starts.
+	// Default: the action's own timeout; without one, only the execution's timeout applies.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
@@ -237,7 +240,7 @@ type Step struct {
 	// +optional
 	Retry *Retry `json:"retry,omitempty"`
 
-	// critical is false for a step whose failure does not fail the execution: its dependants run all the same.
+	// critical is false for a step whose failure does not fail the execution: the steps that depend on it still run.
 	// Default: true.
 	// +optional
 	// +kubebuilder:default=true
@@ -248,18 +251,18 @@ type Step struct {
 	Rollback *Rollback `json:"rollback,omitempty"`
 }
 
-// IsCritical reports whether the step's failure fails the execution; an unset value means that it does.
+// IsCritical reports whether the step's failure fails the execution. Unset means true.
 func (s *Step) IsCritical() bool { return s.Critical == nil || *s.Critical }
 
-// ApprovalRequest asks a human to decide before the execution goes on.
+// ApprovalRequest asks for a decision before the execution continues.
 type ApprovalRequest struct {
-	// message says what is asked; it is shown in the status and in the Argo UI.
+	// message is the question to decide; it is shown in the Argo UI.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 
-	// timeoutSeconds is how long, in seconds, the decision is waited for; then the step fails with ApprovalTimeout.
-	// Default: for ever.
+	// timeoutSeconds is how long, in seconds, the step waits for the decision; then it fails with ApprovalTimeout.
+	// Default: no limit.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2592000
@@ -274,13 +277,13 @@ type Parameter struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
 
-	// value is the parameter's value, at most 64 KiB. The sequences "{{", "$(" and "$$" are refused, unless the catalog
+	// value is the parameter's value, at most 64 KiB. The sequences "{{", "$(" and "$$" are not allowed, unless the catalog
 	// declares the parameter as base64.
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
 	Value *string `json:"value,omitempty"`
 
-	// valueFrom takes the value from an output of a step that this one depends on, directly or not.
+	// valueFrom takes the value from an output of a step that this one depends on, directly or indirectly.
 	// +optional
 	ValueFrom *OutputReference `json:"valueFrom,omitempty"`
 }
@@ -300,7 +303,7 @@ type OutputReference struct {
 	Output string `json:"output"`
 }
 
-// When is a condition on an ancestor's output, or on its phase where no output is named.
+// When is a condition on an ancestor's output or, without an output, on the ancestor's phase.
 type When struct {
 	// step is the name of the ancestor.
 	// +required
@@ -313,11 +316,11 @@ type When struct {
 	// +kubebuilder:validation:MaxLength=63
 	Output string `json:"output,omitempty"`
 
-	// operator compares: In and NotIn take values; Exists and DoesNotExist ask whether the output is not empty.
+	// operator compares: In and NotIn compare with values; Exists and DoesNotExist test whether the output is not empty.
 	// +required
 	Operator Operator `json:"operator"`
 
-	// values are what In and NotIn compare with.
+	// values are the values that In and NotIn compare with.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
@@ -325,9 +328,9 @@ type When struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// Retry repeats a failed attempt.
+// Retry is how often, and after which pauses, a failed step is repeated.
 type Retry struct {
-	// limit is how often a failed step is repeated: limit 3 means at most four attempts.
+	// limit is the maximum number of repetitions: limit 3 means at most four attempts.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=20
@@ -357,21 +360,22 @@ type Retry struct {
 
 // Rollback is the action that undoes a completed step.
 type Rollback struct {
-	// action names an action of the catalog.
+	// action is the name of an action of the catalog.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
 	Action string `json:"action"`
 
-	// parameters are the action's parameters; valueFrom may name the step itself or one of its ancestors.
+	// parameters are the values for the action's parameters; valueFrom can name the step itself or one of its ancestors.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Parameters []Parameter `json:"parameters,omitempty"`
 
-	// timeoutSeconds bounds each attempt, in seconds. Default: the action's own, or else only the rollback's.
+	// timeoutSeconds bounds each attempt, in seconds.
+	// Default: the action's own timeout; without one, only the rollback's timeout applies.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
@@ -381,12 +385,12 @@ type Rollback struct {
 	// +optional
 	Retry *Retry `json:"retry,omitempty"`
 
-	// critical is false for an undo whose failure does not fail the rollback. Default: true.
+	// critical is false for a rollback action whose failure does not fail the rollback. Default: true.
 	// +optional
 	// +kubebuilder:default=true
 	Critical *bool `json:"critical,omitempty"`
 
-	// includeFailed undoes the step also when it is the one that failed. Default: false.
+	// includeFailed makes the action run also if the step failed or was stopped. Default: false.
 	// +optional
 	IncludeFailed bool `json:"includeFailed,omitempty"`
 }

@@ -5,14 +5,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// WorkflowExecutionStatus is what the controller has seen. It is written by the controller alone, so its fields have no
-// managers of their own: telling them apart would double the object, and what a write of it costs.
+// WorkflowExecutionStatus is what the controller has observed. Only the controller writes it, so it is atomic for server-side
+// apply: managers of each field would double the size of the object and the cost of a write.
 type WorkflowExecutionStatus struct {
-	// observedGeneration is the generation of the specification that this status is about.
+	// observedGeneration is the generation of the specification that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// phase sums the execution up in one word.
+	// phase is the one-word summary of the execution.
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
 
@@ -31,8 +31,8 @@ type WorkflowExecutionStatus struct {
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 
-	// duration is how long the execution took, from its start to its end, in whole seconds and written as 1m30s; set when
-	// it has ended.
+	// duration is the time from the start to the end of the execution, in whole seconds and written as 1m30s. It is set when
+	// the execution has ended.
 	// +optional
 	Duration *metav1.Duration `json:"duration,omitempty"`
 
@@ -40,19 +40,19 @@ type WorkflowExecutionStatus struct {
 	// +optional
 	ApprovalWaitSeconds int64 `json:"approvalWaitSeconds,omitempty"`
 
-	// pauseStartTime is when the current wait for an approval, or suspension, began; unset while neither is.
+	// pauseStartTime is when the current wait for an approval, or the current suspension, began; otherwise it is unset.
 	// +optional
 	PauseStartTime *metav1.Time `json:"pauseStartTime,omitempty"`
 
-	// suspendedSeconds is the time, in whole seconds, that the execution spent suspended by its user.
+	// suspendedSeconds is the time, in whole seconds, that the execution spent suspended.
 	// +optional
 	SuspendedSeconds int64 `json:"suspendedSeconds,omitempty"`
 
-	// workflowRef names the Argo Workflow; its name is the execution's.
+	// workflowRef names the Argo Workflow; it has the name of the execution.
 	// +optional
 	WorkflowRef *WorkflowReference `json:"workflowRef,omitempty"`
 
-	// rollbackRef names the Argo Workflow of the rollback, once there is one.
+	// rollbackRef names the Argo Workflow of the rollback; unset if none was created.
 	// +optional
 	RollbackRef *WorkflowReference `json:"rollbackRef,omitempty"`
 
@@ -60,7 +60,7 @@ type WorkflowExecutionStatus struct {
 	// +optional
 	RollbackStartTime *metav1.Time `json:"rollbackStartTime,omitempty"`
 
-	// url leads to the Workflow in the Argo UI.
+	// url is the address of the Workflow in the Argo UI.
 	// +optional
 	URL string `json:"url,omitempty"`
 
@@ -69,29 +69,29 @@ type WorkflowExecutionStatus struct {
 	// +kubebuilder:validation:MaxLength=16
 	Progress string `json:"progress,omitempty"`
 
-	// steps are the steps in plan order, one for each of the specification.
+	// steps are the steps of the specification, in the order in which they may start.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	Steps []StepStatus `json:"steps,omitempty"`
 
-	// rollbackSteps are the steps of the rollback, in the order in which they may start; each has the name of the step
-	// that it undoes.
+	// rollbackSteps are the steps of the rollback, in the order in which they may start. Each has the name of the step that
+	// it undoes.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	RollbackSteps []StepStatus `json:"rollbackSteps,omitempty"`
 
-	// executedSteps is how many of the steps with an action completed or failed; set when the execution has ended.
+	// executedSteps is the number of steps with an action that completed or failed. It is set when the execution has ended.
 	// +optional
 	ExecutedSteps *int32 `json:"executedSteps,omitempty"`
 
-	// parallelSteps is how many of the steps that completed or failed ran while another one ran; set when the execution has
-	// ended.
+	// parallelSteps is the number of steps that completed or failed and ran while another step ran. It is set when the
+	// execution has ended.
 	// +optional
 	ParallelSteps *int32 `json:"parallelSteps,omitempty"`
 
-	// failure says why the execution failed or is about to.
+	// failure is the reason why the execution failed, or will fail when it has ended.
 	// +optional
 	Failure *Failure `json:"failure,omitempty"`
 }
@@ -104,7 +104,7 @@ type WorkflowReference struct {
 	UID types.UID `json:"uid"`
 }
 
-// StepStatus is what was seen of one step.
+// StepStatus is the observed state of one step.
 type StepStatus struct {
 	// name is the step's name in the specification.
 	Name string `json:"name"`
@@ -113,19 +113,19 @@ type StepStatus struct {
 	// +optional
 	Action string `json:"action,omitempty"`
 
-	// phase sums the step up in one word.
+	// phase is the one-word summary of the step.
 	// +optional
 	Phase StepPhase `json:"phase,omitempty"`
 
-	// reason says why the step failed, or why it cannot start.
+	// reason is the reason why the step failed, or why it cannot start.
 	// +optional
 	Reason FailureReason `json:"reason,omitempty"`
 
-	// message tells what happened and what to do, in at most 1024 bytes.
+	// message says what happened and what to do, in at most 1024 bytes.
 	// +optional
 	Message string `json:"message,omitempty"`
 
-	// startTime is when the first attempt's node was created in Argo, so it includes the waiting for the pod.
+	// startTime is when Argo created the node of the first attempt, before its pod started.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
@@ -133,11 +133,11 @@ type StepStatus struct {
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 
-	// attempts is how many attempts were made.
+	// attempts is the number of attempts that were made.
 	// +optional
 	Attempts int32 `json:"attempts,omitempty"`
 
-	// podName is the pod of the last attempt.
+	// podName is the name of the pod of the last attempt.
 	// +optional
 	PodName string `json:"podName,omitempty"`
 
@@ -147,7 +147,7 @@ type StepStatus struct {
 	// +listMapKey=name
 	Outputs []Output `json:"outputs,omitempty"`
 
-	// argoPhase is the phase of the step's node as Argo writes it.
+	// argoPhase is the phase of the step's node in Argo.
 	// +optional
 	ArgoPhase string `json:"argoPhase,omitempty"`
 }
@@ -156,27 +156,27 @@ type StepStatus struct {
 type Output struct {
 	// name is the output's name in the catalog.
 	Name string `json:"name"`
-	// value is what the action reported, in at most 64 KiB.
+	// value is the value that the action reported, in at most 64 KiB.
 	Value string `json:"value"`
 }
 
-// Failure says why an execution failed.
+// Failure is the reason why an execution failed.
 type Failure struct {
-	// step is the step that failed; empty where no step is to blame.
+	// step is the name of the step that failed; empty if the failure is not that of a step.
 	// +optional
 	Step string `json:"step,omitempty"`
 	// action is the step's action.
 	// +optional
 	Action string `json:"action,omitempty"`
-	// reason is the cause in one word, of a closed set; it is a label of the metrics too.
+	// reason is the cause in one word, from a closed set. It is also a label of the metrics.
 	Reason FailureReason `json:"reason"`
-	// message tells what happened and what to do, in at most 1024 bytes.
+	// message says what happened and what to do, in at most 1024 bytes.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
 
-// The rule on the steps looks at the progress first: whoever writes the status cannot change the specification, and to compare
-// steps takes the API server as long as everything else that it does for such a write.
+// The rule on the steps compares the progress first: a write of the status cannot change the specification, and comparing the
+// steps would double the API server's cost of such a write.
 
 // WorkflowExecution is a remediation: named steps, each an action on the cluster, run as an Argo Workflow.
 //
@@ -191,19 +191,19 @@ type Failure struct {
 // +kubebuilder:printcolumn:name="Duration",type=string,JSONPath=`.status.duration`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.failure.reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 54",message="metadata.name is at most 54 characters, so that the rollback's Workflow can bear it too"
-// +kubebuilder:validation:XValidation:rule="!self.metadata.name.endsWith('-rollback')",message="metadata.name must not end in -rollback, which names the rollback's Workflow"
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name is a DNS label: lower case letters, digits and hyphens"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 54",message="metadata.name must have at most 54 characters, because the name of the rollback's Workflow is longer"
+// +kubebuilder:validation:XValidation:rule="!self.metadata.name.endsWith('-rollback')",message="metadata.name must not end in -rollback, which is reserved for the rollback's Workflow"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label: lower-case letters, digits and hyphens"
 // +kubebuilder:validation:XValidation:rule="has(self.status) && has(self.status.progress) && has(oldSelf.status) && (!has(oldSelf.status.progress) || self.status.progress != oldSelf.status.progress) || self.spec.steps == oldSelf.spec.steps",fieldPath=".spec.steps",message="steps are immutable; create a new WorkflowExecution"
 type WorkflowExecution struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what is asked for; it is immutable but for suspended, cancel and approvals.
+	// spec is the remediation that is asked for; it is immutable, except suspended, cancel and approvals.
 	// +required
 	Spec WorkflowExecutionSpec `json:"spec"`
 
-	// status is what the controller has seen; its observedGeneration is -1 until then.
+	// status is what the controller has observed; observedGeneration is -1 until its first observation.
 	// +optional
 	// +structType=atomic
 	// +kubebuilder:default:={"observedGeneration":-1}
