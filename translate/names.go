@@ -31,16 +31,20 @@ var reservedNames = map[string]bool{
 	"nil": true, "not": true, "or": true, "true": true,
 }
 
-// The patterns of names: of steps and actions, of executions, and of parameters and outputs, which Argo's expressions and
-// our own must be able to name without an escape.
-var (
-	namePattern          = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
-	dnsLabelPattern      = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	parameterNamePattern = regexp.MustCompile(`^[-_A-Za-z0-9]+$`)
-)
+// parameterNamePattern is what parameters and outputs are called, so that expressions can name them without an escape.
+var parameterNamePattern = regexp.MustCompile(`^[-_A-Za-z0-9]+$`)
 
 // isName reports whether s can be the name of a step or an action, with at most this many characters.
-func isName(s string, most int) bool { return len(s) <= most && namePattern.MatchString(s) }
+func isName(s string, most int) bool { return len(s) <= most && isDNSLabel(s) && s[0] >= 'a' }
+
+func isDNSLabel(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return s != "" && s[0] != '-' && s[len(s)-1] != '-'
+}
 
 // nodeID is the key of a node in a Workflow's status, as Argo's Workflow.NodeID computes it.
 func nodeID(workflow, nodeName string) string {

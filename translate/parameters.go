@@ -114,7 +114,8 @@ func checkValue(declared *ActionParameter, value string) string {
 	if declared.Base64 {
 		return ""
 	}
-	if !json.Valid([]byte(strconv.Quote(value))) { // how Argo puts a value into a template (util/template simpleReplaceStrict)
+	special := strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' })
+	if special && !json.Valid([]byte(strconv.Quote(value))) { // how Argo puts a value into a template (util/template simpleReplaceStrict)
 		return "the value has a control or unprintable character that Argo cannot carry: use a parameter that the catalog declares as base64"
 	}
 	if sequence := forbiddenSequence(value); sequence != "" {

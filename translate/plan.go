@@ -63,7 +63,7 @@ func Actions(spec *wfev1.WorkflowExecutionSpec) []string {
 
 func checkName(name string) []Problem {
 	switch {
-	case !dnsLabelPattern.MatchString(name):
+	case !isDNSLabel(name):
 		return []Problem{{Field: "metadata.name", Reason: wfev1.ReasonInvalidSpec, Message: fmt.Sprintf("%q is not a DNS label", name)}}
 	case len(name) > maxExecutionName:
 		return []Problem{{Field: "metadata.name", Reason: wfev1.ReasonInvalidSpec, Message: fmt.Sprintf("%q is longer than %d characters", name, maxExecutionName)}}

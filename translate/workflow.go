@@ -180,8 +180,8 @@ func (p *Plan) buildDepends(i int) string {
 
 // The results of a step that let the steps that depend on it run.
 var (
-	resultsOfSuccess = []string{"Succeeded", "Skipped"}
-	resultsOfEnd     = []string{"Succeeded", "Skipped", "Failed", "Errored"}
+	resultsOfSuccess = []string{".Succeeded", ".Skipped"}
+	resultsOfEnd     = []string{".Succeeded", ".Skipped", ".Failed", ".Errored"}
 )
 
 // writeDepends adds to a depends expression that a step has one of these results.
@@ -196,7 +196,6 @@ func writeDepends(text *strings.Builder, step string, results []string) {
 		}
 		text.WriteString(separator)
 		text.WriteString(step)
-		text.WriteString(".")
 		text.WriteString(result)
 	}
 	text.WriteString(")")
