@@ -14,20 +14,20 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// expiredMessage begins the message of an approval that nobody decided in time, and tells it from a rejected one.
-const expiredMessage = "nobody decided within"
+// expiredMessage begins the message of an approval that was not decided in time, and distinguishes it from a rejected one.
+const expiredMessage = "not decided within"
 
-// Decision is what is to be written onto the node of an approval.
+// Decision is the end of an approval, to be written to its node.
 type Decision struct {
 	// NodeID is the node's key in the Workflow's status.
 	NodeID string
 	// Phase is Succeeded for approved, Failed for rejected or expired.
 	Phase wfv1.NodePhase
-	// Message tells who decided, and why.
+	// Message says who decided, and why.
 	Message string
 }
 
-// Decide turns somebody's decision into what is to be written.
+// Decide returns the decision for an approval of the specification.
 func Decide(wf *wfv1.Workflow, approval *wfev1.Approval) Decision {
 	decision := Decision{NodeID: nodeID(wf.Name, taskNodeName(wf.Name, approval.Step)), Phase: wfv1.NodeSucceeded, Message: "approved"}
 	if !approval.Approved {
@@ -42,7 +42,7 @@ func Decide(wf *wfv1.Workflow, approval *wfev1.Approval) Decision {
 	return decision
 }
 
-// Expire is the decision on an approval that nobody decided within its timeout, in seconds.
+// Expire returns the decision for an approval that was not decided within its timeout, in seconds.
 func Expire(wf *wfv1.Workflow, step string, timeout int32) Decision {
 	return Decision{
 		NodeID:  nodeID(wf.Name, taskNodeName(wf.Name, step)),
@@ -51,9 +51,9 @@ func Expire(wf *wfv1.Workflow, step string, timeout int32) Decision {
 	}
 }
 
-// DecisionPatch is the JSON merge patch that writes decisions onto the nodes of the Workflow as it was read: it carries
-// its resourceVersion. Nodes that Argo packed are packed again with the decisions in them, never written beside: Argo
-// ignores the packed ones as soon as one plain node is there (packer.go:30).
+// DecisionPatch returns the JSON merge patch that writes decisions to the nodes of a Workflow. The patch has the Workflow's
+// resourceVersion. Nodes that Argo compressed are compressed again with the decisions in them and not written as plain
+// nodes: Argo ignores compressed nodes beside a plain one (packer.go:30).
 func DecisionPatch(wf *wfv1.Workflow, decisions []Decision, now metav1.Time) ([]byte, error) {
 	nodes := map[string]any{}
 	changed := maps.Clone(wf.Status.Nodes)
@@ -90,7 +90,7 @@ func AwaitsApproval(steps []wfev1.StepStatus) bool {
 	return false
 }
 
-// endApproval maps the end of an approval's node. One that Argo's own Resume ended is approved, and says so.
+// endApproval maps the end of an approval's node. A node that was resumed in Argo is approved, and its message says so.
 func endApproval(step *wfev1.StepStatus, node *wfv1.NodeStatus) {
 	step.Reason, step.Message = "", Truncate(node.Message, maxMessageBytes)
 	if node.Phase == wfv1.NodeSucceeded {
@@ -109,7 +109,7 @@ func endApproval(step *wfev1.StepStatus, node *wfv1.NodeStatus) {
 	}
 }
 
-// decidedInArgo tells of a decision that was made in Argo itself, which need not say anything about it.
+// decidedInArgo describes a decision that was made in Argo itself, which may have no message.
 func decidedInArgo(decision, message string) string {
 	if message == "" {
 		return decision + " in Argo"

@@ -14,15 +14,15 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// The parameters that the translator itself sets on an action that declares them. A specification must not.
+// The parameters that the translator sets on an action that declares them. A specification must not set them.
 const (
-	// ParameterStep receives the step's name, so that an action can tell a retry from another step.
+	// ParameterStep is the step's name, so that an action can distinguish a retry from another step.
 	ParameterStep = "step"
-	// ParameterDryRun receives "true" in a dry run and "false" otherwise; declaring it says that the action honours it.
+	// ParameterDryRun is "true" in a dry run and "false" otherwise. An action that declares it supports dry runs.
 	ParameterDryRun = "dry-run"
 )
 
-// ExitCodeNeverWorks is what an action exits with when no retry can help: the retry strategy stops at it.
+// ExitCodeNeverWorks is the exit code of an action that no retry can help: the retry strategy stops at it.
 const ExitCodeNeverWorks = "64"
 
 // Action is one entry of the catalog: an Argo template that steps can name.
@@ -31,7 +31,7 @@ type Action struct {
 	Name string
 	// Source names the object that the action was read from, as Kind/name.
 	Source string
-	// Summary is what the template's description says; empty if it has none.
+	// Summary is the template's description; empty if it has none.
 	Summary string
 	// Parameters are the inputs, in the template's order.
 	Parameters []ActionParameter
@@ -47,11 +47,11 @@ type Action struct {
 type ActionParameter struct {
 	Name        string
 	Description string
-	// Default is what an absent value means; nil says that the parameter is required.
+	// Default is the value if none is given; nil means that the parameter is required.
 	Default *string
 	// Enum lists the allowed values; empty allows any.
 	Enum []string
-	// Base64 says that the value may hold any bytes and travels encoded.
+	// Base64 means that the value may be any bytes and is passed encoded.
 	Base64 bool
 }
 
@@ -59,9 +59,9 @@ type ActionParameter struct {
 type ActionOutput struct {
 	Name        string
 	Description string
-	// Default is the value where the action reports none, as when its step is skipped.
+	// Default is the value if the action reports none, for example because its step is skipped.
 	Default string
-	// Base64 says that the action encodes the value.
+	// Base64 means that the action encodes the value.
 	Base64 bool
 }
 
@@ -88,12 +88,12 @@ func NewCatalog(claims []Claim) Catalog {
 }
 
 // NewAction reads an action from a WorkflowTemplate or ClusterWorkflowTemplate. The error says which field of the
-// template breaks the catalog's contract: the entrypoint is a container, script or resource template, everything that
-// counts is inside it, each output has a default, and no input becomes part of a command, a script or a manifest.
+// template breaks the catalog's contract: the entrypoint is a container, script or resource template, nothing is set
+// outside of it, each output has a default, and no input becomes part of a command, a script or a manifest.
 func NewAction(kind string, meta metav1.ObjectMeta, spec *wfv1.WorkflowSpec) (*Action, error) {
 	a := &Action{Name: meta.Labels[wfev1.LabelAction], Source: kind + "/" + meta.Name, Summary: meta.Annotations[descriptionAnnotation]}
 	if !isName(a.Name, 63) {
-		return nil, fmt.Errorf("%s: label %s: %q is not a name of lower-case letters, digits and hyphens", a.Source, wfev1.LabelAction, a.Name)
+		return nil, fmt.Errorf("%s: label %s: %q is not a valid name: use lower-case letters, digits and hyphens, and begin with a letter", a.Source, wfev1.LabelAction, a.Name)
 	}
 	if fields := otherFields(spec); len(fields) > 0 {
 		return nil, fmt.Errorf("%s: spec.%s: only the entrypoint's template is copied into a Workflow, so everything must be inside it", a.Source, fields[0])
@@ -115,7 +115,7 @@ func NewAction(kind string, meta metav1.ObjectMeta, spec *wfv1.WorkflowSpec) (*A
 	return a, nil
 }
 
-// otherFields lists what a template's spec sets beside entrypoint and templates, sorted.
+// otherFields lists the fields that a template's spec sets beside entrypoint and templates, sorted.
 func otherFields(spec *wfv1.WorkflowSpec) []string {
 	rest := *spec
 	rest.Entrypoint, rest.Templates = "", nil
@@ -148,22 +148,22 @@ func checkActionTemplate(t *wfv1.Template) error {
 		}
 	}
 	if kinds != 1 || t.Container == nil && t.Script == nil && t.Resource == nil {
-		return fmt.Errorf("an action's template is one of a container, script or resource template")
+		return fmt.Errorf("an action needs a container, script or resource template")
 	}
 	refused := []struct {
 		field string
 		set   bool
 		why   string
 	}{
-		{"retryStrategy", t.RetryStrategy != nil, "retries are asked for by the step"},
+		{"retryStrategy", t.RetryStrategy != nil, "each step has its own retry"},
 		{"podSpecPatch", t.PodSpecPatch != "", "the translator sets it"},
-		{"daemon", t.Daemon != nil, "a step ends by itself"},
-		{"memoize", t.Memoize != nil, "a step runs when it is asked to"},
+		{"daemon", t.Daemon != nil, "a step must end"},
+		{"memoize", t.Memoize != nil, "a step must always run"},
 		{"synchronization", t.Synchronization != nil, "the controller locks the target"},
 		{"serviceAccountName", t.ServiceAccountName != "", "the execution names the service account"},
 		{"inputs.artifacts", len(t.Inputs.Artifacts) > 0, "steps exchange parameters only"},
 		{"outputs.artifacts", len(t.Outputs.Artifacts) > 0, "steps exchange parameters only"},
-		{"metrics", t.Metrics != nil, "the controller counts"},
+		{"metrics", t.Metrics != nil, "the controller has the metrics"},
 	}
 	for _, r := range refused {
 		if r.set {
@@ -204,7 +204,7 @@ func (a *Action) readOutputs(base64List string) error {
 			return fmt.Errorf("output %q: a name has letters, digits, hyphens and underscores", out.Name)
 		}
 		if out.ValueFrom == nil || out.ValueFrom.Default == nil {
-			return fmt.Errorf("output %q: valueFrom.default is required, or a failed step would end in Error without it", out.Name)
+			return fmt.Errorf("output %q: valueFrom.default is required: without it, a failed step ends in Error", out.Name)
 		}
 		a.outputs[out.Name] = i
 		a.Outputs = append(a.Outputs, ActionOutput{Name: out.Name, Description: description(out), Default: out.ValueFrom.Default.String()})
@@ -227,7 +227,7 @@ func markBase64(list, what string, known map[string]int, mark func(int)) error {
 	return nil
 }
 
-// parameter is the input with this name, or nil.
+// parameter returns the input with this name, or nil.
 func (a *Action) parameter(name string) *ActionParameter {
 	if i, ok := a.inputs[name]; ok {
 		return &a.Parameters[i]
@@ -235,7 +235,7 @@ func (a *Action) parameter(name string) *ActionParameter {
 	return nil
 }
 
-// output is the output with this name, or nil.
+// output returns the output with this name, or nil.
 func (a *Action) output(name string) *ActionOutput {
 	if i, ok := a.outputs[name]; ok {
 		return &a.Outputs[i]

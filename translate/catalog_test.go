@@ -79,8 +79,8 @@ func TestNewActionRefuses(t *testing.T) {
 		breakIt  func(*template)
 		fragment string
 	}{
-		"NoLabel":      {"The label's value is the action's name.", func(t *template) { t.Labels = nil }, `workflowexecution.kubernaut.io/action: "" is not a name`},
-		"BadLabel":     {"Steps could not name it.", func(t *template) { t.Labels[wfev1.LabelAction] = "Tidy.Up" }, `"Tidy.Up" is not a name`},
+		"NoLabel":      {"The label's value is the action's name.", func(t *template) { t.Labels = nil }, `workflowexecution.kubernaut.io/action: "" is not a valid name`},
+		"BadLabel":     {"Steps could not name it.", func(t *template) { t.Labels[wfev1.LabelAction] = "Tidy.Up" }, `"Tidy.Up" is not a valid name`},
 		"NoEntrypoint": {"The entrypoint is the action.", func(t *template) { t.Spec.Entrypoint = "" }, `spec.entrypoint: there is no template ""`},
 		"UnknownEntrypoint": {
 			"The entrypoint names one of the templates.", func(t *template) { t.Spec.Entrypoint = "go" }, `there is no template "go"`,

@@ -10,26 +10,26 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// terminationMessage is what an action writes to its termination log before it fails.
+// terminationMessage is the message that an action writes to its termination log before it fails.
 type terminationMessage struct {
 	Reason  wfev1.FailureReason `json:"reason"`
 	Message string              `json:"message"`
 }
 
-// actionReasons are the reasons that an action may give for itself. The others are for the controller to find.
+// actionReasons are the reasons that an action may report. The controller finds the others itself.
 var actionReasons = map[wfev1.FailureReason]bool{
 	wfev1.ReasonActionFailed: true, wfev1.ReasonForbidden: true, wfev1.ReasonInvalidSpec: true,
 	wfev1.ReasonDeadlineExceeded: true, wfev1.ReasonUnknown: true,
 }
 
-// pattern is words of a message by which a reason is known. Words are whole tokens: "room" is not "oom".
+// pattern is a part of a message that indicates a reason. It matches whole words: "room" does not match "oom".
 type pattern struct {
 	words  string
 	reason wfev1.FailureReason
 }
 
-// terminatedBySignal is how a container ends by SIGTERM, which pods of steps get only when somebody deletes or evicts them, or when
-// Argo shuts their Workflow down, which is known before anybody asks for the reason.
+// terminatedBySignal is the end of a container by SIGTERM. A step's pod receives SIGTERM when it is deleted or evicted, or when
+// Argo shuts its Workflow down; wasStopped excludes the latter.
 const terminatedBySignal = "exit code 143"
 
 // argoTimeout is the whole message of a node whose pod did not start within the template's timeout (operator.go:127).
@@ -51,7 +51,7 @@ var failurePatterns = []pattern{
 	{terminatedBySignal, wfev1.ReasonPodDeleted},
 }
 
-// pendingPatterns are the reasons for which a pod cannot start that are known before its step ends.
+// pendingPatterns are the reasons why a pod cannot start that are known before its step ends.
 var pendingPatterns = []pattern{
 	{"ImagePullBackOff", wfev1.ReasonImagePullBackOff},
 	{"ErrImagePull", wfev1.ReasonImagePullBackOff},
@@ -59,11 +59,12 @@ var pendingPatterns = []pattern{
 	{"InvalidImageName", wfev1.ReasonImagePullBackOff},
 }
 
-// classify finds the reason of a failed step from its last attempt, and the message to show. Where the attempt ended
-// because its pod never started, what kept the pod from starting is the reason: Argo overwrites it (operator.go:1674).
+// classify finds the reason of a failed step from its last attempt, and the message to show. If the attempt ended because its
+// pod never started, the reason is the one that was recorded while the pod was pending: Argo overwrites it
+// (operator.go:1674).
 func classify(step *wfev1.StepStatus, last *wfv1.NodeStatus) (wfev1.FailureReason, string) {
-	if said, ok := parseTermination(last.Message); ok {
-		return said.Reason, Truncate(said.Message, maxMessageBytes)
+	if reported, ok := parseTermination(last.Message); ok {
+		return reported.Reason, Truncate(reported.Message, maxMessageBytes)
 	}
 	if refusal := describeRefusal(last); refusal != "" {
 		return wfev1.ReasonInvalidSpec, refusal
@@ -88,7 +89,7 @@ func classify(step *wfev1.StepStatus, last *wfv1.NodeStatus) (wfev1.FailureReaso
 	return reason, Truncate(message, maxMessageBytes)
 }
 
-// pendingReason is why a pod cannot start; empty for what passes by itself.
+// pendingReason returns the reason why a pod cannot start; empty if the pod may still start without a change.
 func pendingReason(message string) wfev1.FailureReason { return match(pendingPatterns, message) }
 
 func match(patterns []pattern, message string) wfev1.FailureReason {
@@ -100,7 +101,7 @@ func match(patterns []pattern, message string) wfev1.FailureReason {
 	return ""
 }
 
-// hasWords reports whether text contains words as whole tokens.
+// hasWords reports whether text contains words that are not parts of longer words.
 func hasWords(text, words string) bool {
 	for from := 0; ; {
 		at := strings.Index(text[from:], words)
@@ -123,32 +124,32 @@ func isWordByte(text string, i int) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// parseTermination reads an action's termination message out of what Argo makes of it:
+// parseTermination reads an action's termination message from the node's message:
 // "main: Error (exit code 64): {…}" (operator.go:1730).
 func parseTermination(message string) (terminationMessage, bool) {
-	var said terminationMessage
+	var reported terminationMessage
 	start := strings.Index(message, "{")
 	if start < 0 || !strings.Contains(message[:start], "(exit code ") {
-		return said, false
+		return reported, false
 	}
-	if err := json.NewDecoder(strings.NewReader(message[start:])).Decode(&said); err != nil {
+	if err := json.NewDecoder(strings.NewReader(message[start:])).Decode(&reported); err != nil {
 		return terminationMessage{}, false
 	}
-	if !actionReasons[said.Reason] {
-		said.Reason = wfev1.ReasonActionFailed
+	if !actionReasons[reported.Reason] {
+		reported.Reason = wfev1.ReasonActionFailed
 	}
-	if said.Reason == wfev1.ReasonActionFailed && hasWords(message[:start], terminatedBySignal) {
-		said.Reason = wfev1.ReasonPodDeleted
+	if reported.Reason == wfev1.ReasonActionFailed && hasWords(message[:start], terminatedBySignal) {
+		reported.Reason = wfev1.ReasonPodDeleted
 	}
-	if said.Message == "" {
-		said.Message = message
+	if reported.Message == "" {
+		reported.Message = message
 	}
-	return said, true
+	return reported, true
 }
 
-// wasStopped reports whether a failed node is the work of a shutdown. A retried step whose attempts were used up, or
-// that said that no retry helps, failed by itself, though Argo notes the shutdown on its Retry node. Argo tells a pod to
-// stop before it writes down why (exec_control.go:48): where that write fails, the exit code is all that is left.
+// wasStopped reports whether a node failed because of a shutdown. A retried step that used up its attempts, or whose exit code
+// excludes retries, failed by itself, although Argo notes the shutdown on its Retry node. Argo stops a pod before it records
+// the reason (exec_control.go:48): if that write fails, only the exit code shows it.
 func wasStopped(wf *wfv1.Workflow, node, last *wfv1.NodeStatus) bool {
 	const bySignal, byRetry = "workflow shutdown with strategy", "Stopped with strategy"
 	if strings.Contains(last.Message, bySignal) || hasWords(last.Message, terminatedBySignal) {

@@ -7,18 +7,19 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// Graph is the dependencies of an execution's steps, known to be free of cycles.
+// Graph holds the dependencies of an execution's steps, which have no cycle. It is not for concurrent use.
 type Graph struct {
 	index   map[string]int
 	parents [][]int
 	order   []int
 	edges   int
-	// ancestors has a bit set a step, made when first asked for: only references to outputs need it.
+	// ancestors has a set for each step. It is computed when first needed: only references to outputs need it.
 	ancestors []bitset
 }
 
 // NewGraph reads the dependencies of steps. It reports duplicate names, unknown and repeated dependencies, and one
-// cycle if there is any; the graph is nil when there is a problem. Time and memory are linear in steps and edges.
+// cycle if there is one; the graph is nil if there is a problem. Memory is linear in steps and edges; so is time, except the
+// search for repetitions among the dependencies of one step.
 func NewGraph(steps []wfev1.Step) (*Graph, []Problem) {
 	g := &Graph{index: make(map[string]int, len(steps)), parents: make([][]int, len(steps))}
 	var problems []Problem
@@ -70,8 +71,8 @@ const (
 	placed
 )
 
-// sort puts every step after its dependencies and otherwise keeps the specification's order, so that a specification
-// that is written in a runnable order is its own plan. It returns the steps of a cycle instead if there is one.
+// sort puts every step after its dependencies and otherwise keeps the specification's order: a specification that is
+// written in a runnable order keeps it. If there is a cycle, it returns the steps of the cycle.
 func (g *Graph) sort(n int) []int {
 	g.order = make([]int, 0, n)
 	state := make([]int, n)
@@ -125,23 +126,22 @@ func describeCycle(steps []wfev1.Step, cycle []int) Problem {
 	return invalidf(steps[cycle[0]].Name, "dependsOn", "the dependencies form a cycle: %s", strings.Join(names, " → "))
 }
 
-// Edges is the number of dependencies.
+// Edges returns the number of dependencies.
 func (g *Graph) Edges() int { return g.edges }
 
-// Order is the plan order: indices into the steps, every step after its dependencies.
+// Order returns the plan order: indices of the steps, every step after its dependencies.
 func (g *Graph) Order() []int { return g.order }
 
-// Parents are the indices of the steps that step i depends on directly, in the specification's order.
+// Parents returns the indices of the steps that step i depends on directly, in the specification's order.
 func (g *Graph) Parents(i int) []int { return g.parents[i] }
 
-// Index is the position of the step with this name, and whether there is one.
+// Index returns the index of the step with this name, and whether there is one.
 func (g *Graph) Index(name string) (int, bool) {
 	i, ok := g.index[name]
 	return i, ok
 }
 
-// IsAncestor reports whether step i depends on step ancestor, directly or not. The first call costs one pass over the
-// edges with a bit for every step.
+// IsAncestor reports whether step i depends on step ancestor, directly or indirectly.
 func (g *Graph) IsAncestor(ancestor, i int) bool {
 	if g.ancestors == nil {
 		g.ancestors = newBitsets(len(g.parents), len(g.parents))

@@ -13,19 +13,19 @@ import (
 const (
 	// MaxSteps is the most steps that an execution may have.
 	MaxSteps = 500
-	// maxStepName bounds a step's name so that Argo's node and pod names stay within what Kubernetes takes.
+	// maxStepName bounds a step's name so that Argo's names of nodes and pods are valid in Kubernetes.
 	maxStepName = 40
-	// maxExecutionName leaves room for the rollback's suffix within 63 characters, which label values may have.
+	// maxExecutionName leaves room for the rollback's suffix within the 63 characters of a label's value.
 	maxExecutionName = 54
 
-	// podNameFormatAnnotation tells how a Workflow's pods are named: v1 or v2 (workflow/util/pod_name.go).
+	// podNameFormatAnnotation is the version of the names of a Workflow's pods: v1 or v2 (workflow/util/pod_name.go).
 	podNameFormatAnnotation = "workflows.argoproj.io/pod-name-format"
-	// maxPodNamePrefix is Argo's bound on what precedes the hash in a pod's name.
+	// maxPodNamePrefix is Argo's bound on the part of a pod's name before the hash.
 	maxPodNamePrefix = 253 - 10 - 1
 )
 
-// reservedNames are the words of the language in which Argo evaluates depends (github.com/expr-lang/expr): a step of
-// such a name would be read as an operator.
+// reservedNames are the keywords of the language in which Argo evaluates depends (github.com/expr-lang/expr). A step with
+// such a name would be parsed as an operator.
 var reservedNames = map[string]bool{
 	"and": true, "contains": true, "else": true, "false": true, "if": true, "in": true, "let": true, "matches": true,
 	"nil": true, "not": true, "or": true, "true": true,
@@ -73,8 +73,8 @@ func attemptNodeName(node string, attempt int) string {
 	return node + "(" + strconv.Itoa(attempt) + ")"
 }
 
-// podName is the name of the pod of a node. Nodes do not carry it: Argo generates it from the Workflow, the template
-// and the node (workflow/util/pod_name.go GeneratePodName).
+// podName returns the name of a node's pod. Nodes do not have it: Argo generates it from the Workflow, the template and the
+// node (workflow/util/pod_name.go GeneratePodName).
 func podName(wf *wfv1.Workflow, node *wfv1.NodeStatus) string {
 	if wf.Annotations[podNameFormatAnnotation] == "v1" {
 		return node.ID
@@ -99,7 +99,7 @@ func templateOf(node *wfv1.NodeStatus) string {
 	return node.TemplateName
 }
 
-// forbiddenSequence finds text that Argo ("{{") or the kubelet ("$(") would expand; there is no escape for either.
+// forbiddenSequence finds text that Argo ("{{") or the kubelet ("$(") would expand; neither can be escaped.
 func forbiddenSequence(s string) string {
 	for _, sequence := range []string{"{{", "$("} {
 		if strings.Contains(s, sequence) {
@@ -109,8 +109,8 @@ func forbiddenSequence(s string) string {
 	return ""
 }
 
-// corruptedSequence finds a dollar sign that the kubelet would not hand on as it is in a value of the environment: it makes
-// "$$" one of them, and reads what follows one as a single byte, which breaks any other character than one of ASCII.
+// corruptedSequence finds a dollar sign that the kubelet would change in the value of an environment variable: it replaces
+// "$$" by "$", and reads the character after a "$" as a single byte, which corrupts every character outside of ASCII.
 func corruptedSequence(s string) string {
 	for rest := s; ; {
 		_, after, found := strings.Cut(rest, "$")

@@ -12,8 +12,8 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// CriticalFailure is the failure that fails the execution: the critical step that failed first, or nil while none did.
-// Steps that failed in the same second are taken in plan order.
+// CriticalFailure returns the failure that fails the execution: that of the critical step that failed first, or nil if none
+// failed. Among steps that failed in the same second, the first in plan order counts.
 func CriticalFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus) *wfev1.Failure {
 	critical := criticalSteps(spec)
 	first := firstFailed(steps, func(step *wfev1.StepStatus) bool { return critical[step.Name] })
@@ -51,8 +51,8 @@ func failureOf(step *wfev1.StepStatus) *wfev1.Failure {
 	return &wfev1.Failure{Step: step.Name, Action: step.Action, Reason: step.Reason, Message: step.Message}
 }
 
-// MainFailure is why an execution whose main Workflow has ended did not complete, or nil when it did. It is derived
-// from the steps and from which are critical; Argo's own phase says only what no step explains.
+// MainFailure returns the reason why an execution whose main Workflow has ended did not complete, or nil if it completed. It
+// depends on the steps and on which of them are critical; Argo's phase counts only if no step explains it.
 func MainFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus, wf *wfv1.Workflow) *wfev1.Failure {
 	if failure := CriticalFailure(spec, steps); failure != nil {
 		return failure
@@ -72,7 +72,7 @@ func MainFailure(spec *wfev1.WorkflowExecutionSpec, steps []wfev1.StepStatus, wf
 	return nil
 }
 
-// isSatisfied reports whether a critical step did what was asked: it completed, or its condition did not hold.
+// isSatisfied reports whether a critical step completed, or was skipped because its condition did not hold.
 func isSatisfied(step *wfev1.StepStatus) bool {
 	if step.Phase == wfev1.StepSkipped {
 		return step.ArgoPhase == string(wfv1.NodeSkipped)
@@ -80,12 +80,12 @@ func isSatisfied(step *wfev1.StepStatus) bool {
 	return step.Phase == wfev1.StepCompleted
 }
 
-// blockedFailure blames the failure, of a step that is not critical, that kept a critical step from running: the step
-// needs an output that never came. A step that was stopped needed nothing.
+// blockedFailure returns the failure of a critical step that could not run: a step that is not critical failed and did not
+// deliver an output that the critical step needs.
 func blockedFailure(spec *wfev1.WorkflowExecutionSpec, step *wfev1.StepStatus, steps []wfev1.StepStatus) *wfev1.Failure {
 	failure := &wfev1.Failure{Step: step.Name, Action: step.Action, Reason: wfev1.ReasonUnknown}
 	if step.Phase != wfev1.StepSkipped {
-		failure.Message = fmt.Sprintf("step %q did not end: it is %s", step.Name, step.Phase)
+		failure.Message = fmt.Sprintf("step %q did not end: its phase is %s", step.Name, step.Phase)
 		return failure
 	}
 	var read []string
@@ -99,15 +99,15 @@ func blockedFailure(spec *wfev1.WorkflowExecutionSpec, step *wfev1.StepStatus, s
 		cause = firstFailed(steps, func(*wfev1.StepStatus) bool { return true }) // an ancestor could not run
 	}
 	if cause == nil {
-		failure.Message = fmt.Sprintf("step %q did not run although no step failed; it is %s", step.Name, step.Phase)
+		failure.Message = fmt.Sprintf("step %q did not run although no step failed: its phase is %s", step.Name, step.Phase)
 		return failure
 	}
 	failure.Reason = cause.Reason
-	failure.Message = Truncate(fmt.Sprintf("step %q could not run, since it needs what step %q did not deliver: %s", step.Name, cause.Name, cause.Message), maxMessageBytes)
+	failure.Message = Truncate(fmt.Sprintf("step %q could not run because step %q failed: %s", step.Name, cause.Name, cause.Message), maxMessageBytes)
 	return failure
 }
 
-// RunningSteps counts the steps that run, as they were last seen.
+// RunningSteps returns the number of steps that are recorded as running.
 func RunningSteps(steps []wfev1.StepStatus) int {
 	running := 0
 	for i := range steps {
@@ -118,7 +118,7 @@ func RunningSteps(steps []wfev1.StepStatus) int {
 	return running
 }
 
-// Ended is how many steps have ended.
+// Ended returns the number of steps that have ended.
 func Ended(steps []wfev1.StepStatus) int {
 	ended := 0
 	for i := range steps {
@@ -129,8 +129,8 @@ func Ended(steps []wfev1.StepStatus) int {
 	return ended
 }
 
-// ParallelSteps is how many of the executed steps ran at a time when another step ran too, be that executed or stopped. Runs
-// are half-open intervals, so a step that starts in the second in which another ends does not overlap it; approvals do not run.
+// ParallelSteps returns the number of executed steps that ran while another step ran, which may have been stopped. Runs are
+// half-open intervals: a step that starts in the second in which another ends does not overlap it. Approvals do not run.
 func ParallelSteps(steps []wfev1.StepStatus) int32 {
 	var runs []*wfev1.StepStatus
 	for i := range steps {

@@ -92,7 +92,7 @@ func TestMainFailure(t *testing.T) {
 			wf:     ended(wfv1.WorkflowFailed),
 			want: &wfev1.Failure{
 				Step: "reader", Action: "noop", Reason: wfev1.ReasonOOMKilled,
-				Message: `step "reader" could not run, since it needs what step "soft" did not deliver: soft failed`,
+				Message: `step "reader" could not run because step "soft" failed: soft failed`,
 			},
 		},
 		"ReaderOmittedAndAStrangerFailed": {
@@ -101,14 +101,14 @@ func TestMainFailure(t *testing.T) {
 			wf:     ended(wfv1.WorkflowFailed),
 			want: &wfev1.Failure{
 				Step: "reader", Action: "noop", Reason: wfev1.ReasonOOMKilled,
-				Message: `step "reader" could not run, since it needs what step "soft" did not deliver: soft failed`,
+				Message: `step "reader" could not run because step "soft" failed: soft failed`,
 			},
 		},
 		"NeverRan": {
 			reason: "A critical step that did not run, though nothing failed, is no success.",
 			steps:  []wfev1.StepStatus{completedStep("soft"), completedStep("reader"), completedStep("other"), skippedStep("last", "")},
 			wf:     ended(wfv1.WorkflowSucceeded),
-			want:   &wfev1.Failure{Step: "last", Action: "noop", Reason: wfev1.ReasonUnknown, Message: `step "last" did not run although no step failed; it is Skipped`},
+			want:   &wfev1.Failure{Step: "last", Action: "noop", Reason: wfev1.ReasonUnknown, Message: `step "last" did not run although no step failed: its phase is Skipped`},
 		},
 		"StoppedAfterASoftFailure": {
 			reason: "A step that was stopped needed nothing from a step that failed before; the controller tells a cancelled execution by reason Unknown.",

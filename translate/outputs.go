@@ -12,10 +12,10 @@ import (
 const (
 	// maxMessageBytes bounds every message of a status.
 	maxMessageBytes = 1024
-	// maxMessagesBytes bounds the messages of all steps together: where there are many, each has less.
+	// maxMessagesBytes bounds the messages of all steps together: the more steps, the shorter each message.
 	maxMessagesBytes = 128 << 10
-	// maxOutputBytes bounds the outputs of all steps of an execution together, so that its status fits into etcd; nobody
-	// reads the outputs of its rollback, but people.
+	// maxOutputBytes bounds the outputs of all steps of an execution together, so that its status fits into etcd. No step
+	// reads the outputs of a rollback, so they have a smaller bound.
 	maxOutputBytes     = 512 << 10
 	maxUndoOutputBytes = 64 << 10
 	// maxPhaseBytes bounds a phase that Argo reports; its own have at most nine.
@@ -36,7 +36,7 @@ func outputsOf(node *wfv1.NodeStatus) []wfev1.Output {
 	return outputs
 }
 
-// boundOutputs drops what does not fit. A cut value would be worse than none: an undo would put it back.
+// boundOutputs drops the outputs that do not fit. It does not truncate a value: an undo would restore the truncated one.
 func boundOutputs(step *wfev1.StepStatus, budget *int) []wfev1.Output {
 	kept := step.Outputs[:0]
 	for _, output := range step.Outputs {

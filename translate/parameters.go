@@ -19,11 +19,11 @@ type actionCall struct {
 	path       string
 	action     string
 	parameters []wfev1.Parameter
-	// ownOutputs allows references to the step itself, which its rollback may make.
+	// ownOutputs allows references to the step itself, for its rollback.
 	ownOutputs bool
 }
 
-// field is the path of a parameter.
+// field returns the path of a parameter.
 func (c *actionCall) field(parameter *wfev1.Parameter) string {
 	return c.path + "parameters[" + parameter.Name + "]"
 }
@@ -39,7 +39,7 @@ func (p *Plan) checkCall(call actionCall) []Problem {
 	}
 	var problems []Problem
 	if p.wfe.Spec.DryRun && action.parameter(ParameterDryRun) == nil {
-		problems = append(problems, invalidf(call.step.Name, call.path+"action", "action %q has no parameter %q, so it cannot be run dry", call.action, ParameterDryRun))
+		problems = append(problems, invalidf(call.step.Name, call.path+"action", "action %q has no parameter %q, so it does not support dry runs", call.action, ParameterDryRun))
 	}
 	given := map[string]bool{}
 	for i := range call.parameters {
@@ -75,7 +75,7 @@ func (p *Plan) checkParameter(call actionCall, action *Action, parameter *wfev1.
 	}
 	if from := parameter.ValueFrom; from != nil {
 		if from.Output == "" {
-			return []Problem{invalidf(call.step.Name, call.field(parameter)+".valueFrom.output", "name the output")}
+			return []Problem{invalidf(call.step.Name, call.field(parameter)+".valueFrom.output", "the name of the output is required")}
 		}
 		if problems := p.checkReference(call.step, from.Step, from.Output, call.ownOutputs); len(problems) > 0 {
 			return prefixFields(call.field(parameter)+".valueFrom", problems)
@@ -88,8 +88,7 @@ func (p *Plan) checkParameter(call actionCall, action *Action, parameter *wfev1.
 	return nil
 }
 
-// checkEncoding refuses an encoded output for a parameter that does not decode. The other way round the translator
-// encodes.
+// checkEncoding refuses a base64 output for a parameter that is not base64. In the opposite case the translator encodes.
 func (p *Plan) checkEncoding(call actionCall, declared *ActionParameter, parameter *wfev1.Parameter) []Problem {
 	if p.graph == nil || declared.Base64 {
 		return nil
@@ -100,10 +99,10 @@ func (p *Plan) checkEncoding(call actionCall, declared *ActionParameter, paramet
 	if action == nil || !action.output(from.Output).Base64 {
 		return nil
 	}
-	return []Problem{invalidf(call.step.Name, call.field(parameter), "output %q of step %q is base64, and the parameter does not decode", from.Output, from.Step)}
+	return []Problem{invalidf(call.step.Name, call.field(parameter), "output %q of step %q is base64, and the action does not decode this parameter", from.Output, from.Step)}
 }
 
-// checkValue says what is wrong with a value; empty for nothing.
+// checkValue returns the fault of a value, empty if it has none.
 func checkValue(declared *ActionParameter, value string) string {
 	if len(value) > maxValueBytes {
 		return fmt.Sprintf("the value has %d bytes; at most %d are allowed", len(value), maxValueBytes)
@@ -122,7 +121,7 @@ func checkValue(declared *ActionParameter, value string) string {
 		return fmt.Sprintf("the sequence %q is not allowed in a value, since it would be expanded on its way to the action", sequence)
 	}
 	if sequence := corruptedSequence(value); sequence != "" {
-		return fmt.Sprintf("the sequence %q is not allowed in a value, since the kubelet would not hand it on as it is: use a parameter that the catalog declares as base64", sequence)
+		return fmt.Sprintf("the sequence %q is not allowed in a value, since the kubelet would change it: use a parameter that the catalog declares as base64", sequence)
 	}
 	return ""
 }

@@ -121,7 +121,7 @@ func TestPlanRefusesParameters(t *testing.T) {
 			reason: "An action that does not know of dry runs would do the real thing.",
 			wfe:    dry(newExecution(newStep("a", undoneBy("noop")), scaleStep("b"))),
 			want: []Problem{
-				invalid("a", "action", `action "noop" has no parameter "dry-run"`), invalid("a", "rollback.action", "cannot be run dry"),
+				invalid("a", "action", `action "noop" has no parameter "dry-run"`), invalid("a", "rollback.action", "does not support dry runs"),
 			},
 		},
 	}
@@ -163,7 +163,7 @@ func TestPlanRefusesReferences(t *testing.T) {
 		"NoOutput": {
 			reason: "A step's phase is not a value.",
 			wfe:    newExecution(scaleStep("s"), newStep("a", after("s"), runs("run-script"), withOutput("word", "s", ""))),
-			want:   []Problem{invalid("a", "parameters[word].valueFrom.output", "name the output")},
+			want:   []Problem{invalid("a", "parameters[word].valueFrom.output", "the name of the output is required")},
 		},
 		"UnknownOutput": {
 			reason: "The outputs that there are are listed.",

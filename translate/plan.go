@@ -8,7 +8,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// Plan is an execution that was found valid: its graph, and the catalog's action of each step and rollback.
+// Plan is a valid execution with its graph and the catalog.
 type Plan struct {
 	wfe     *wfev1.WorkflowExecution
 	graph   *Graph
@@ -16,7 +16,7 @@ type Plan struct {
 }
 
 // NewPlan checks an execution against the catalog. The error is an *InvalidError that lists every problem found, in
-// the order of the specification. The catalog needs to hold only the actions that the execution names.
+// the order of the specification. The catalog needs only the actions that the execution names.
 func NewPlan(wfe *wfev1.WorkflowExecution, catalog Catalog) (*Plan, error) {
 	problems := checkName(wfe.Name)
 	if n := len(wfe.Spec.Steps); n == 0 || n > MaxSteps {
@@ -39,10 +39,10 @@ func NewPlan(wfe *wfev1.WorkflowExecution, catalog Catalog) (*Plan, error) {
 	return p, nil
 }
 
-// Graph is the plan's graph.
+// Graph returns the plan's graph.
 func (p *Plan) Graph() *Graph { return p.graph }
 
-// Actions are the names of the actions that an execution refers to, each once, in order of their first use.
+// Actions returns the names of the actions that an execution uses, each once, in order of their first use.
 func Actions(spec *wfev1.WorkflowExecutionSpec) []string {
 	var names []string
 	seen := map[string]bool{}
@@ -68,7 +68,7 @@ func checkName(name string) []Problem {
 	case len(name) > maxExecutionName:
 		return []Problem{{Field: "metadata.name", Reason: wfev1.ReasonInvalidSpec, Message: fmt.Sprintf("%q is longer than %d characters", name, maxExecutionName)}}
 	case strings.HasSuffix(name, wfev1.RollbackSuffix):
-		return []Problem{{Field: "metadata.name", Reason: wfev1.ReasonInvalidSpec, Message: fmt.Sprintf("%q ends in %s, which names a rollback's Workflow", name, wfev1.RollbackSuffix)}}
+		return []Problem{{Field: "metadata.name", Reason: wfev1.ReasonInvalidSpec, Message: fmt.Sprintf("%q ends in %s, which is reserved for the rollback's Workflow", name, wfev1.RollbackSuffix)}}
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (p *Plan) checkStep(step *wfev1.Step) []Problem {
 		problems = append(problems, invalidf(step.Name, "name", "a name is at most %d lower-case letters, digits and hyphens, and starts with a letter", maxStepName))
 	}
 	if reservedNames[step.Name] {
-		problems = append(problems, invalidf(step.Name, "name", "%q is a word that Argo's depends language reserves; choose another", step.Name))
+		problems = append(problems, invalidf(step.Name, "name", "%q is a reserved word of Argo's depends expressions; choose another name", step.Name))
 	}
 	switch {
 	case step.Approval != nil && step.Action != "":
@@ -98,7 +98,7 @@ func (p *Plan) checkStep(step *wfev1.Step) []Problem {
 	return problems
 }
 
-// checkApprovalStep refuses what has no meaning for a suspended node: it runs nothing.
+// checkApprovalStep refuses fields that have no effect on an approval, since it runs no pod.
 func (p *Plan) checkApprovalStep(step *wfev1.Step) []Problem {
 	var problems []Problem
 	refused := []struct {
@@ -113,7 +113,7 @@ func (p *Plan) checkApprovalStep(step *wfev1.Step) []Problem {
 	}
 	for _, r := range refused {
 		if r.set {
-			problems = append(problems, invalidf(step.Name, r.field, "an approval does not have this field"))
+			problems = append(problems, invalidf(step.Name, r.field, "an approval cannot have this field"))
 		}
 	}
 	if sequence := forbiddenSequence(step.Approval.Message); sequence != "" {
@@ -122,7 +122,7 @@ func (p *Plan) checkApprovalStep(step *wfev1.Step) []Problem {
 	return problems
 }
 
-// checkApprovals refuses decisions on what is not an approval step.
+// checkApprovals refuses decisions on steps that are not approvals.
 func (p *Plan) checkApprovals() []Problem {
 	if p.graph == nil {
 		return nil
@@ -158,7 +158,7 @@ func (p *Plan) checkWhen(step *wfev1.Step) []Problem {
 			problems = append(problems, invalidf(step.Name, "when.values", "operator %s takes no values", when.Operator))
 		}
 		if when.Output == "" {
-			problems = append(problems, invalidf(step.Name, "when.output", "operator %s asks for an output", when.Operator))
+			problems = append(problems, invalidf(step.Name, "when.output", "operator %s needs an output", when.Operator))
 		}
 	default:
 		problems = append(problems, invalidf(step.Name, "when.operator", "%q is not an operator", when.Operator))
@@ -166,21 +166,21 @@ func (p *Plan) checkWhen(step *wfev1.Step) []Problem {
 	return problems
 }
 
-// checkPhaseValues holds a condition on a phase to the phases that an ancestor can have ended in.
+// checkPhaseValues restricts the values of a condition on a phase to the phases in which an ancestor can end.
 func checkPhaseValues(step *wfev1.Step) []Problem {
 	if step.When.Output != "" {
 		return nil
 	}
 	for _, value := range step.When.Values {
 		if _, ok := argoStatuses[wfev1.StepPhase(value)]; !ok {
-			return []Problem{invalidf(step.Name, "when.values", "%q is not a phase that a step ends in: Completed, Failed or Skipped", value)}
+			return []Problem{invalidf(step.Name, "when.values", "%q is not a phase in which a step ends: use Completed, Failed or Skipped", value)}
 		}
 	}
 	return nil
 }
 
-// checkReference checks a reference to another step's output, or to its phase where output is empty. The fields of the
-// problems are below the reference's.
+// checkReference checks a reference to another step's output, or to its phase if output is empty. The fields of the problems
+// are relative to the reference.
 func (p *Plan) checkReference(step *wfev1.Step, name, output string, self bool) []Problem {
 	if p.graph == nil {
 		return nil
@@ -206,7 +206,7 @@ func (p *Plan) checkReference(step *wfev1.Step, name, output string, self bool) 
 	return nil
 }
 
-// within puts the fields of problems below another field.
+// prefixFields makes the fields of problems relative to the parent of a field.
 func prefixFields(field string, problems []Problem) []Problem {
 	for i := range problems {
 		problems[i].Field = field + "." + problems[i].Field
@@ -214,7 +214,7 @@ func prefixFields(field string, problems []Problem) []Problem {
 	return problems
 }
 
-// checkNodeIDs refuses the rare pair of steps whose nodes Argo could not tell apart: its keys are 32-bit hashes.
+// checkNodeIDs refuses the rare pair of steps whose nodes have the same key in Argo: keys are 32-bit hashes.
 func (p *Plan) checkNodeIDs() []Problem {
 	var problems []Problem
 	for _, workflow := range []string{p.wfe.Name, p.wfe.Name + wfev1.RollbackSuffix} {
@@ -223,7 +223,7 @@ func (p *Plan) checkNodeIDs() []Problem {
 			name := p.wfe.Spec.Steps[i].Name
 			id := hashOf(taskNodeName(workflow, name))
 			if other, clash := taken[id]; clash {
-				problems = append(problems, invalidf(name, "name", "Argo cannot tell this name from %q (the hash of both is equal); rename one", other))
+				problems = append(problems, invalidf(name, "name", "Argo cannot distinguish this name from %q, because their hashes are equal; rename one of them", other))
 			}
 			taken[id] = name
 		}

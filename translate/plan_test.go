@@ -130,12 +130,12 @@ func TestPlanRefusesNames(t *testing.T) {
 		"StepIsReserved": {
 			reason: "Argo would read the name as an operator in depends.",
 			wfe:    newExecution(newStep("not")),
-			want:   []Problem{invalid("not", "name", "reserves")},
+			want:   []Problem{invalid("not", "name", "reserved word")},
 		},
 		"StepsHaveOneHash": {
 			reason: "Argo keeps nodes under 32-bit hashes of their names, and these two are equal.",
 			wfe:    named(collidingWorkflow, newStep(collidingSteps[0]), newStep(collidingSteps[1])),
-			want:   []Problem{invalid(collidingSteps[1], "name", fmt.Sprintf("cannot tell this name from %q", collidingSteps[0]))},
+			want:   []Problem{invalid(collidingSteps[1], "name", fmt.Sprintf("cannot distinguish this name from %q", collidingSteps[0]))},
 		},
 	}
 	checkRefusals(t, cases)
@@ -173,9 +173,9 @@ func TestPlanRefusesShapes(t *testing.T) {
 			reason: "A suspended node runs nothing, so what is about running is refused, not ignored.",
 			wfe:    newExecution(full),
 			want: []Problem{
-				invalid("a", "parameters", "does not have this field"), invalid("a", "retry", "does not have this field"),
-				invalid("a", "rollback", "does not have this field"), invalid("a", "critical", "does not have this field"),
-				invalid("a", "timeoutSeconds", "does not have this field"),
+				invalid("a", "parameters", "cannot have this field"), invalid("a", "retry", "cannot have this field"),
+				invalid("a", "rollback", "cannot have this field"), invalid("a", "critical", "cannot have this field"),
+				invalid("a", "timeoutSeconds", "cannot have this field"),
 			},
 		},
 		"ApprovalMessageIsTemplate": {
@@ -248,7 +248,7 @@ func TestPlanRefusesConditions(t *testing.T) {
 		"DoesNotExistOnPhase": {
 			reason: "Every step has a phase.",
 			wfe:    on(when("scale", "", wfev1.OperatorDoesNotExist)),
-			want:   []Problem{invalid("b", "when.output", "operator DoesNotExist asks for an output")},
+			want:   []Problem{invalid("b", "when.output", "operator DoesNotExist needs an output")},
 		},
 		"UnknownOperator": {
 			reason: "The set of operators is closed.",
@@ -258,7 +258,7 @@ func TestPlanRefusesConditions(t *testing.T) {
 		"UnknownPhase": {
 			reason: "An ancestor has ended when a step starts, so Running never holds.",
 			wfe:    on(when("scale", "", wfev1.OperatorIn, "Completed", "Running")),
-			want:   []Problem{invalid("b", "when.values", `"Running" is not a phase that a step ends in`)},
+			want:   []Problem{invalid("b", "when.values", `"Running" is not a phase in which a step ends`)},
 		},
 		"ValueIsTemplate": {
 			reason: "Argo evaluates {{ wherever it finds it.",

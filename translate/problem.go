@@ -12,17 +12,17 @@ const maxListedProblems = 5
 
 // Problem is one fault of a specification.
 type Problem struct {
-	// Step is the step at fault; empty where the fault is not one step's.
+	// Step is the name of the step with the fault; empty if the fault is not in one step.
 	Step string
-	// Field is the path of the field below the step, or below spec where Step is empty.
+	// Field is the path of the field, relative to the step, or to spec if Step is empty.
 	Field string
 	// Reason is InvalidSpec, UnknownAction or WorkflowTooLarge.
 	Reason wfev1.FailureReason
-	// Message says what is wrong and what would be right.
+	// Message says what is wrong and how to correct it.
 	Message string
 }
 
-// String gives the problem in one line that names step and field.
+// String returns the problem in one line that names step and field.
 func (p Problem) String() string {
 	if p.Step == "" && strings.HasPrefix(p.Field, "metadata.") {
 		return fmt.Sprintf("%s: %s", p.Field, p.Message)
@@ -33,7 +33,7 @@ func (p Problem) String() string {
 	return fmt.Sprintf("step %q: %s: %s", p.Step, p.Field, p.Message)
 }
 
-// InvalidError says that a specification can never run as it is. It has at least one problem.
+// InvalidError means that a specification cannot run unless it is changed. It has at least one problem.
 type InvalidError struct {
 	Problems []Problem
 }
@@ -51,7 +51,7 @@ func (e *InvalidError) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// First is the problem that the execution's failure is named after.
+// First returns the problem that becomes the execution's failure.
 func (e *InvalidError) First() Problem { return e.Problems[0] }
 
 func invalidf(step, field, format string, args ...any) Problem {

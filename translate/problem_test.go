@@ -35,7 +35,7 @@ func TestInvalidErrorText(t *testing.T) {
 		"OfTheMetadata": {
 			reason:   "The name is not below spec, and the message must not send the reader there.",
 			problems: checkName("fix-rollback"),
-			want:     `metadata.name: "fix-rollback" ends in -rollback, which names a rollback's Workflow`,
+			want:     `metadata.name: "fix-rollback" ends in -rollback, which is reserved for the rollback's Workflow`,
 		},
 		"Five": {
 			reason:   "Five problems are spelt out.",

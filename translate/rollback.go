@@ -11,18 +11,18 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// Rollback is the undoing of an execution: its Workflow, and its steps before any of them ran.
+// Rollback is the Workflow that undoes an execution, and the status of its steps before any of them ran.
 type Rollback struct {
 	// Workflow is what Argo runs.
 	Workflow *wfv1.Workflow
-	// Steps are what InitialUndoSteps says.
+	// Steps is the result of InitialUndoSteps.
 	Steps []wfev1.StepStatus
 }
 
-// NewRollback translates what there is to undo, by the recorded status, into the rollback's Workflow: the rollback
-// actions of the steps in reverse dependency order, in parallel where the graph allows, with the captured outputs as
-// plain values. It is nil when there is nothing to undo. Only what is undone needs to be in the catalog; the error is
-// an *InvalidError that names the undo that cannot be run.
+// NewRollback translates the rollback of an execution into a Workflow, by its recorded status: the rollback actions of the
+// steps to undo, in reverse dependency order, in parallel where the graph allows, with the recorded outputs as values. It
+// returns nil if no step is to be undone. The catalog needs only the actions that UndoActions returns. The error is an
+// *InvalidError that names the undo that cannot run.
 func NewRollback(wfe *wfev1.WorkflowExecution, catalog Catalog, opts Options) (*Rollback, error) {
 	graph, problems := NewGraph(wfe.Spec.Steps)
 	if len(problems) > 0 {
@@ -43,7 +43,7 @@ func NewRollback(wfe *wfev1.WorkflowExecution, catalog Catalog, opts Options) (*
 	return p.buildRollback(undone, outputs, opts), nil
 }
 
-// HasUndo reports whether a rollback would have anything to do.
+// HasUndo reports whether a rollback would undo any step.
 func HasUndo(wfe *wfev1.WorkflowExecution) bool {
 	phases := phasesOf(wfe.Status.Steps)
 	return slices.ContainsFunc(wfe.Spec.Steps, func(step wfev1.Step) bool { return isUndoable(&step, phases[step.Name]) })
@@ -57,7 +57,7 @@ func phasesOf(steps []wfev1.StepStatus) map[string]wfev1.StepPhase {
 	return phases
 }
 
-// InitialUndoSteps is the status of the rollback's steps before any of them ran, in reverse plan order.
+// InitialUndoSteps returns the status of the rollback's steps before any of them ran, in reverse plan order.
 func InitialUndoSteps(wfe *wfev1.WorkflowExecution) []wfev1.StepStatus {
 	graph, problems := NewGraph(wfe.Spec.Steps)
 	if len(problems) > 0 {
@@ -75,7 +75,7 @@ func undoSteps(wfe *wfev1.WorkflowExecution, undone []int) []wfev1.StepStatus {
 	return steps
 }
 
-// UndoActions are the names of the actions that undo steps, and of those whose outputs they read.
+// UndoActions returns the names of the actions that undo steps, and of the actions whose outputs those read.
 func UndoActions(spec *wfev1.WorkflowExecutionSpec) []string {
 	var names []string
 	add := func(name string) {
@@ -95,21 +95,21 @@ func UndoActions(spec *wfev1.WorkflowExecutionSpec) []string {
 		add(undo.Action)
 		for j := range undo.Parameters {
 			if from := undo.Parameters[j].ValueFrom; from != nil {
-				add(actions[from.Step]) // says whether its output is encoded
+				add(actions[from.Step]) // it declares whether its output is base64
 			}
 		}
 	}
 	return names
 }
 
-// isUndoable reports whether a step that ended in this phase is to be undone. A step that failed, or was stopped, may
-// have done half of its work: it is undone when it asks for that.
+// isUndoable reports whether a step that ended in this phase is to be undone. A step that failed or was stopped may have done
+// a part of its work: it is undone if its rollback has includeFailed.
 func isUndoable(step *wfev1.Step, phase wfev1.StepPhase) bool {
 	if step.Rollback == nil {
 		return false
 	}
-	half := phase == wfev1.StepFailed || phase == wfev1.StepCancelled
-	return phase == wfev1.StepCompleted || half && step.Rollback.IncludeFailed
+	partly := phase == wfev1.StepFailed || phase == wfev1.StepCancelled
+	return phase == wfev1.StepCompleted || partly && step.Rollback.IncludeFailed
 }
 
 // undoable lists the steps to undo, in reverse plan order.
@@ -136,7 +136,7 @@ func recordedOutputs(steps []wfev1.StepStatus) map[outputKey]string {
 	return outputs
 }
 
-// checkUndo checks an undo as it will be called: its action as the catalog has it now, with the values as recorded.
+// checkUndo checks an undo against the current catalog, with the recorded outputs.
 func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Problem {
 	undo := step.Rollback
 	call := actionCall{step: step, path: "rollback.", action: undo.Action, parameters: undo.Parameters, ownOutputs: true}
@@ -153,7 +153,7 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 		}
 		field := call.field(parameter)
 		if source, ok := p.graph.Index(parameter.ValueFrom.Step); ok && declared.Base64 && p.catalog[p.wfe.Spec.Steps[source].Action] == nil {
-			problems = append(problems, invalidf(step.Name, field, "action %q is no longer in the catalog, so nobody knows whether its output is base64", p.wfe.Spec.Steps[source].Action))
+			problems = append(problems, invalidf(step.Name, field, "action %q is no longer in the catalog, so it is unknown whether its output is base64", p.wfe.Spec.Steps[source].Action))
 			continue
 		}
 		value, recorded := outputs[outputKey{parameter.ValueFrom.Step, parameter.ValueFrom.Output}]
@@ -163,7 +163,7 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 		}
 		if declared.Base64 && p.isBase64(parameter.ValueFrom) { // it is passed on as it is
 			if _, err := base64.StdEncoding.DecodeString(value); err != nil {
-				problems = append(problems, invalidf(step.Name, field, "output %q of step %q is declared as base64 and is not: %v", parameter.ValueFrom.Output, parameter.ValueFrom.Step, err))
+				problems = append(problems, invalidf(step.Name, field, "output %q of step %q is declared as base64, but is not: %v", parameter.ValueFrom.Output, parameter.ValueFrom.Step, err))
 				continue
 			}
 		}
@@ -199,7 +199,7 @@ func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Op
 		tasks = append(tasks, task)
 	}
 	for _, i := range relays {
-		// Skipped once the undos before it are done: no pod runs.
+		// The relay is skipped when the undos before it have ended: it runs no pod.
 		tasks = append(tasks, wfv1.DAGTask{Name: p.wfe.Spec.Steps[i].Name, Template: templates.approval(), Depends: p.undoDepends(waits[i], isUndone), When: "false"})
 	}
 	rollback.Workflow = p.newWorkflow(p.wfe.Name+wfev1.RollbackSuffix, wfev1.RoleRollback, opts)
@@ -212,10 +212,10 @@ func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Op
 	return rollback
 }
 
-// undoOrder gives for each undo the undos that come before it: those of the nearest steps, among the ones that are
-// undone, that depend on its step, directly or through steps that are not undone. A step that is not undone and has
-// many undos behind it becomes a relay, which they lead to and which its parents' undos wait for: without one the
-// expressions would grow with the product of both sides.
+// undoOrder returns for each undo the undos that must end before it: those of the nearest undone steps that depend on its
+// step, directly or through steps that are not undone. A step that is not undone, but has several undos to wait for, becomes
+// a relay: a task without a pod that waits for them, and that the undos of its parents wait for. Without relays, the
+// expressions would grow with the product of both numbers.
 func (p *Plan) undoOrder(isUndone bitset) (waits map[int][]int, relays []int) {
 	n := len(p.wfe.Spec.Steps)
 	nearest := newBitsets(n, n)
@@ -246,8 +246,8 @@ func (p *Plan) undoOrder(isUndone bitset) (waits map[int][]int, relays []int) {
 	return waits, relays
 }
 
-// undoDepends lets an undo run when the ones before it are done. Behind a critical one that failed nothing more is
-// undone, for its step still stands on what would be taken away.
+// undoDepends returns the expression that waits for the undos before an undo. After a critical undo that failed, the undos
+// that wait for it do not run: its step may still depend on what they would remove.
 func (p *Plan) undoDepends(before []int, isUndone bitset) string {
 	clauses := make([]string, 0, len(before))
 	for _, i := range before {
@@ -265,7 +265,7 @@ func (p *Plan) undoDepends(before []int, isUndone bitset) string {
 	return strings.Join(clauses, " && ")
 }
 
-// LeftUndone lists the critical undos of a rollback that did not complete, each with what became of it.
+// LeftUndone lists the critical undos of a rollback that did not complete, each with its phase or its failure.
 func LeftUndone(wfe *wfev1.WorkflowExecution) []string {
 	critical := make(map[string]bool, len(wfe.Spec.Steps))
 	for i := range wfe.Spec.Steps {

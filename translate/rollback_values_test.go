@@ -148,7 +148,7 @@ func TestRollbackRefuses(t *testing.T) {
 			reason: "The action would take the code for the value.",
 			wfe: recorded(ended(nil, newStep("a", runs("patch-object"), undoneBy("patch-object", given("patch", "{}"), captured("label", "a", "previous")))),
 				"a", "previous", "e30="),
-			want: []Problem{invalid("a", "rollback.parameters[label]", `output "previous" of step "a" is base64, and the parameter does not decode`)},
+			want: []Problem{invalid("a", "rollback.parameters[label]", `output "previous" of step "a" is base64, and the action does not decode this parameter`)},
 		},
 		"ProducerIsGone": {
 			reason: "Nobody knows whether its output is encoded.",

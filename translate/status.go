@@ -10,7 +10,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// InitialSteps is the status of the steps before anything ran, in plan order; none where the graph is not valid.
+// InitialSteps returns the status of the steps before any of them ran, in plan order; none if the graph is not valid.
 func InitialSteps(spec *wfev1.WorkflowExecutionSpec) []wfev1.StepStatus {
 	graph, problems := NewGraph(spec.Steps)
 	if len(problems) > 0 {
@@ -23,8 +23,8 @@ func InitialSteps(spec *wfev1.WorkflowExecutionSpec) []wfev1.StepStatus {
 	return steps
 }
 
-// Steps maps the nodes of a Workflow onto steps. It is a function of the previous steps and the nodes, because Argo
-// forgets: a step that has ended stays as it was recorded, and why a pod could not start is kept until the step ends.
+// Steps maps the nodes of a Workflow to steps. It is a function of the previous steps and the nodes, because Argo overwrites
+// messages: a step that has ended remains as recorded, and the reason why a pod cannot start is kept until the step ends.
 // Nodes are found by their computed ID, never by display name. It needs the nodes themselves: see Expand.
 func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
 	steps := make([]wfev1.StepStatus, len(previous))
@@ -33,7 +33,7 @@ func Steps(previous []wfev1.StepStatus, wf *wfv1.Workflow) []wfev1.StepStatus {
 		budget = maxUndoOutputBytes
 	}
 	mostOfMessage := min(maxMessageBytes, maxMessagesBytes/max(1, len(previous)))
-	for i := range previous { // what is recorded comes first: a step that ends later, earlier in the plan, must not push it out
+	for i := range previous { // recorded outputs come first, so that those of a step that ends later do not displace them
 		if previous[i].Phase.IsTerminal() {
 			budget -= sizeOf(previous[i].Outputs)
 		}
@@ -57,7 +57,7 @@ func sizeOf(outputs []wfev1.Output) int {
 	return size
 }
 
-// mapStep brings a step that has not ended to what its nodes tell.
+// mapStep updates a step that has not ended from its nodes.
 func mapStep(step *wfev1.StepStatus, wf *wfv1.Workflow) {
 	ended := wf.Status.Fulfilled()
 	node, found := findNode(wf, taskNodeName(wf.Name, step.Name))
@@ -89,7 +89,7 @@ func mapAttempts(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatu
 	step.PodName = podName(wf, tried.last)
 }
 
-// mapProgress is the phase of a step that has not ended. A step is Pending until its first pod runs.
+// mapProgress updates a step whose node has not ended. A step is Pending until its first pod runs.
 func mapProgress(step *wfev1.StepStatus, node *wfv1.NodeStatus, tried attempts) {
 	last := tried.lastOr(node)
 	switch {
@@ -138,7 +138,7 @@ func mapEnd(step *wfev1.StepStatus, wf *wfv1.Workflow, node *wfv1.NodeStatus, tr
 	}
 }
 
-// mapFailure tells a step that failed from one that we stopped: Argo calls both Failed (exec_control.go:42).
+// mapFailure distinguishes a step that failed from one that was stopped: in Argo both are Failed (exec_control.go:42).
 func mapFailure(step *wfev1.StepStatus, wf *wfv1.Workflow, node, last *wfv1.NodeStatus) {
 	if wf.Spec.Shutdown != "" && wasStopped(wf, node, last) {
 		endStopped(step, last)
@@ -148,8 +148,8 @@ func mapFailure(step *wfev1.StepStatus, wf *wfv1.Workflow, node, last *wfv1.Node
 	step.Reason, step.Message = classify(step, last)
 }
 
-// endStopped ends a step that we stopped. Argo makes a node, and fails it at once, also for a step whose turn came with
-// the shutdown: it was never on a host, so it never started.
+// endStopped ends a step that was stopped. During a shutdown, Argo also creates nodes for the next steps and fails them at
+// once: without a host, such a step never started.
 func endStopped(step *wfev1.StepStatus, last *wfv1.NodeStatus) {
 	if step.Action != "" && step.Attempts <= 1 && last.HostNodeName == "" {
 		step.StartTime, step.CompletionTime, step.Attempts, step.PodName = nil, nil, 0, ""
@@ -168,7 +168,7 @@ func endWithoutNode(step *wfev1.StepStatus, wf *wfv1.Workflow) {
 	endUnfinished(step, wf)
 }
 
-// endUnfinished ends a step that was on its way when its Workflow ended.
+// endUnfinished ends a step that had not ended when its Workflow ended.
 func endUnfinished(step *wfev1.StepStatus, wf *wfv1.Workflow) {
 	step.CompletionTime = timeOf(wf.Status.FinishedAt)
 	if wf.Spec.Shutdown != "" {
@@ -176,10 +176,10 @@ func endUnfinished(step *wfev1.StepStatus, wf *wfv1.Workflow) {
 		return
 	}
 	step.Phase, step.Reason = wfev1.StepFailed, wfev1.ReasonUnknown
-	step.Message = Truncate("the Workflow ended while the step was on its way: "+wf.Status.Message, maxMessageBytes)
+	step.Message = Truncate("the Workflow ended before the step did: "+wf.Status.Message, maxMessageBytes)
 }
 
-// Running is how many pods of the Workflow are on their way. While it is zero, ending the Workflow ends no step early.
+// Running returns the number of pods of the Workflow that have not ended. If it is zero, ending the Workflow stops no step.
 func Running(wf *wfv1.Workflow) int {
 	running := 0
 	for _, node := range wf.Status.Nodes {
@@ -190,8 +190,7 @@ func Running(wf *wfv1.Workflow) int {
 	return running
 }
 
-// IsIdle reports whether the nodes of a Workflow are to be seen, and all but its DAG have ended: Argo must start or end
-// something.
+// IsIdle reports whether a Workflow has nodes and all of them except its DAG have ended: the next change must come from Argo.
 func IsIdle(wf *wfv1.Workflow) bool {
 	for _, node := range wf.Status.Nodes {
 		if node.Type != wfv1.NodeTypeDAG && !node.Fulfilled() {
@@ -201,7 +200,7 @@ func IsIdle(wf *wfv1.Workflow) bool {
 	return len(wf.Status.Nodes) > 0
 }
 
-// timeOf is nil for an unset time: Argo writes the zero time where it does not know.
+// timeOf returns nil for an unset time: Argo writes the zero time for an unknown one.
 func timeOf(t metav1.Time) *metav1.Time {
 	if t.IsZero() || t.Unix() <= 0 {
 		return nil
@@ -209,7 +208,7 @@ func timeOf(t metav1.Time) *metav1.Time {
 	return t.DeepCopy()
 }
 
-// PendingSince is since when a step's current pod waits to start, and the pod's name; nil while none waits.
+// PendingSince returns the time since when a step's current pod waits to start, and the pod's name; nil if no pod waits.
 func PendingSince(wf *wfv1.Workflow, step string) (*metav1.Time, string) {
 	node, found := findNode(wf, taskNodeName(wf.Name, step))
 	if !found {

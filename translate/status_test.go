@@ -42,7 +42,7 @@ func TestSteps(t *testing.T) {
 			wf:       newWorkflow(wfv1.WorkflowError),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, Reason: wfev1.ReasonUnknown, StartTime: atPtr(10), CompletionTime: atPtr(90),
-				Message: "the Workflow ended while the step was on its way: wf says",
+				Message: "the Workflow ended before the step did: wf says",
 			},
 		},
 		"Pending": {
@@ -138,7 +138,7 @@ func TestSteps(t *testing.T) {
 			reason: "A step whose Workflow ended under it did not complete.",
 			wf:     newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeRunning, ran(10, 0))),
 			want: wfev1.StepStatus{
-				Phase: wfev1.StepFailed, ArgoPhase: "Running", Reason: wfev1.ReasonUnknown, Message: "the Workflow ended while the step was on its way: wf says",
+				Phase: wfev1.StepFailed, ArgoPhase: "Running", Reason: wfev1.ReasonUnknown, Message: "the Workflow ended before the step did: wf says",
 				StartTime: atPtr(10), CompletionTime: atPtr(90), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
 			},
 		},
@@ -271,7 +271,7 @@ func TestStepsOfApprovals(t *testing.T) {
 			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, ran(10, 40), says(Expire(newWorkflow(""), "a", 30).Message)),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(10), CompletionTime: atPtr(40),
-				Reason: wfev1.ReasonApprovalTimeout, Message: "nobody decided within 30 s",
+				Reason: wfev1.ReasonApprovalTimeout, Message: "not decided within 30 s",
 			},
 		},
 		"Stopped": {

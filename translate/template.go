@@ -12,20 +12,19 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// nonRootUser is the user that pods run as unless the action's template says another: the executor's stock image would
-// run as root.
+// nonRootUser is the user of pods unless the action's template sets another: the executor's image would run as root.
 const nonRootUser = 65532
 
-// The defaults of the fields of a retry, for objects that were not defaulted by the API server.
+// The defaults of the fields of a retry, for objects that the API server has not defaulted.
 const (
 	defaultBackoffSeconds    = 5
 	defaultBackoffFactor     = 2
 	defaultMaxBackoffSeconds = 300
 )
 
-// executorPatch gives Argo's own containers what Pod Security "restricted" asks for, whatever Argo's ConfigMap says.
-// Which containers there are depends on the template: a resource template has no wait container, and its main one is
-// the executor (workflowpod.go:245).
+// executorPatch gives Argo's own containers the security context that the Pod Security level "restricted" requires,
+// independently of Argo's ConfigMap. A resource template has no wait container, and its main container is the executor
+// (workflowpod.go:245), so it needs resourcePatch.
 const (
 	executorContext   = `{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]},"runAsNonRoot":true,"seccompProfile":{"type":"RuntimeDefault"}}`
 	executorPatch     = `{"initContainers":[{"name":"init","securityContext":` + executorContext + `}],"containers":[{"name":"wait","securityContext":` + executorContext + `}]}`
@@ -33,7 +32,7 @@ const (
 	retryUnlessUnable = "lastRetry.exitCode != '" + ExitCodeNeverWorks + "'"
 )
 
-// templateKey is what makes two calls of an action need two templates: in Argo timeout and retry belong to templates.
+// templateKey identifies a template: in Argo, timeout and retry belong to templates and not to tasks.
 type templateKey struct {
 	action  string
 	timeout int32
@@ -49,7 +48,7 @@ type templateSet struct {
 	templates   []wfv1.Template
 	names       map[templateKey]string
 	taken       map[string]bool
-	last        map[string]int // the number that the youngest template of an action has
+	last        map[string]int // the number of the latest template of each action
 	hasApproval bool
 }
 
@@ -61,19 +60,19 @@ func newTemplateSet() *templateSet {
 	}
 }
 
-// withDAG is the list of templates with the entrypoint first.
+// withDAG returns the templates, with the entrypoint first.
 func (s *templateSet) withDAG(tasks []wfv1.DAGTask) []wfv1.Template {
 	dag := wfv1.Template{
 		Name: dagTemplate,
-		// Argo must not decide on its own what a failure stops: that depends on which step is critical.
+		// The controller decides which failure stops the execution: it depends on which steps are critical.
 		DAG: &wfv1.DAGTemplate{Tasks: tasks, FailFast: ptr.To(false)},
 	}
 	return append([]wfv1.Template{dag}, s.templates...)
 }
 
-// approval is the name of the template that waits; it has no duration, for a suspend node with one ends as Succeeded
-// when the duration is over (operator.go:3721), which would approve. Argo's user interface shows the inputs of a node that
-// is to be resumed and writes them into outputs of the same names first; where there are none, it does not resume.
+// approval returns the name of the template of approvals, which it adds on first use. The template has no duration, because
+// Argo ends a suspend node with one as Succeeded (operator.go:3721), which would approve. Before the Argo UI resumes a node,
+// it shows the node's inputs and writes them to outputs of the same names; without inputs and outputs, it does not resume.
 func (s *templateSet) approval() string {
 	if !s.hasApproval {
 		s.hasApproval = true
@@ -89,7 +88,7 @@ func (s *templateSet) approval() string {
 	return approvalTemplate
 }
 
-// action is the name of the template for a call, made on first use.
+// action returns the name of the template for a call, which it adds on first use.
 func (s *templateSet) action(action *Action, timeoutSeconds *int32, retry *wfev1.Retry) string {
 	key := templateKey{action: action.Name, timeout: ptr.Deref(timeoutSeconds, 0), retry: keyOf(retry)}
 	if name, made := s.names[key]; made {
@@ -133,8 +132,8 @@ func buildTemplate(name string, action *Action, key templateKey) wfv1.Template {
 	return t
 }
 
-// buildRetryStrategy always sets limit and backoff together: Argo skips the backoff without a limit. The policy is
-// Always, since the default one does not repeat a step whose pod was deleted.
+// buildRetryStrategy sets limit and backoff together: without a limit, Argo ignores the backoff. The policy is Always because
+// the default policy does not repeat a step whose pod was deleted.
 func buildRetryStrategy(key retryKey) *wfv1.RetryStrategy {
 	limit, factor := intstr.FromInt32(key.limit), intstr.FromInt32(key.factor)
 	return &wfv1.RetryStrategy{
@@ -149,7 +148,7 @@ func buildRetryStrategy(key retryKey) *wfv1.RetryStrategy {
 	}
 }
 
-// restrictContainers gives the action's containers a restricted security context where the template leaves it open.
+// restrictContainers gives the action's containers a restricted security context where the template sets none.
 func restrictContainers(t *wfv1.Template) {
 	if t.Container != nil && t.Container.SecurityContext == nil {
 		t.Container.SecurityContext = restrictedContainer()

@@ -8,15 +8,15 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// argoStatuses are the words that Argo's tasks.X.status has for each phase in which a step can have ended.
+// argoStatuses are the values of Argo's tasks.X.status for each phase in which a step can end.
 var argoStatuses = map[wfev1.StepPhase][]string{
 	wfev1.StepCompleted: {"Succeeded"},
 	wfev1.StepFailed:    {"Failed", "Error"},
 	wfev1.StepSkipped:   {"Skipped", "Omitted"},
 }
 
-// buildCondition translates a condition into Argo's language. The output is a variable of an expression and never part of
-// its text, so no value can change what is asked.
+// buildCondition translates a condition into an expression of Argo. An output is a variable of the expression and never part
+// of its text, so no value can change the expression.
 func buildCondition(when *wfev1.When) string {
 	if when == nil {
 		return ""
@@ -50,11 +50,11 @@ func statusesOf(phases []string) []string {
 	return statuses
 }
 
-// literalEscapes replaces what Argo would read as its own within a string literal: braces, which can end the template
-// tag, and backslashes, since Argo undoes \u003c, \u003e and \u0026 wherever they stand in the text (util/json Fix).
+// literalEscapes replaces the characters of a string literal that Argo would interpret: braces, which can end the template
+// tag, and backslashes, since Argo replaces \u003c, \u003e and \u0026 anywhere in the text (util/json Fix).
 var literalEscapes = strings.NewReplacer("{", `\x7b`, "}", `\x7d`, `\\`, `\x5c`)
 
-// quoteList writes a list of string literals that no value can end.
+// quoteList returns a list of string literals. No value can end its literal.
 func quoteList(values []string) string {
 	quoted := make([]string, len(values))
 	for i, value := range values {

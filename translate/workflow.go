@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// MaxWorkflowBytes is the largest Workflow, encoded as JSON, that is sent: etcd refuses requests above 1.5 MiB, and
-	// Argo needs room for the nodes.
+	// MaxWorkflowBytes bounds the size of a Workflow, encoded as JSON: etcd refuses requests above 1.5 MiB, and Argo adds
+	// the nodes.
 	MaxWorkflowBytes = 1 << 20
 
-	// dagTemplate and approvalTemplate are the templates of our own in each Workflow.
+	// dagTemplate and approvalTemplate are the names of the templates that are not actions.
 	dagTemplate      = "main"
 	approvalTemplate = "approval"
 
@@ -28,20 +28,20 @@ const (
 	titleAnnotation       = "workflows.argoproj.io/title"
 	descriptionAnnotation = "workflows.argoproj.io/description"
 
-	// argoDeadlineSeconds is Argo's own deadline on our Workflows, 90 days. The controller keeps the real one, which excludes
-	// approvals; this one only keeps Argo's workflowDefaults from setting a shorter one.
+	// argoDeadlineSeconds is Argo's deadline on the Workflows, 90 days. The controller enforces the timeout, which excludes
+	// approvals. The deadline only prevents a shorter one from Argo's workflowDefaults.
 	argoDeadlineSeconds = 90 * 24 * 3600
-	// argoTTLSeconds keeps Argo's time to live away from our Workflows, 20 years: the controller deletes executions.
+	// argoTTLSeconds is Argo's time to live of the Workflows, 20 years: the controller deletes them with their executions.
 	argoTTLSeconds = 20 * 365 * 24 * 3600
-	// podRetention is how long the pods of an ended Workflow stay for whoever wants to read their logs.
+	// podRetention is how long the pods of an ended Workflow are kept, so that their logs can be read.
 	podRetention = "24h"
 )
 
 // Options are the settings of an installation that shape its Workflows.
 type Options struct {
-	// ServiceAccountName is what steps run under when the execution names none.
+	// ServiceAccountName is the service account of steps if the execution names none.
 	ServiceAccountName string
-	// InstanceID is the instance ID of the Argo controller that shall run the Workflows; empty for none.
+	// InstanceID is the instance ID of the Argo controller that runs the Workflows; empty for none.
 	InstanceID string
 }
 
@@ -55,7 +55,7 @@ func (p *Plan) Workflow(opts Options) *wfv1.Workflow {
 	}
 	wf := p.newWorkflow(p.wfe.Name, wfev1.RoleMain, opts)
 	wf.Annotations = map[string]string{
-		// The list in Argo's user interface shows it instead of the name, and cuts it after some twenty characters.
+		// The Argo UI lists the title instead of the name, and truncates it after about twenty characters.
 		titleAnnotation: fmt.Sprintf("%s: remediate %s %s", p.wfe.Name, p.wfe.Spec.Target.Kind, p.wfe.Spec.Target.Name),
 		descriptionAnnotation: fmt.Sprintf("Steps of WorkflowExecution %s. See kubectl describe wfe %s -n %s.",
 			p.wfe.Name, p.wfe.Name, p.wfe.Namespace),
@@ -64,7 +64,7 @@ func (p *Plan) Workflow(opts Options) *wfv1.Workflow {
 	return wf
 }
 
-// Labels are the labels of an execution's Workflow: ours by which it is found, and Argo's that says who runs it.
+// Labels returns the labels of an execution's Workflow: those that the controller selects by, and Argo's instance ID.
 func Labels(wfe *wfev1.WorkflowExecution, role string, opts Options) map[string]string {
 	labels := map[string]string{wfev1.LabelName: wfe.Name, wfev1.LabelRole: role}
 	if wfe.Spec.DryRun {
@@ -76,7 +76,7 @@ func Labels(wfe *wfev1.WorkflowExecution, role string, opts Options) map[string]
 	return labels
 }
 
-// newWorkflow makes what the main and the rollback Workflow have in common.
+// newWorkflow returns the common parts of the main Workflow and the rollback's.
 func (p *Plan) newWorkflow(name, role string, opts Options) *wfv1.Workflow {
 	owner := *metav1.NewControllerRef(p.wfe, wfev1.GroupVersion.WithKind(wfev1.Kind))
 	serviceAccount := p.wfe.Spec.ServiceAccountName
@@ -123,8 +123,8 @@ func (p *Plan) buildTask(i int, templates *templateSet) wfv1.DAGTask {
 	return task
 }
 
-// buildArguments lists the parameters of a call in the action's order: what is given, and what the translator sets.
-// Whatever else the action has keeps its default, which is in its template.
+// buildArguments lists the parameters of a call in the action's order: those that are given, and those that the translator
+// sets. The others keep their defaults, which are in the action's template.
 func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Parameter, reference func(*wfev1.OutputReference, bool) string) []wfv1.Parameter {
 	values := map[string]*wfev1.Parameter{}
 	for i := range given {
@@ -153,9 +153,10 @@ func (p *Plan) buildArguments(step string, action *Action, given []wfev1.Paramet
 	return arguments
 }
 
-// buildDepends makes the task wait until each dependency has ended well. A dependency that is not critical may also
-// have failed, unless the step reads its output: Argo would wait for ever for an output that never comes
-// (ErrRequeue in resolveDependencyReferences). Whoever is read from, however distant, is therefore in the expression.
+// buildDepends returns the expression that waits until each dependency has succeeded or was skipped. A dependency that is not
+// critical may also have failed, unless the step reads its output: Argo waits indefinitely for an output that is missing
+// (ErrRequeue in resolveDependencyReferences). Therefore the expression has every step whose output is read, also a distant
+// ancestor.
 func (p *Plan) buildDepends(i int) string {
 	step := &p.wfe.Spec.Steps[i]
 	read := readSteps(step)
@@ -201,7 +202,7 @@ func writeDepends(text *strings.Builder, step string, results []string) {
 	text.WriteString(")")
 }
 
-// readSteps are the names of the steps whose outputs a step reads, sorted.
+// readSteps returns the names of the steps whose outputs a step reads, sorted.
 func readSteps(step *wfev1.Step) []string {
 	var read []string
 	for i := range step.Parameters {
