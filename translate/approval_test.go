@@ -12,10 +12,10 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// TestDecisionPatch applies the patch as the API server does and lets Argo's reader and our own look at the result.
+// TestDecisionPatch applies the patch as the API server does and reads the result with Argo's reader and with this package.
 func TestDecisionPatch(t *testing.T) {
-	waiting := newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSuspend, "a", wfv1.NodeRunning, ran(10, 0)),
-		node(wfv1.NodeTypeSuspend, "b", wfv1.NodeRunning, ran(10, 0)), done("c", 3))
+	waiting := newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSuspend, "a", wfv1.NodeRunning, withTimes(10, 0)),
+		node(wfv1.NodeTypeSuspend, "b", wfv1.NodeRunning, withTimes(10, 0)), done("c", 3))
 	waiting.ResourceVersion = "7"
 	expanded := mustExpand(t, compress(t, waiting))
 	decisions := []Decision{
@@ -46,8 +46,8 @@ func TestDecisionPatch(t *testing.T) {
 			got = mustExpand(t, got)
 			want := waiting.DeepCopy().Status.Nodes
 			addNodes(&wfv1.Workflow{ObjectMeta: waiting.ObjectMeta, Status: wfv1.WorkflowStatus{Nodes: want}},
-				node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, ran(10, 40), says("approved by ana: calm")),
-				node(wfv1.NodeTypeSuspend, "b", wfv1.NodeFailed, ran(10, 40), says("rejected by bob")))
+				node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, withTimes(10, 40), withMessage("approved by ana: calm")),
+				node(wfv1.NodeTypeSuspend, "b", wfv1.NodeFailed, withTimes(10, 40), withMessage("rejected by bob")))
 			if diff := cmp.Diff(want, got.Status.Nodes); diff != "" {
 				t.Errorf("nodes (-want +got):\n%s", diff)
 			}

@@ -17,7 +17,7 @@ import (
 
 // retried is the Retry node of step a with its attempts, numbered as Argo numbers them.
 func retried(phase wfv1.NodePhase, message string, attempts ...wfv1.NodeStatus) []wfv1.NodeStatus {
-	nodes := []wfv1.NodeStatus{node(wfv1.NodeTypeRetry, "a", phase, ran(10, 0), says(message))}
+	nodes := []wfv1.NodeStatus{node(wfv1.NodeTypeRetry, "a", phase, withTimes(10, 0), withMessage(message))}
 	if phase != wfv1.NodeRunning {
 		nodes[0].FinishedAt = at(80)
 	}
@@ -31,7 +31,7 @@ func retried(phase wfv1.NodePhase, message string, attempts ...wfv1.NodeStatus) 
 func TestStepsOfRetries(t *testing.T) {
 	lastPod := func(n int) string { return "fix-noop-" + fnvOf(fmt.Sprintf("a(%d)", n)) }
 	failed := func(options ...func(*wfv1.NodeStatus)) wfv1.NodeStatus {
-		return pod("", wfv1.NodeFailed, append([]func(*wfv1.NodeStatus){on("host"), ran(11, 20), says("main: Error (exit code 1)")}, options...)...)
+		return pod("", wfv1.NodeFailed, append([]func(*wfv1.NodeStatus){onHost("host"), withTimes(11, 20), withMessage("main: Error (exit code 1)")}, options...)...)
 	}
 	cases := map[string]struct {
 		reason   string
@@ -46,40 +46,40 @@ func TestStepsOfRetries(t *testing.T) {
 		},
 		"FirstPending": {
 			reason: "The Retry node runs, the step does not: its first pod has not started.",
-			nodes:  retried(wfv1.NodeRunning, "", pod("", wfv1.NodePending, ran(11, 0), says("ErrImagePull: no"))),
+			nodes:  retried(wfv1.NodeRunning, "", pod("", wfv1.NodePending, withTimes(11, 0), withMessage("ErrImagePull: no"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepPending, ArgoPhase: "Running", StartTime: atPtr(11), Attempts: 1, PodName: lastPod(0),
 				Reason: wfev1.ReasonImagePullBackOff, Message: "ErrImagePull: no",
 			},
 		},
 		"BackingOff": {
-			reason: "Between two attempts the step runs, and the Retry node tells how long the pause is.",
+			reason: "Between two attempts the step runs, and the Retry node has the length of the pause.",
 			nodes:  retried(wfv1.NodeRunning, "Backoff for 5s", failed()),
 			want:   wfev1.StepStatus{Phase: wfev1.StepRunning, ArgoPhase: "Running", StartTime: atPtr(11), Attempts: 1, PodName: lastPod(0), Message: "Backoff for 5s"},
 		},
 		"SecondRuns": {
 			reason: "The step started with its first attempt; its pod is the last one's.",
-			nodes:  retried(wfv1.NodeRunning, "", failed(), pod("", wfv1.NodeRunning, ran(30, 0))),
+			nodes:  retried(wfv1.NodeRunning, "", failed(), pod("", wfv1.NodeRunning, withTimes(30, 0))),
 			want:   wfev1.StepStatus{Phase: wfev1.StepRunning, ArgoPhase: "Running", StartTime: atPtr(11), Attempts: 2, PodName: lastPod(1)},
 		},
 		"SecondSucceeds": {
 			reason: "The end is the last pod's: the Retry node ends a requeue later.",
-			nodes:  append(retried(wfv1.NodeSucceeded, "", failed(), pod("", wfv1.NodeSucceeded, ran(30, 40)))[1:], node(wfv1.NodeTypeRetry, "a", wfv1.NodeSucceeded, ran(10, 80), outputs("text", "x"))),
+			nodes:  append(retried(wfv1.NodeSucceeded, "", failed(), pod("", wfv1.NodeSucceeded, withTimes(30, 40)))[1:], node(wfv1.NodeTypeRetry, "a", wfv1.NodeSucceeded, withTimes(10, 80), outputs("text", "x"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCompleted, ArgoPhase: "Succeeded", StartTime: atPtr(11), CompletionTime: atPtr(40), Attempts: 2, PodName: lastPod(1),
 				Outputs: []wfev1.Output{{Name: "text", Value: "x"}},
 			},
 		},
 		"NoMoreRetries": {
-			reason: "The Retry node says only that it gave up; the last attempt says why.",
-			nodes:  retried(wfv1.NodeFailed, "No more retries left", failed(), failed(says("main: OOMKilled (exit code 137)"), ran(30, 40))),
+			reason: "The Retry node has no reason; the last attempt has it.",
+			nodes:  retried(wfv1.NodeFailed, "No more retries left", failed(), failed(withMessage("main: OOMKilled (exit code 137)"), withTimes(30, 40))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(11), CompletionTime: atPtr(40), Attempts: 2, PodName: lastPod(1),
 				Reason: wfev1.ReasonOOMKilled, Message: "main: OOMKilled (exit code 137)",
 			},
 		},
 		"LastEndUnknown": {
-			reason: "Where the last pod does not tell its end, the Retry node's will do.",
+			reason: "If the last pod has no end time, that of the Retry node counts.",
 			nodes:  retried(wfv1.NodeFailed, "No more retries left", failed(func(n *wfv1.NodeStatus) { n.FinishedAt = metav1.Time{} })),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(11), CompletionTime: atPtr(80), Attempts: 1, PodName: lastPod(0),
@@ -89,7 +89,7 @@ func TestStepsOfRetries(t *testing.T) {
 		"OutputsOfTheLastAttempt": {
 			reason: "Argo copies the outputs of the last attempt onto the Retry node, after a failure too; an undo may need them.",
 			nodes: append(retried(wfv1.NodeFailed, "", failed(outputs("text", "first")), failed(outputs("text", "last")))[1:],
-				node(wfv1.NodeTypeRetry, "a", wfv1.NodeFailed, ran(10, 80), says("No more retries left"), outputs("text", "last"))),
+				node(wfv1.NodeTypeRetry, "a", wfv1.NodeFailed, withTimes(10, 80), withMessage("No more retries left"), outputs("text", "last"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(11), CompletionTime: atPtr(20), Attempts: 2, PodName: lastPod(1),
 				Reason: wfev1.ReasonActionFailed, Message: "main: Error (exit code 1)", Outputs: []wfev1.Output{{Name: "text", Value: "last"}},
@@ -105,7 +105,7 @@ func TestStepsOfRetries(t *testing.T) {
 			},
 		},
 		"StoppedWithoutAttemptsLeft": {
-			reason:   "A step that had used its attempts up failed by itself, though the Retry node tells of the shutdown.",
+			reason:   "A step that had used up its attempts failed by itself, although the Retry node notes the shutdown.",
 			shutdown: wfv1.ShutdownStrategyTerminate,
 			nodes:    retried(wfv1.NodeFailed, "Stopped with strategy 'Terminate'", failed(), failed(), failed()),
 			want: wfev1.StepStatus{
@@ -114,9 +114,9 @@ func TestStepsOfRetries(t *testing.T) {
 			},
 		},
 		"StoppedAfterNeverWorks": {
-			reason:   "A step that said that no retry helps failed by itself.",
+			reason:   "A step whose exit code excludes retries failed by itself.",
 			shutdown: wfv1.ShutdownStrategyTerminate,
-			nodes:    retried(wfv1.NodeFailed, "Stopped with strategy 'Terminate'", failed(exited("64"))),
+			nodes:    retried(wfv1.NodeFailed, "Stopped with strategy 'Terminate'", failed(withExitCode("64"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(11), CompletionTime: atPtr(20), Attempts: 1, PodName: lastPod(0),
 				Reason: wfev1.ReasonActionFailed, Message: "main: Error (exit code 1)",
@@ -125,7 +125,7 @@ func TestStepsOfRetries(t *testing.T) {
 		"LastAttemptStopped": {
 			reason:   "A last attempt that a shutdown killed is cancelled, whether or not more were left.",
 			shutdown: wfv1.ShutdownStrategyTerminate,
-			nodes:    retried(wfv1.NodeFailed, "Stopped with strategy 'Terminate'", failed(), failed(), failed(says("workflow shutdown with strategy:  Terminate"))),
+			nodes:    retried(wfv1.NodeFailed, "Stopped with strategy 'Terminate'", failed(), failed(), failed(withMessage("workflow shutdown with strategy:  Terminate"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCancelled, ArgoPhase: "Failed", StartTime: atPtr(11), CompletionTime: atPtr(20), Attempts: 3, PodName: lastPod(2),
 				Message: "stopped before it ended",
@@ -153,9 +153,9 @@ func TestImageReasonSurvivesTheDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			steps := pending("a")
 			for _, message := range []string{"ContainerCreating", "ErrImagePull: no such image", "ImagePullBackOff: Back-off"} {
-				steps = Steps(steps, newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodePending, ran(10, 0), says(message))))
+				steps = Steps(steps, newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodePending, withTimes(10, 0), withMessage(message))))
 			}
-			steps = Steps(steps, newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, ran(10, 50), says(end))))
+			steps = Steps(steps, newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, withTimes(10, 50), withMessage(end))))
 			want := wfev1.StepStatus{
 				Name: "a", Action: "noop", Phase: wfev1.StepFailed, ArgoPhase: "Failed", Reason: wfev1.ReasonImagePullBackOff,
 				Message: "the pod did not start in time: ImagePullBackOff: Back-off", StartTime: atPtr(10), CompletionTime: atPtr(50),
@@ -216,12 +216,12 @@ func TestPendingSince(t *testing.T) {
 		pod    string
 	}{
 		"NoNode":  {reason: "Nothing waits that was not asked for."},
-		"Pending": {"The pod waits.", []wfv1.NodeStatus{pod("a", wfv1.NodePending, ran(10, 0))}, atPtr(10), "fix-noop-" + fnvOf("a")},
-		"Running": {"The pod has started.", []wfv1.NodeStatus{pod("a", wfv1.NodeRunning, ran(10, 0))}, nil, ""},
-		"Suspend": {"An approval has no pod.", []wfv1.NodeStatus{node(wfv1.NodeTypeSuspend, "a", wfv1.NodePending, ran(10, 0))}, nil, ""},
+		"Pending": {"The pod waits.", []wfv1.NodeStatus{pod("a", wfv1.NodePending, withTimes(10, 0))}, atPtr(10), "fix-noop-" + fnvOf("a")},
+		"Running": {"The pod has started.", []wfv1.NodeStatus{pod("a", wfv1.NodeRunning, withTimes(10, 0))}, nil, ""},
+		"Suspend": {"An approval has no pod.", []wfv1.NodeStatus{node(wfv1.NodeTypeSuspend, "a", wfv1.NodePending, withTimes(10, 0))}, nil, ""},
 		"SecondAttempt": {
 			"It is the last attempt that waits.",
-			retried(wfv1.NodeRunning, "", pod("", wfv1.NodeFailed, ran(10, 20)), pod("", wfv1.NodePending, ran(30, 0))), atPtr(30), "fix-noop-" + fnvOf("a(1)"),
+			retried(wfv1.NodeRunning, "", pod("", wfv1.NodeFailed, withTimes(10, 20)), pod("", wfv1.NodePending, withTimes(30, 0))), atPtr(30), "fix-noop-" + fnvOf("a(1)"),
 		},
 		"NoAttempt": {"A Retry node has no pod.", retried(wfv1.NodeRunning, ""), nil, ""},
 	}
@@ -255,7 +255,7 @@ func TestIsIdle(t *testing.T) {
 		"an approval is awaited":            {append(ended[:3:3], node(wfv1.NodeTypeSuspend, "c", wfv1.NodeRunning)), false},
 		"a retry waits for its next time":   {append(ended[:3:3], node(wfv1.NodeTypeRetry, "c", wfv1.NodeRunning)), false},
 		"an approval was given":             {append(ended[:3:3], node(wfv1.NodeTypeSuspend, "c", wfv1.NodeSucceeded)), true},
-		"nobody knows: there are no nodes":  {nil, false},
+		"unknown: there are no nodes":       {nil, false},
 		"a pod's results are not there yet": {append(ended[:3:3], pod("c", wfv1.NodeSucceeded, synced(false))), false},
 	} {
 		if got := IsIdle(newWorkflow(wfv1.WorkflowRunning, tc.nodes...)); got != tc.want {

@@ -111,9 +111,9 @@ func BenchmarkSteps(b *testing.B) {
 	names := make([]string, n)
 	for i := range n {
 		names[i] = fmt.Sprintf("s%d", i)
-		addNodes(wf, node(wfv1.NodeTypeRetry, names[i], wfv1.NodeSucceeded, ran(10, 80), outputs("previous-replicas", "3", "changed", "true")))
+		addNodes(wf, node(wfv1.NodeTypeRetry, names[i], wfv1.NodeSucceeded, withTimes(10, 80), outputs("previous-replicas", "3", "changed", "true")))
 		for attempt := range 3 {
-			addNodes(wf, pod(fmt.Sprintf("%s(%d)", names[i], attempt), wfv1.NodeFailed, ran(10, 20), says("main: Error (exit code 1)")))
+			addNodes(wf, pod(fmt.Sprintf("%s(%d)", names[i], attempt), wfv1.NodeFailed, withTimes(10, 20), withMessage("main: Error (exit code 1)")))
 		}
 	}
 	previous := pending(names...)

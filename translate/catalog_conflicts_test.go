@@ -45,7 +45,7 @@ func TestCatalog(t *testing.T) {
 			map[string]string{"a": `ClusterWorkflowTemplate/a: spec.entrypoint: there is no template ""`},
 		},
 		"Twice": {
-			"Nobody could say which of two runs, so neither does.",
+			"Neither of two templates has precedence, so neither is used.",
 			[]Template{claim("", "a", "one"), claim("", "b", "one"), claim("", "c", "two")},
 			map[string]string{"two": "ClusterWorkflowTemplate/c"},
 			map[string]string{
@@ -59,7 +59,7 @@ func TestCatalog(t *testing.T) {
 			map[string]string{"one": "WorkflowTemplate/b"}, nil,
 		},
 		"NamespacedBroken": {
-			"A slip in the namespace's template must not run the cluster's instead.",
+			"An error in the namespace's template must not make the cluster's run instead.",
 			[]Template{claim("", "a", "one"), claim("shop", "b", "one", withoutEntrypoint)},
 			map[string]string{},
 			map[string]string{"b": `WorkflowTemplate/b: spec.entrypoint: there is no template ""`},

@@ -110,7 +110,7 @@ func TestNewActionRefuses(t *testing.T) {
 			run(func(t *wfv1.Template) { t.Script = &wfv1.ScriptTemplate{Source: "x"} }), "script",
 		},
 		"RetryStrategy": {
-			"A step says how often it is tried.",
+			"Each step has its own retry.",
 			run(func(t *wfv1.Template) { t.RetryStrategy = &wfv1.RetryStrategy{Limit: ptr.To(intstr.FromInt32(1))} }), "retryStrategy is not allowed",
 		},
 		"PodSpecPatch": {"The translator sets it.", run(func(t *wfv1.Template) { t.PodSpecPatch = "{}" }), "podSpecPatch is not allowed"},
@@ -152,11 +152,11 @@ func TestNewActionRefuses(t *testing.T) {
 			run(func(t *wfv1.Template) { t.Outputs.Parameters[0].ValueFrom.Default = nil }), `output "freed": valueFrom.default is required`,
 		},
 		"Base64Parameter": {
-			"A slip in the annotation would send the value plain.",
+			"A typing error in the annotation would pass the value unencoded.",
 			func(t *template) { t.Annotations[wfev1.AnnotationBase64Parameters] = "path,pth" }, `names parameter "pth"`,
 		},
 		"Base64Output": {
-			"A slip in the annotation would pass the output on plain.",
+			"A typing error in the annotation would pass the output on undecoded.",
 			func(t *template) { t.Annotations[wfev1.AnnotationBase64Outputs] = "fred" }, `names output "fred"`,
 		},
 	}

@@ -31,7 +31,7 @@ func drawWorkflow(t *rapid.T, names []string) *wfv1.Workflow {
 		node.DisplayName, node.Children, node.HostNodeName = "shown", []string{"child"}, rapid.SampledFrom([]string{"", "worker"}).Draw(t, "host")
 		node.Message = rapid.SampledFrom([]string{node.Message, "workflow shutdown with strategy:  Terminate", "Stopped with strategy 'Terminate'"}).Draw(t, "end")
 		if rapid.Bool().Draw(t, "exited") {
-			exited(ExitCodeNeverWorks)(&node)
+			withExitCode(ExitCodeNeverWorks)(&node)
 		}
 		wf.Status.Nodes[id] = node
 	}
@@ -143,7 +143,7 @@ func TestCompactKeepsPatches(t *testing.T) {
 
 // TestExpandCompressedNodes reads the nodes that Argo compressed, from the Workflow itself and from a compacted one.
 func TestExpandCompressedNodes(t *testing.T) {
-	plain := newWorkflow(wfv1.WorkflowRunning, done("a", 3), pod("b", wfv1.NodeRunning, ran(10, 0)))
+	plain := newWorkflow(wfv1.WorkflowRunning, done("a", 3), pod("b", wfv1.NodeRunning, withTimes(10, 0)))
 	want := Steps(pending("a", "b"), plain)
 	compressed := compress(t, plain)
 	if diff := cmp.Diff(pending("a", "b"), Steps(pending("a", "b"), compressed)); diff != "" {
@@ -193,11 +193,11 @@ func TestCompactKeepsEndsOfRetries(t *testing.T) {
 		last   wfv1.NodeStatus
 		reason string
 	}{
-		"no retry helps":   {5, pod("a(0)", wfv1.NodeFailed, ran(1, 2), on("worker"), exited(ExitCodeNeverWorks)), "the action said so"},
-		"attempts used up": {0, pod("a(0)", wfv1.NodeFailed, ran(1, 2), on("worker")), "the limit says so"},
+		"no retry helps":   {5, pod("a(0)", wfv1.NodeFailed, withTimes(1, 2), onHost("worker"), withExitCode(ExitCodeNeverWorks)), "the action said so"},
+		"attempts used up": {0, pod("a(0)", wfv1.NodeFailed, withTimes(1, 2), onHost("worker")), "the limit says so"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wf := newWorkflow(wfv1.WorkflowFailed, node(wfv1.NodeTypeRetry, "a", wfv1.NodeFailed, says("Stopped with strategy 'Terminate'")), test.last)
+			wf := newWorkflow(wfv1.WorkflowFailed, node(wfv1.NodeTypeRetry, "a", wfv1.NodeFailed, withMessage("Stopped with strategy 'Terminate'")), test.last)
 			limit := intstr.FromInt32(test.limit)
 			wf.Spec.Shutdown, wf.Spec.Templates = wfv1.ShutdownStrategyTerminate, []wfv1.Template{{Name: "noop", RetryStrategy: &wfv1.RetryStrategy{Limit: &limit}}}
 			got := Steps(pending("a"), mustExpand(t, mustCompact(t, wf)))

@@ -14,7 +14,7 @@ import (
 )
 
 func TestFailureReasons(t *testing.T) {
-	const said = "main: Error (exit code 64): "
+	const reported = "main: Error (exit code 64): "
 	cases := map[string]struct {
 		reason  string
 		phase   wfv1.NodePhase
@@ -22,41 +22,41 @@ func TestFailureReasons(t *testing.T) {
 		want    wfev1.FailureReason
 		text    string
 	}{
-		"OOMKilled":        {"Argo names the kubelet's reason.", wfv1.NodeFailed, "main: OOMKilled (exit code 137)", wfev1.ReasonOOMKilled, ""},
-		"OOMKilledAtEnd":   {"A word may end the message.", wfv1.NodeError, "OOMKilled", wfev1.ReasonOOMKilled, ""},
-		"Room":             {"A word that contains another is another word.", wfv1.NodeFailed, "main: Error (exit code 1): no room in classroom", wfev1.ReasonActionFailed, ""},
-		"LongerWord":       {"Letters and digits go on with a word.", wfv1.NodeFailed, "NotOOMKilled OOMKilled2", wfev1.ReasonActionFailed, ""},
-		"SecondMention":    {"A longer word before it does not hide the word.", wfv1.NodeFailed, "OOMKilledX then OOMKilled.", wfev1.ReasonOOMKilled, ""},
-		"Deadline":         {"The kubelet's words for activeDeadlineSeconds.", wfv1.NodeFailed, "Pod was active on the node longer than the specified deadline", wfev1.ReasonDeadlineExceeded, ""},
-		"StepDeadline":     {"Argo's words for a template's timeout.", wfv1.NodeFailed, "Step exceeded its deadline", wfev1.ReasonDeadlineExceeded, ""},
-		"Image":            {"A pod that failed before its container.", wfv1.NodeError, "Pod failed before main container starts due to ImagePullBackOff: Back-off", wfev1.ReasonImagePullBackOff, ""},
-		"ImageErr":         {"The kubelet's other word.", wfv1.NodeError, "ErrImagePull: denied", wfev1.ReasonImagePullBackOff, ""},
-		"ImageNever":       {"A node that must not pull.", wfv1.NodeError, "ErrImageNeverPull: absent", wfev1.ReasonImagePullBackOff, ""},
-		"ImageName":        {"A name that is none.", wfv1.NodeError, "InvalidImageName: Foo", wfev1.ReasonImagePullBackOff, ""},
-		"Deleted":          {"Argo's words.", wfv1.NodeError, "pod deleted", wfev1.ReasonPodDeleted, ""},
-		"DeletedInARow":    {"Deleted during a start.", wfv1.NodeError, "pod deleted during operation", wfev1.ReasonPodDeleted, ""},
-		"ToldToStop":       {"Only who deletes or evicts a pod sends it SIGTERM.", wfv1.NodeFailed, "main: Error (exit code 143)", wfev1.ReasonPodDeleted, ""},
-		"SaidStopped":      {"The action says that it was told to stop.", wfv1.NodeFailed, `main: Error (exit code 143): {"reason":"ActionFailed","message":"stopped"}`, wfev1.ReasonPodDeleted, "stopped"},
-		"OtherCode":        {"Another exit code that begins alike.", wfv1.NodeFailed, "main: Error (exit code 1430)", wfev1.ReasonActionFailed, ""},
-		"Evicted":          {"The kubelet took the pod away.", wfv1.NodeFailed, "The node was low on resource: memory.", wfev1.ReasonPodDeleted, ""},
-		"Forbidden":        {"The API server's word.", wfv1.NodeFailed, `main: Error (exit code 1): deployments.apps "x" is forbidden: User`, wfev1.ReasonForbidden, ""},
-		"Failed":           {"A container that failed for its own reasons.", wfv1.NodeFailed, "main: Error (exit code 1)", wfev1.ReasonActionFailed, ""},
-		"ErrorUnexplained": {"An Error is Argo's, not the action's.", wfv1.NodeError, "something odd", wfev1.ReasonUnknown, ""},
-		"Silence":          {"No message is told as such.", wfv1.NodeFailed, "", wfev1.ReasonActionFailed, "Argo gave no message; see the pod's log"},
-		"ErrorSilence":     {"No message and no container's fault.", wfv1.NodeError, "", wfev1.ReasonUnknown, "Argo gave no message; see the pod's log"},
-		"Said":             {"What the action said is the message.", wfv1.NodeFailed, said + `{"reason":"Forbidden","message":"may not scale"}`, wfev1.ReasonForbidden, "may not scale"},
-		"SaidDeadline":     {"An action knows best that it waited in vain.", wfv1.NodeFailed, said + `{"reason":"DeadlineExceeded","message":"2 of 5 ready"}`, wfev1.ReasonDeadlineExceeded, "2 of 5 ready"},
-		"SaidAfterwards":   {"What follows the JSON does not matter.", wfv1.NodeFailed, said + `{"reason":"ActionFailed","message":"x"} and more`, wfev1.ReasonActionFailed, "x"},
-		"SaidNotItsOwn":    {"An action cannot claim what the controller finds out.", wfv1.NodeFailed, said + `{"reason":"ApprovalRejected","message":"x"}`, wfev1.ReasonActionFailed, "x"},
-		"SaidNonsense":     {"The set of reasons is closed.", wfv1.NodeFailed, said + `{"reason":"Boom","message":"OOMKilled"}`, wfev1.ReasonActionFailed, "OOMKilled"},
-		"SaidNothing":      {"An empty message is no message.", wfv1.NodeFailed, said + `{"reason":"Forbidden"}`, wfev1.ReasonForbidden, said + `{"reason":"Forbidden"}`},
-		"SaidCutOff":       {"Half a JSON is plain text.", wfv1.NodeFailed, said + `{"reason":"Forbidden","mess`, wfev1.ReasonActionFailed, ""},
-		"JSONElsewhere":    {"JSON that no exit code precedes is not the action's.", wfv1.NodeError, `pod failed: {"reason":"Forbidden","message":"x"}`, wfev1.ReasonUnknown, ""},
-		"JSONOfOthers":     {"JSON of another shape is plain text with an action's failure.", wfv1.NodeFailed, said + `{"reason": 5}`, wfev1.ReasonActionFailed, ""},
+		"OOMKilled":          {"Argo names the kubelet's reason.", wfv1.NodeFailed, "main: OOMKilled (exit code 137)", wfev1.ReasonOOMKilled, ""},
+		"OOMKilledAtEnd":     {"The word can be at the end of the message.", wfv1.NodeError, "OOMKilled", wfev1.ReasonOOMKilled, ""},
+		"Room":               {"A longer word that contains the word does not match.", wfv1.NodeFailed, "main: Error (exit code 1): no room in classroom", wfev1.ReasonActionFailed, ""},
+		"LongerWord":         {"Adjacent letters and digits make a longer word.", wfv1.NodeFailed, "NotOOMKilled OOMKilled2", wfev1.ReasonActionFailed, ""},
+		"SecondMention":      {"A longer word before it does not hide the word.", wfv1.NodeFailed, "OOMKilledX then OOMKilled.", wfev1.ReasonOOMKilled, ""},
+		"Deadline":           {"The kubelet's words for activeDeadlineSeconds.", wfv1.NodeFailed, "Pod was active on the node longer than the specified deadline", wfev1.ReasonDeadlineExceeded, ""},
+		"StepDeadline":       {"Argo's words for a template's timeout.", wfv1.NodeFailed, "Step exceeded its deadline", wfev1.ReasonDeadlineExceeded, ""},
+		"Image":              {"A pod that failed before its container.", wfv1.NodeError, "Pod failed before main container starts due to ImagePullBackOff: Back-off", wfev1.ReasonImagePullBackOff, ""},
+		"ImageErr":           {"The kubelet's other reason.", wfv1.NodeError, "ErrImagePull: denied", wfev1.ReasonImagePullBackOff, ""},
+		"ImageNever":         {"A node that must not pull.", wfv1.NodeError, "ErrImageNeverPull: absent", wfev1.ReasonImagePullBackOff, ""},
+		"ImageName":          {"A name that is none.", wfv1.NodeError, "InvalidImageName: Foo", wfev1.ReasonImagePullBackOff, ""},
+		"Deleted":            {"Argo's words.", wfv1.NodeError, "pod deleted", wfev1.ReasonPodDeleted, ""},
+		"DeletedInARow":      {"Deleted during a start.", wfv1.NodeError, "pod deleted during operation", wfev1.ReasonPodDeleted, ""},
+		"Terminated":         {"A pod receives SIGTERM only when it is deleted or evicted.", wfv1.NodeFailed, "main: Error (exit code 143)", wfev1.ReasonPodDeleted, ""},
+		"ReportedStopped":    {"The action reports that it was stopped.", wfv1.NodeFailed, `main: Error (exit code 143): {"reason":"ActionFailed","message":"stopped"}`, wfev1.ReasonPodDeleted, "stopped"},
+		"OtherCode":          {"Another exit code that begins alike.", wfv1.NodeFailed, "main: Error (exit code 1430)", wfev1.ReasonActionFailed, ""},
+		"Evicted":            {"The kubelet evicted the pod.", wfv1.NodeFailed, "The node was low on resource: memory.", wfev1.ReasonPodDeleted, ""},
+		"Forbidden":          {"The API server's message.", wfv1.NodeFailed, `main: Error (exit code 1): deployments.apps "x" is forbidden: User`, wfev1.ReasonForbidden, ""},
+		"Failed":             {"A container that failed for its own reasons.", wfv1.NodeFailed, "main: Error (exit code 1)", wfev1.ReasonActionFailed, ""},
+		"ErrorUnexplained":   {"An Error is Argo's, not the action's.", wfv1.NodeError, "something odd", wfev1.ReasonUnknown, ""},
+		"Silence":            {"No message is told as such.", wfv1.NodeFailed, "", wfev1.ReasonActionFailed, "Argo gave no message; see the pod's log"},
+		"ErrorSilence":       {"No message and no container's fault.", wfv1.NodeError, "", wfev1.ReasonUnknown, "Argo gave no message; see the pod's log"},
+		"Reported":           {"The action's message is the message.", wfv1.NodeFailed, reported + `{"reason":"Forbidden","message":"may not scale"}`, wfev1.ReasonForbidden, "may not scale"},
+		"ReportedDeadline":   {"An action can report that it exceeded a deadline.", wfv1.NodeFailed, reported + `{"reason":"DeadlineExceeded","message":"2 of 5 ready"}`, wfev1.ReasonDeadlineExceeded, "2 of 5 ready"},
+		"ReportedAfterwards": {"Text after the JSON is ignored.", wfv1.NodeFailed, reported + `{"reason":"ActionFailed","message":"x"} and more`, wfev1.ReasonActionFailed, "x"},
+		"ReportedNotItsOwn":  {"An action cannot report a reason that only the controller finds.", wfv1.NodeFailed, reported + `{"reason":"ApprovalRejected","message":"x"}`, wfev1.ReasonActionFailed, "x"},
+		"ReportedNonsense":   {"The set of reasons is closed.", wfv1.NodeFailed, reported + `{"reason":"Boom","message":"OOMKilled"}`, wfev1.ReasonActionFailed, "OOMKilled"},
+		"ReportedNothing":    {"An empty message is no message.", wfv1.NodeFailed, reported + `{"reason":"Forbidden"}`, wfev1.ReasonForbidden, reported + `{"reason":"Forbidden"}`},
+		"ReportedCutOff":     {"Half a JSON is plain text.", wfv1.NodeFailed, reported + `{"reason":"Forbidden","mess`, wfev1.ReasonActionFailed, ""},
+		"JSONElsewhere":      {"JSON that no exit code precedes is not the action's.", wfv1.NodeError, `pod failed: {"reason":"Forbidden","message":"x"}`, wfev1.ReasonUnknown, ""},
+		"JSONOfOthers":       {"JSON of another shape is plain text with an action's failure.", wfv1.NodeFailed, reported + `{"reason": 5}`, wfev1.ReasonActionFailed, ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			wf := newWorkflow(wfv1.WorkflowRunning, pod("a", tc.phase, says(tc.message)))
+			wf := newWorkflow(wfv1.WorkflowRunning, pod("a", tc.phase, withMessage(tc.message)))
 			step := Steps(pending("a"), wf)[0]
 			if tc.text == "" {
 				tc.text = tc.message
@@ -72,11 +72,11 @@ func TestFailureReasons(t *testing.T) {
 func TestMessagesAreBounded(t *testing.T) {
 	long := "x" + strings.Repeat("ß", 1<<19)
 	nodes := map[string]wfv1.NodeStatus{
-		"Pending": pod("a", wfv1.NodePending, says(long)), "Running": pod("a", wfv1.NodeRunning, says(long)),
-		"Skipped": node(wfv1.NodeTypeSkipped, "a", wfv1.NodeSkipped, says(long)), "Failed": pod("a", wfv1.NodeFailed, says(long)),
-		"Error": pod("a", wfv1.NodeError, says(long)), "Unknown": pod("a", "Paused", says(long)),
-		"Said":     pod("a", wfv1.NodeFailed, says(`main: Error (exit code 1): {"message":"`+long+`"}`)),
-		"SaidBare": pod("a", wfv1.NodeFailed, says(`main: Error (exit code 1): {"x":"`+long+`"}`)),
+		"Pending": pod("a", wfv1.NodePending, withMessage(long)), "Running": pod("a", wfv1.NodeRunning, withMessage(long)),
+		"Skipped": node(wfv1.NodeTypeSkipped, "a", wfv1.NodeSkipped, withMessage(long)), "Failed": pod("a", wfv1.NodeFailed, withMessage(long)),
+		"Error": pod("a", wfv1.NodeError, withMessage(long)), "Unknown": pod("a", "Paused", withMessage(long)),
+		"Reported":     pod("a", wfv1.NodeFailed, withMessage(`main: Error (exit code 1): {"message":"`+long+`"}`)),
+		"ReportedBare": pod("a", wfv1.NodeFailed, withMessage(`main: Error (exit code 1): {"x":"`+long+`"}`)),
 	}
 	for name, node := range nodes {
 		for _, phase := range []wfv1.WorkflowPhase{wfv1.WorkflowRunning, wfv1.WorkflowFailed} {
@@ -91,8 +91,8 @@ func TestMessagesAreBounded(t *testing.T) {
 		}
 	}
 	t.Run("PendingThenDeadline", func(t *testing.T) {
-		steps := Steps(pending("a"), newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodePending, says("ErrImagePull: "+long))))
-		steps = Steps(steps, newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, says("Step exceeded its deadline"))))
+		steps := Steps(pending("a"), newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodePending, withMessage("ErrImagePull: "+long))))
+		steps = Steps(steps, newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, withMessage("Step exceeded its deadline"))))
 		if n := len(steps[0].Message); n > maxMessageBytes || !utf8.ValidString(steps[0].Message) {
 			t.Errorf("the message has %d bytes", n)
 		}

@@ -48,7 +48,7 @@ func (noTemplates[T]) Get(name string) (*T, error) {
 	return nil, errors.New("a Workflow refers to template " + name)
 }
 
-// validateWithArgo asks Argo's own validator, which its controller calls before it runs a Workflow.
+// validateWithArgo runs Argo's own validator, which its controller calls before it runs a Workflow.
 func validateWithArgo(wf *wfv1.Workflow) error {
 	return validate.ValidateWorkflow(noTemplates[wfv1.WorkflowTemplate]{}, noTemplates[wfv1.ClusterWorkflowTemplate]{},
 		wf.DeepCopy(), nil, validate.ValidateOpts{})
@@ -112,7 +112,7 @@ func when(step, output string, operator wfev1.Operator, values ...string) func(*
 	}
 }
 
-func asks(message string) func(*wfev1.Step) {
+func asApproval(message string) func(*wfev1.Step) {
 	return func(s *wfev1.Step) { s.Action, s.Approval = "", &wfev1.ApprovalRequest{Message: message} }
 }
 

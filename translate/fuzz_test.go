@@ -94,7 +94,7 @@ func checkInvalid(t *testing.T, err error) {
 	}
 }
 
-// FuzzSteps reads a Workflow's status from JSON, twice over: the second look must change nothing that had ended.
+// FuzzSteps reads a Workflow's status from JSON, twice over: the second time must change nothing that had ended.
 func FuzzSteps(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, shutdown bool) {
 		wf := newWorkflow(wfv1.WorkflowRunning)
@@ -124,7 +124,7 @@ func FuzzSteps(f *testing.F) {
 				t.Errorf("%s failed without a reason", steps[i].Name)
 			}
 		}
-		spec := newExecution(newStep("a"), newStep("b", notCritical), newStep("ask", asks(""))).Spec
+		spec := newExecution(newStep("a"), newStep("b", notCritical), newStep("ask", asApproval(""))).Spec
 		if failure := MainFailure(&spec, steps, wf); failure != nil && (failure.Reason == "" || len(failure.Message) > maxMessageBytes) {
 			t.Errorf("a failure needs a reason and a bounded message: %+v", failure)
 		}

@@ -122,7 +122,7 @@ func TestGraphProblems(t *testing.T) {
 			},
 		},
 		"Repeated": {
-			reason: "A dependency that is listed twice is a slip, not a stronger wish.",
+			reason: "A dependency that is listed twice is an error.",
 			steps:  []wfev1.Step{newStep("a"), newStep("b", after("a", "a"))},
 			want:   []Problem{invalidf("b", "dependsOn", `"a" is listed twice`)},
 		},
@@ -276,7 +276,7 @@ func TestGraphFindsEveryCycle(t *testing.T) {
 	})
 }
 
-// hasLoop closes the relation (Warshall) and looks at its diagonal.
+// hasLoop computes the transitive closure (Warshall) and checks its diagonal.
 func hasLoop(depends [][]bool) bool {
 	for via := range depends {
 		for from := range depends {

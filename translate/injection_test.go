@@ -16,17 +16,18 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// mark is a word that is in each text of a user's, and nowhere else.
+// mark is in each text of the user, and nowhere else.
 const mark = "zqmarkqz"
 
-// waysInto are the places of a Workflow that a user's text may get to. A condition holds it as a literal, and
-// TestWhenMeansWhatItSays shows that none can end one; node messages are no part of a new Workflow.
-var waysInto = regexp.MustCompile(`^(` +
+// allowedFields are the fields of a Workflow that may have a user's text. A condition holds it as a literal, and
+// TestWhenEvaluates shows that none can end one; node messages are no part of a new Workflow.
+var allowedFields = regexp.MustCompile(`^(` +
 	`spec\.templates\[0\]\.dag\.tasks\[\d+\]\.(arguments\.parameters\[\d+\]\.value|when)` +
 	`|metadata\.annotations\.[^.]*` +
 	`|spec\.templates\[\d+\]\.(container|script)\.env\[\d+\]\.value)$`)
 
-// FuzzInjection puts a text wherever a specification takes free text, and looks for it in the Workflows that come of it.
+// FuzzInjection puts a text into every field of a specification that takes free text, and searches the resulting Workflows
+// for it.
 func FuzzInjection(f *testing.F) {
 	for _, text := range []string{
 		"plain", `"'` + "`", "a\nb\r\n\tc", "größe 大 \U0001F600 \u2028", `\u007b\u007b`, "{{workflow.uid}}", "{{=1+1}}", "$(HOME)", "$$", "{", "$",
@@ -52,7 +53,7 @@ func FuzzInjection(f *testing.F) {
 			t.Errorf("%q is not refused", text)
 		}
 		wf := plan.Workflow(Options{ServiceAccountName: "steps"})
-		checkWaysIn(t, wf)
+		checkAllowedFields(t, wf)
 		tasks := wf.Spec.Templates[0].DAG.Tasks
 		checkArrives(t, "plain", text+mark, argumentsOf(&tasks[0])["word"])
 		checkArrives(t, "encoded", base64.StdEncoding.EncodeToString([]byte(text+mark)), argumentsOf(&tasks[1])["patch"])
@@ -66,18 +67,18 @@ func FuzzInjection(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkWaysIn(t, rollback.Workflow)
+		checkAllowedFields(t, rollback.Workflow)
 		checkArrives(t, "undo", text+mark, argumentsOf(&rollback.Workflow.Spec.Templates[0].DAG.Tasks[0])["word"])
 	})
 }
 
-// injected is an execution with a text in every place that takes any.
+// injected is an execution with a text in every field that takes free text.
 func injected(text string) *wfev1.WorkflowExecution {
 	text += mark
 	wfe := newExecution(
 		newStep("plain", runs("run-script"), with("word", text), undoneBy("run-script", given("word", text))),
 		newStep("encoded", runs("patch-object"), with("patch", text), after("plain")),
-		newStep("ask", asks(text), after("encoded")),
+		newStep("ask", asApproval(text), after("encoded")),
 		newStep("source", runs("report"), after("ask")),
 		newStep("condition", after("source"), when("source", "text", wfev1.OperatorIn, text, "b")),
 	)
@@ -92,8 +93,8 @@ func checkArrives(t *testing.T, where, want, got string) {
 	}
 }
 
-// checkWaysIn looks at every text of a Workflow, and at every name of a field.
-func checkWaysIn(t *testing.T, wf *wfv1.Workflow) {
+// checkAllowedFields checks that only the allowed fields of a Workflow have the mark, and no name of a field.
+func checkAllowedFields(t *testing.T, wf *wfv1.Workflow) {
 	t.Helper()
 	var content any
 	if err := json.Unmarshal([]byte(mustJSON(t, wf)), &content); err != nil {
@@ -105,12 +106,12 @@ func checkWaysIn(t *testing.T, wf *wfv1.Workflow) {
 			return
 		}
 		found++
-		if !waysInto.MatchString(path) {
+		if !allowedFields.MatchString(path) {
 			t.Errorf("a user's text is in %s: %s", path, text)
 		}
 	})
 	if found == 0 {
-		t.Error("the texts are nowhere: the test looks for the wrong thing")
+		t.Error("no field has the mark: the test does not test anything")
 	}
 }
 

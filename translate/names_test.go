@@ -13,12 +13,12 @@ import (
 	"github.com/argoproj/argo-workflows/v3/util/expr/argoexpr"
 )
 
-// taskResults is what Argo knows of a task when it evaluates depends (workflow/controller/dag.go TaskResults).
+// taskResults are the results of a task with which Argo evaluates depends (workflow/controller/dag.go TaskResults).
 type taskResults struct {
 	Succeeded, Failed, Errored, Skipped, Omitted, Daemoned, AnySucceeded, AllFailed bool
 }
 
-// TestReservedNames asks Argo's evaluator about each word that its language knows, as the name of a step.
+// TestReservedNames evaluates each keyword and function of Argo's expressions as the name of a step.
 func TestReservedNames(t *testing.T) {
 	words := []string{
 		"in", "not", "and", "or", "true", "false", "nil", "let", "if", "else", "matches", "contains", "new", "env", "tasks",
@@ -81,9 +81,9 @@ func TestForbiddenSequence(t *testing.T) {
 func TestGarbledSequence(t *testing.T) {
 	checkSequences(t, corruptedSequence, map[string]sequence{
 		"Plain":    {reason: "A dollar sign before a letter, a bracket or the end stays.", text: "$HOME ${HOME} $1 a$ b$", want: ""},
-		"Doubled":  {reason: "The kubelet takes it for an escape.", text: "$1 echo $$", want: "$$"},
+		"Doubled":  {reason: "The kubelet treats it as an escape.", text: "$1 echo $$", want: "$$"},
 		"Tripled":  {reason: "The first two are an escape.", text: "$$$", want: "$$"},
-		"NotASCII": {reason: "The kubelet takes the first byte for a character.", text: "5 $ or $€", want: "$€"},
+		"NotASCII": {reason: "The kubelet treats the first byte as a character.", text: "5 $ or $€", want: "$€"},
 		"NoText":   {reason: "What is no UTF-8 is none of ASCII either.", text: "$\xff", want: "$\xff"},
 	})
 }

@@ -111,7 +111,7 @@ func TestMainFailure(t *testing.T) {
 			want:   &wfev1.Failure{Step: "last", Action: "noop", Reason: wfev1.ReasonUnknown, Message: `step "last" did not run although no step failed: its phase is Skipped`},
 		},
 		"StoppedAfterASoftFailure": {
-			reason: "A step that was stopped needed nothing from a step that failed before; the controller tells a cancelled execution by reason Unknown.",
+			reason: "A step that was stopped did not fail because of an earlier failure; the controller recognizes a cancelled execution by reason Unknown.",
 			steps: []wfev1.StepStatus{
 				completedStep("soft"), completedStep("reader"), failedStep("other", atPtr(1)), {Name: "last", Action: "noop", Phase: wfev1.StepCancelled, ArgoPhase: "Failed"},
 			},
@@ -183,7 +183,7 @@ func TestParallelSteps(t *testing.T) {
 		"Instant":   {"A step of no length overlaps nothing.", []wfev1.StepStatus{run(1, 9), run(5, 5)}, 0},
 		"Approval":  {"An approval waits and does not run.", []wfev1.StepStatus{wait, run(1, 9)}, 0},
 		"Stopped":   {"A step that was stopped is not counted, but the one that ran beside it is.", []wfev1.StepStatus{run(1, 5), stopped(4, 9), stopped(8, 12)}, 1},
-		"Unstarted": {"A step that never started ran with nobody.", []wfev1.StepStatus{run(1, 9), {Action: "noop", CompletionTime: atPtr(5)}}, 0},
+		"Unstarted": {"A step that never started did not run in parallel.", []wfev1.StepStatus{run(1, 9), {Action: "noop", CompletionTime: atPtr(5)}}, 0},
 		"Unended":   {"A step whose end is not known is not counted.", []wfev1.StepStatus{run(1, 9), {Action: "noop", StartTime: atPtr(5)}}, 0},
 	}
 	for name, tc := range cases {

@@ -13,7 +13,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// sizesOf tells how long each output of each step is.
+// sizesOf returns the length of each output of each step.
 func sizesOf(steps []wfev1.StepStatus) map[string]int {
 	sizes := map[string]int{}
 	for _, step := range steps {
@@ -30,7 +30,7 @@ func done(name string, sizes ...int) wfv1.NodeStatus {
 	for i, size := range sizes {
 		pairs = append(pairs, "o"+string(rune('0'+i)), strings.Repeat("x", size))
 	}
-	return pod(name, wfv1.NodeSucceeded, ran(10, 20), outputs(pairs...))
+	return pod(name, wfv1.NodeSucceeded, withTimes(10, 20), outputs(pairs...))
 }
 
 func TestOutputsAreBounded(t *testing.T) {
@@ -74,7 +74,7 @@ func TestOutputsAreBounded(t *testing.T) {
 func TestRecordedOutputsStay(t *testing.T) {
 	const most = 64 << 10
 	half := []int{most, most, most, most, most}
-	steps := Steps(pending("a", "b"), newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeRunning, ran(10, 0)), done("b", half...)))
+	steps := Steps(pending("a", "b"), newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeRunning, withTimes(10, 0)), done("b", half...)))
 	recorded := *steps[1].DeepCopy()
 	steps = Steps(steps, newWorkflow(wfv1.WorkflowRunning, done("a", half...), done("b", half...)))
 	if diff := cmp.Diff(sizesOf([]wfev1.StepStatus{recorded}), sizesOf(steps[1:])); diff != "" {

@@ -36,7 +36,7 @@ func TestPlanRefusesParameters(t *testing.T) {
 			want:   []Problem{invalid("a", "parameters[colour]", "it has deployment, replicas, strategy")},
 		},
 		"ParameterOfAnActionWithout": {
-			reason: "An action that takes nothing says so.",
+			reason: "The message for an action without parameters says so.",
 			wfe:    newExecution(newStep("a", with("colour", "red"))),
 			want:   []Problem{invalid("a", "parameters[colour]", "it has none")},
 		},
@@ -53,7 +53,7 @@ func TestPlanRefusesParameters(t *testing.T) {
 			want:   []Problem{invalid("a", "rollback.parameters", `requires parameter "patch"`)},
 		},
 		"ParameterTwice": {
-			reason: "Which one counts would be a guess.",
+			reason: "It would be ambiguous which one counts.",
 			wfe:    newExecution(scaleStep("a", with("replicas", "4"))),
 			want:   []Problem{invalid("a", "parameters[replicas]", "given twice")},
 		},
@@ -68,12 +68,12 @@ func TestPlanRefusesParameters(t *testing.T) {
 			want:   []Problem{invalid("a", "parameters[dry-run]", "the controller sets this parameter")},
 		},
 		"NeitherValueNorReference": {
-			reason: "An empty parameter is a slip; an empty value is written as one.",
+			reason: "A parameter without a value is an error; an empty value is explicit.",
 			wfe:    newExecution(neither),
 			want:   []Problem{invalid("a", "parameters[replicas]", "either a value or a valueFrom")},
 		},
 		"ValueAndReference": {
-			reason: "Which one counts would be a guess.",
+			reason: "It would be ambiguous which one counts.",
 			wfe:    newExecution(scaleStep("a"), both),
 			want:   []Problem{invalid("b", "parameters[replicas]", "either a value or a valueFrom")},
 		},
@@ -172,7 +172,7 @@ func TestPlanRefusesReferences(t *testing.T) {
 		},
 		"OutputOfAnApproval": {
 			reason: "An approval delivers nothing.",
-			wfe:    newExecution(newStep("ok", asks("")), newStep("a", after("ok"), runs("run-script"), withOutput("word", "ok", "by"))),
+			wfe:    newExecution(newStep("ok", asApproval("")), newStep("a", after("ok"), runs("run-script"), withOutput("word", "ok", "by"))),
 			want:   []Problem{invalid("a", "parameters[word].valueFrom.output", "is an approval and has no outputs")},
 		},
 		"EncodedOutputForPlainParameter": {
@@ -229,8 +229,8 @@ func TestPlanAccepts(t *testing.T) {
 			wfe: newExecution(scaleStep("a"), newStep("b", after("a")),
 				newStep("c", after("b"), runs("run-script"), withOutput("word", "a", "changed"))),
 		},
-		"DryRun":   {reason: "Actions that know of dry runs can be run dry.", wfe: dry(newExecution(scaleStep("a"), newStep("b", asks(""))))},
-		"Decision": {reason: "A decision on an approval step.", wfe: decided(newExecution(newStep("a", asks(""))), "a")},
+		"DryRun":   {reason: "Actions that know of dry runs can be run dry.", wfe: dry(newExecution(scaleStep("a"), newStep("b", asApproval(""))))},
+		"Decision": {reason: "A decision on an approval step.", wfe: decided(newExecution(newStep("a", asApproval(""))), "a")},
 	}
 	catalog := readCatalog(t)
 	for name, tc := range cases {

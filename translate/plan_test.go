@@ -142,11 +142,11 @@ func TestPlanRefusesNames(t *testing.T) {
 }
 
 func TestPlanRefusesShapes(t *testing.T) {
-	both := newStep("a", asks("Go on?"))
+	both := newStep("a", asApproval("Go on?"))
 	both.Action = "noop"
-	full := newStep("a", asks("Go on?"), notCritical, with("text", "x"), undoneBy("noop"))
+	full := newStep("a", asApproval("Go on?"), notCritical, with("text", "x"), undoneBy("noop"))
 	full.Retry, full.TimeoutSeconds = &wfev1.Retry{Limit: 1}, ptr.To[int32](1)
-	approved := newExecution(newStep("a"), newStep("b", asks("")))
+	approved := newExecution(newStep("a"), newStep("b", asApproval("")))
 	approved.Spec.Approvals = []wfev1.Approval{{Step: "a", Approved: true}, {Step: "b", Approved: true}, {Step: "ghost"}}
 	cases := map[string]refusal{
 		"UnknownDependency": {
@@ -180,7 +180,7 @@ func TestPlanRefusesShapes(t *testing.T) {
 		},
 		"ApprovalMessageIsTemplate": {
 			reason: "The message is an argument in Argo and would be evaluated.",
-			wfe:    newExecution(newStep("a", asks("{{workflow.name}}"))),
+			wfe:    newExecution(newStep("a", asApproval("{{workflow.name}}"))),
 			want:   []Problem{invalid("a", "approval.message", `"{{"`)},
 		},
 		"DecisionsWithoutApproval": {
@@ -227,7 +227,7 @@ func TestPlanRefusesConditions(t *testing.T) {
 		},
 		"OutputOfAnApproval": {
 			reason: "An approval delivers nothing.",
-			wfe:    newExecution(newStep("a", asks("")), newStep("b", after("a"), when("a", "x", wfev1.OperatorExists))),
+			wfe:    newExecution(newStep("a", asApproval("")), newStep("b", after("a"), when("a", "x", wfev1.OperatorExists))),
 			want:   []Problem{invalid("b", "when.output", `"a" is an approval and has no outputs`)},
 		},
 		"InWithoutValues": {

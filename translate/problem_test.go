@@ -63,7 +63,7 @@ func TestInvalidErrorText(t *testing.T) {
 
 func TestActions(t *testing.T) {
 	spec := newExecution(
-		newStep("a", runs("scale"), undoneBy("unscale")), newStep("b", asks("")), newStep("c", runs("unscale")),
+		newStep("a", runs("scale"), undoneBy("unscale")), newStep("b", asApproval("")), newStep("c", runs("unscale")),
 		newStep("d", runs("restart"), undoneBy("scale")), newStep("e", runs("scale")),
 	).Spec
 	want := []string{"scale", "unscale", "restart"}

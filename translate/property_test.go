@@ -27,7 +27,7 @@ func drawExecution(t *rapid.T) *wfev1.WorkflowExecution {
 	}
 	for i := range steps {
 		if rapid.IntRange(0, 9).Draw(t, "approval") == 9 {
-			asks("Go on with " + steps[i].Name + "?")(&steps[i])
+			asApproval("Go on with " + steps[i].Name + "?")(&steps[i])
 			continue
 		}
 		runs(rapid.SampledFrom([]string{"noop", "report", "run-script", "scale-deployment", "patch-object"}).Draw(t, "action"))(&steps[i])

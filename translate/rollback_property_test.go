@@ -15,7 +15,7 @@ import (
 )
 
 // drawEnded draws an execution whose steps have ended, or not, in any way: any shape free of cycles, any of them with
-// undos of every kind. What each step says of its past goes to the values by step and parameter.
+// undos of every kind. The recorded outputs of each step are in the values by step and parameter.
 func drawEnded(t *rapid.T) (*wfev1.WorkflowExecution, map[string]map[string]string) {
 	wfe := newExecution(drawDAG(t, 12)...)
 	values := map[string]map[string]string{}

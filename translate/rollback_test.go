@@ -15,7 +15,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// isUndone lets a step be undone by an action that has no parameters.
+// isUndone gives a step a rollback with an action that has no parameters.
 var isUndone = undoneBy("noop")
 
 func undoNotCritical(s *wfev1.Step) { s.Rollback.Critical = ptr.To(false) }
@@ -123,7 +123,7 @@ func TestRollbackOrder(t *testing.T) {
 		},
 		"LongGap": {
 			"The order is kept through any number of steps that are not undone, approvals too.",
-			[]wfev1.Step{newStep("a", isUndone), newStep("b", after("a")), newStep("c", after("b"), asks("Go on?")), newStep("d", after("c")), newStep("e", after("d"), isUndone)},
+			[]wfev1.Step{newStep("a", isUndone), newStep("b", after("a")), newStep("c", after("b"), asApproval("Go on?")), newStep("d", after("c")), newStep("e", after("d"), isUndone)},
 			map[string]string{"a": "e.Succeeded", "e": ""},
 		},
 		"GapOfADiamond": {
@@ -132,7 +132,7 @@ func TestRollbackOrder(t *testing.T) {
 			map[string]string{"a": "d.Succeeded", "d": ""},
 		},
 		"GapBesideAnUndo": {
-			"A short way around an undo does not let its dependency go before it.",
+			"A shorter path around an undo does not make its dependency run before it.",
 			[]wfev1.Step{newStep("a", isUndone), newStep("b", after("a"), isUndone), newStep("gap", after("a")), newStep("d", after("b", "gap"), isUndone)},
 			map[string]string{"a": "d.Succeeded && b.Succeeded", "b": "d.Succeeded", "d": ""},
 		},
@@ -174,7 +174,7 @@ func TestRollbackUndoesWhatWasDone(t *testing.T) {
 		undone []wfev1.StepPhase
 	}{
 		"Undo":          {"Only what has completed is undone.", newStep("a", isUndone), half[:1]},
-		"IncludeFailed": {"A step that asks for it is undone when it may have done half of its work.", newStep("a", isUndone, undoesFailed), half},
+		"IncludeFailed": {"A step with includeFailed is undone if it may have done a part of its work.", newStep("a", isUndone, undoesFailed), half},
 		"NoUndo":        {"A step without a rollback stays as it is.", newStep("a"), nil},
 	}
 	catalog := readCatalog(t)
@@ -223,8 +223,8 @@ func TestRollbackSteps(t *testing.T) {
 	}
 }
 
-// TestRollbackGoesOn asks Argo's evaluator whether an undo runs after the ones before it have ended.
-func TestRollbackGoesOn(t *testing.T) {
+// TestRollbackContinues evaluates with Argo's evaluator whether an undo runs after the ones before it have ended.
+func TestRollbackContinues(t *testing.T) {
 	succeeded, failed, errored, omitted := taskResults{Succeeded: true}, taskResults{Failed: true}, taskResults{Errored: true}, taskResults{Omitted: true}
 	cases := map[string]struct {
 		reason     string
@@ -232,9 +232,9 @@ func TestRollbackGoesOn(t *testing.T) {
 		want       bool
 	}{
 		"BothDone":         {"Everything before is undone.", succeeded, succeeded, true},
-		"NotCriticalFails": {"An undo that is not critical lets the others go on.", failed, succeeded, true},
+		"NotCriticalFails": {"After an undo that is not critical failed, the others run.", failed, succeeded, true},
 		"NotCriticalErrs":  {"An error of Argo's is a failure.", errored, succeeded, true},
-		"CriticalFails":    {"What still stands on the step must not lose it.", succeeded, failed, false},
+		"CriticalFails":    {"What still depends on the step must keep it.", succeeded, failed, false},
 		"CriticalErrs":     {"An error of Argo's is a failure.", succeeded, errored, false},
 		"CriticalStops":    {"An undo that never ran did not undo.", succeeded, omitted, false},
 		"NotCriticalStops": {"It never ran because a critical one behind it failed, so nothing more is undone.", omitted, succeeded, false},

@@ -21,10 +21,10 @@ func TestHasUndo(t *testing.T) {
 		"NoSteps":       {"Nothing was done.", newExecution(), false},
 		"NotRecorded":   {"A step that the status does not know has done nothing.", unrecorded, false},
 		"NotInTheSpec":  {"A step that the specification does not know has no undo.", strange, false},
-		"NoRollbacks":   {"Nothing says how to undo.", ended(nil, newStep("a"), newStep("b")), false},
+		"NoRollbacks":   {"No step has a rollback.", ended(nil, newStep("a"), newStep("b")), false},
 		"OneOfMany":     {"One undo is enough.", ended(nil, newStep("a"), newStep("b"), newStep("c", isUndone)), true},
 		"OtherFailed":   {"What failed does not hide what completed.", ended(map[string]wfev1.StepPhase{"b": wfev1.StepFailed}, newStep("a", isUndone), newStep("b")), true},
-		"OnlyTheFailed": {"The failed step does not ask to be undone.", ended(map[string]wfev1.StepPhase{"b": wfev1.StepFailed}, newStep("a"), newStep("b", isUndone)), false},
+		"OnlyTheFailed": {"The failed step has no includeFailed.", ended(map[string]wfev1.StepPhase{"b": wfev1.StepFailed}, newStep("a"), newStep("b", isUndone)), false},
 		"NotCritical":   {"An undo that is not critical is an undo.", ended(nil, newStep("a", isUndone, undoNotCritical)), true},
 	}
 	for name, tc := range cases {
@@ -32,7 +32,7 @@ func TestHasUndo(t *testing.T) {
 			if got := HasUndo(tc.wfe); got != tc.want {
 				t.Errorf("%s\nwant %t, got %t", tc.reason, tc.want, got)
 			}
-			// The two must agree: who is told that there is something to undo uses the rollback unasked.
+			// The two must agree: after HasUndo, the controller uses the rollback without a check.
 			rollback, err := NewRollback(tc.wfe, readCatalog(t), Options{})
 			if err != nil || (rollback != nil) != tc.want {
 				t.Errorf("%s\nwant a rollback: %t, got %+v, %v", tc.reason, tc.want, rollback, err)
@@ -48,14 +48,14 @@ func TestUndoActions(t *testing.T) {
 		want   []string
 	}{
 		"NoSteps":     {"No steps have no actions.", nil, nil},
-		"NoRollbacks": {"The actions of the steps themselves are not needed.", []wfev1.Step{newStep("a"), newStep("b", asks("Go on?"))}, nil},
+		"NoRollbacks": {"The actions of the steps themselves are not needed.", []wfev1.Step{newStep("a"), newStep("b", asApproval("Go on?"))}, nil},
 		"EachOnce": {
 			"Each action is named once, in order of first use.",
 			[]wfev1.Step{newStep("a", undoneBy("restore")), newStep("b", undoneBy("delete")), newStep("c", undoneBy("restore"))},
 			[]string{"restore", "delete"},
 		},
 		"OwnOutput": {
-			"The producer's declaration says whether its output is encoded.",
+			"The producer declares whether its output is base64.",
 			[]wfev1.Step{newStep("a", runs("patch-object"), undoneBy("restore", given("note", "x"), captured("patch", "a", "previous")))},
 			[]string{"restore", "patch-object"},
 		},
@@ -70,7 +70,7 @@ func TestUndoActions(t *testing.T) {
 			[]string{"scale-deployment"},
 		},
 		"UnknownProducer": {
-			"A step that does not exist has no action; translating says so.",
+			"A step that does not exist has no action; the translation reports it.",
 			[]wfev1.Step{newStep("a", undoneBy("restore", captured("patch", "z", "text")))},
 			[]string{"restore"},
 		},
@@ -120,13 +120,13 @@ func TestLeftUndone(t *testing.T) {
 		"NoRollback":  {"There was no rollback.", []wfev1.Step{newStep("a", isUndone)}, nil, nil},
 		"Undone":      {"All is undone.", []wfev1.Step{newStep("a", isUndone)}, []wfev1.StepStatus{completedStep("a")}, nil},
 		"Failed":      {"A failure is told with its reason and message.", []wfev1.Step{newStep("a", isUndone)}, []wfev1.StepStatus{failedStep("a", nil)}, []string{"a (OOMKilled: a failed)"}},
-		"NotCritical": {"Nobody minds what is not critical.", []wfev1.Step{newStep("a", isUndone, undoNotCritical)}, []wfev1.StepStatus{failedStep("a", nil)}, nil},
-		"Critical":    {"What is critical by itself is so when it says it.", []wfev1.Step{critical}, []wfev1.StepStatus{failedStep("a", nil)}, []string{"a (OOMKilled: a failed)"}},
+		"NotCritical": {"Undos that are not critical are not listed.", []wfev1.Step{newStep("a", isUndone, undoNotCritical)}, []wfev1.StepStatus{failedStep("a", nil)}, nil},
+		"Critical":    {"critical: true means the same as the default.", []wfev1.Step{critical}, []wfev1.StepStatus{failedStep("a", nil)}, []string{"a (OOMKilled: a failed)"}},
 		"StepIsNotCritical": {
 			"The undo counts, not the step.",
 			[]wfev1.Step{newStep("a", notCritical, isUndone)}, []wfev1.StepStatus{undo("a", wfev1.StepCancelled)}, []string{"a (Cancelled)"},
 		},
-		"Skipped": {"An undo that never ran has left its step.", []wfev1.Step{newStep("a", isUndone)}, []wfev1.StepStatus{said}, []string{"a (Skipped)"}},
+		"Skipped": {"An undo that never ran has not undone its step.", []wfev1.Step{newStep("a", isUndone)}, []wfev1.StepStatus{said}, []string{"a (Skipped)"}},
 		"OnTheWay": {
 			"What has not ended is not undone.",
 			[]wfev1.Step{newStep("a", isUndone), newStep("b", isUndone)},

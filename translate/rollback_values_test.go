@@ -151,7 +151,7 @@ func TestRollbackRefuses(t *testing.T) {
 			want: []Problem{invalid("a", "rollback.parameters[label]", `output "previous" of step "a" is base64, and the action does not decode this parameter`)},
 		},
 		"ProducerIsGone": {
-			reason: "Nobody knows whether its output is encoded.",
+			reason: "It is unknown whether the output is base64.",
 			wfe:    recorded(gone, "a", "x", "e30="),
 			want:   []Problem{invalid("a", "rollback.parameters[patch]", `action "gone" is no longer in the catalog`)},
 		},
@@ -166,7 +166,7 @@ func TestRollbackRefuses(t *testing.T) {
 			want:   []Problem{invalid("a", "rollback.parameters[old]", `action "report" has no such parameter`)},
 		},
 		"NewRequiredParameter": {
-			reason: "The action has another version that asks for more.",
+			reason: "A newer version of the action requires another parameter.",
 			wfe:    ended(nil, newStep("a", undoneBy("make-config"))),
 			want:   []Problem{invalid("a", "rollback.parameters", `requires parameter "name"`)},
 		},
@@ -188,7 +188,7 @@ func TestRollbackRefuses(t *testing.T) {
 	}
 }
 
-// TestRollbackChecksOnlyWhatIsUndone has a step that did not run, and whose undo cannot: it stops nobody.
+// TestRollbackChecksOnlyWhatIsUndone has an invalid undo of a step that did not run: it does not prevent the rollback.
 func TestRollbackChecksOnlyWhatIsUndone(t *testing.T) {
 	wfe := ended(map[string]wfev1.StepPhase{"b": wfev1.StepSkipped, "c": wfev1.StepFailed}, newStep("a", isUndone),
 		newStep("b", after("a"), undoneBy("reboot")), newStep("c", after("a"), undoneBy("report", captured("text", "c", "none"))))
@@ -210,7 +210,7 @@ func TestRollbackRefusesHostileEncodedOutput(t *testing.T) {
 			if rollback != nil {
 				t.Errorf("the value is in the rollback as it is: %+v", argumentsOf(&rollback.Workflow.Spec.Templates[0].DAG.Tasks[0]))
 			}
-			checkProblems(t, "A value that is not what its declaration says is not passed on.", []Problem{invalid("a", "rollback.parameters[patch]", "")}, err)
+			checkProblems(t, "A value that is declared as base64, but is not, is not passed on.", []Problem{invalid("a", "rollback.parameters[patch]", "")}, err)
 		})
 	}
 }

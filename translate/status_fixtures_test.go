@@ -47,8 +47,8 @@ func atPtr(second int64) *metav1.Time {
 	return &t
 }
 
-// ran sets the times of a node; zero leaves one unset.
-func ran(start, end int64) func(*wfv1.NodeStatus) {
+// withTimes sets the times of a node; zero leaves one unset.
+func withTimes(start, end int64) func(*wfv1.NodeStatus) {
 	return func(n *wfv1.NodeStatus) {
 		if start != 0 {
 			n.StartedAt = at(start)
@@ -59,12 +59,12 @@ func ran(start, end int64) func(*wfv1.NodeStatus) {
 	}
 }
 
-// on puts the node's pod on a host.
-func on(host string) func(*wfv1.NodeStatus) {
+// onHost puts the node's pod on a host.
+func onHost(host string) func(*wfv1.NodeStatus) {
 	return func(n *wfv1.NodeStatus) { n.HostNodeName = host }
 }
 
-func says(message string) func(*wfv1.NodeStatus) {
+func withMessage(message string) func(*wfv1.NodeStatus) {
 	return func(n *wfv1.NodeStatus) { n.Message = message }
 }
 
@@ -72,7 +72,7 @@ func synced(is bool) func(*wfv1.NodeStatus) {
 	return func(n *wfv1.NodeStatus) { n.TaskResultSynced = &is }
 }
 
-func exited(code string) func(*wfv1.NodeStatus) {
+func withExitCode(code string) func(*wfv1.NodeStatus) {
 	return func(n *wfv1.NodeStatus) {
 		if n.Outputs == nil {
 			n.Outputs = &wfv1.Outputs{}

@@ -10,8 +10,8 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// TestStatusFitsIntoEtcd lets every node of the largest execution and of its rollback say as much as it can. etcd takes
-// 1.5 MiB, and the specification must find room too.
+// TestStatusFitsIntoEtcd gives every node of the largest execution and of its rollback the largest content. etcd takes 1.5 MiB,
+// including the specification.
 func TestStatusFitsIntoEtcd(t *testing.T) {
 	const most = 1400 << 10
 	hostile := map[string]func(*wfv1.NodeStatus){
@@ -34,14 +34,14 @@ func TestStatusFitsIntoEtcd(t *testing.T) {
 	}
 }
 
-// hostileSteps are as many steps as there can be, with names as long as they can be, after one look at their nodes.
+// hostileSteps returns the maximum number of steps, with the longest names, mapped from their nodes.
 func hostileSteps(role string, change func(*wfv1.NodeStatus)) []wfev1.StepStatus {
 	wf := newWorkflow(wfv1.WorkflowRunning)
 	wf.Labels = map[string]string{wfev1.LabelRole: role}
 	var steps []wfev1.StepStatus
 	for i := range MaxSteps {
 		name := fmt.Sprintf("s%03d%s", i, strings.Repeat("x", maxStepName-4))
-		node := pod(name, wfv1.NodeFailed, ran(1, 2), says(strings.Repeat("long ", 20<<10)))
+		node := pod(name, wfv1.NodeFailed, withTimes(1, 2), withMessage(strings.Repeat("long ", 20<<10)))
 		node.Outputs = &wfv1.Outputs{Parameters: []wfv1.Parameter{
 			{Name: "big", Value: wfv1.AnyStringPtr(strings.Repeat("v", maxValueBytes))},
 			{Name: strings.Repeat("n", 1<<10), Value: wfv1.AnyStringPtr("v")},

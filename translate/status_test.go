@@ -47,7 +47,7 @@ func TestSteps(t *testing.T) {
 		},
 		"Pending": {
 			reason: "The pod was asked for; what keeps it is told when it is not known to pass by itself.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodePending, ran(10, 0), says("Unschedulable: 0/3 nodes"))),
+			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodePending, withTimes(10, 0), withMessage("Unschedulable: 0/3 nodes"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepPending, ArgoPhase: "Pending", StartTime: atPtr(10), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
 				Message: "Unschedulable: 0/3 nodes",
@@ -55,7 +55,7 @@ func TestSteps(t *testing.T) {
 		},
 		"PendingImage": {
 			reason: "An image that cannot be pulled is a reason before the step ends.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodePending, ran(10, 0), says("ImagePullBackOff: Back-off pulling image"))),
+			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodePending, withTimes(10, 0), withMessage("ImagePullBackOff: Back-off pulling image"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepPending, ArgoPhase: "Pending", StartTime: atPtr(10), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
 				Reason: wfev1.ReasonImagePullBackOff, Message: "ImagePullBackOff: Back-off pulling image",
@@ -64,13 +64,13 @@ func TestSteps(t *testing.T) {
 		"Running": {
 			reason:   "A step that runs has no reason any more.",
 			previous: wfev1.StepStatus{Phase: wfev1.StepPending, Reason: wfev1.ReasonImagePullBackOff, Message: "ErrImagePull"},
-			wf:       newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeRunning, ran(10, 0))),
+			wf:       newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeRunning, withTimes(10, 0))),
 			want:     wfev1.StepStatus{Phase: wfev1.StepRunning, ArgoPhase: "Running", StartTime: atPtr(10), Attempts: 1, PodName: "fix-noop-" + fnvOf("a")},
 		},
 		"Succeeded": {
-			reason:   "What was said on the way does not matter once the step completed.",
+			reason:   "Messages from before the completion are dropped.",
 			previous: wfev1.StepStatus{Phase: wfev1.StepRunning, Message: "Backoff for 5s", StartTime: atPtr(10)},
-			wf:       newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeSucceeded, ran(10, 20), synced(true), outputs("changed", "true", "n", ""))),
+			wf:       newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeSucceeded, withTimes(10, 20), synced(true), outputs("changed", "true", "n", ""))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCompleted, ArgoPhase: "Succeeded", StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1,
 				PodName: "fix-noop-" + fnvOf("a"), Outputs: []wfev1.Output{{Name: "changed", Value: "true"}, {Name: "n"}},
@@ -78,17 +78,17 @@ func TestSteps(t *testing.T) {
 		},
 		"NotSynced": {
 			reason: "A pod that ended without its outputs having arrived has not ended.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeSucceeded, ran(10, 20), synced(false))),
+			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeSucceeded, withTimes(10, 20), synced(false))),
 			want:   wfev1.StepStatus{Phase: wfev1.StepRunning, ArgoPhase: "Succeeded", StartTime: atPtr(10), Attempts: 1, PodName: "fix-noop-" + fnvOf("a")},
 		},
 		"FailedNotSynced": {
 			reason: "The same holds for a failed pod: its outputs may still come.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, ran(10, 20), synced(false))),
+			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, withTimes(10, 20), synced(false))),
 			want:   wfev1.StepStatus{Phase: wfev1.StepRunning, ArgoPhase: "Failed", StartTime: atPtr(10), Attempts: 1, PodName: "fix-noop-" + fnvOf("a")},
 		},
 		"NotSyncedAtTheEnd": {
 			reason: "Once the Workflow has ended nothing more comes.",
-			wf:     newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeSucceeded, ran(10, 20), synced(false))),
+			wf:     newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeSucceeded, withTimes(10, 20), synced(false))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCompleted, ArgoPhase: "Succeeded", StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
 			},
@@ -100,7 +100,7 @@ func TestSteps(t *testing.T) {
 		},
 		"FailedWithOutputs": {
 			reason: "Outputs are saved after a failure too; an undo of the failed step may need them.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, ran(10, 20), outputs("previous", "3"), says("main: Error (exit code 1)"))),
+			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, withTimes(10, 20), outputs("previous", "3"), withMessage("main: Error (exit code 1)"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", Reason: wfev1.ReasonActionFailed, Message: "main: Error (exit code 1)",
 				StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"), Outputs: []wfev1.Output{{Name: "previous", Value: "3"}},
@@ -108,27 +108,27 @@ func TestSteps(t *testing.T) {
 		},
 		"WhenFalse": {
 			reason: "A node of type Skipped has no pod, so no attempt and no times.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSkipped, "a", wfv1.NodeSkipped, ran(10, 10), says("when 'false' evaluated false"))),
+			wf:     newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSkipped, "a", wfv1.NodeSkipped, withTimes(10, 10), withMessage("when 'false' evaluated false"))),
 			want:   wfev1.StepStatus{Phase: wfev1.StepSkipped, ArgoPhase: "Skipped", Message: "when 'false' evaluated false"},
 		},
 		"Omitted": {
-			reason: "A step whose dependencies did not end well is skipped, and its raw phase tells it from one whose condition failed.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSkipped, "a", wfv1.NodeOmitted, ran(10, 10), says("omitted: depends condition not met"))),
+			reason: "A step whose dependencies failed is skipped, and its Argo phase distinguishes it from one whose condition did not hold.",
+			wf:     newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSkipped, "a", wfv1.NodeOmitted, withTimes(10, 10), withMessage("omitted: depends condition not met"))),
 			want:   wfev1.StepStatus{Phase: wfev1.StepSkipped, ArgoPhase: "Omitted", Message: "omitted: depends condition not met"},
 		},
 		"SkippedTypeInError": {
 			reason: "A condition that Argo cannot evaluate is a failure of the step, though no pod ran.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSkipped, "a", wfv1.NodeError, ran(10, 10), says("Invalid 'when' expression"))),
+			wf:     newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSkipped, "a", wfv1.NodeError, withTimes(10, 10), withMessage("Invalid 'when' expression"))),
 			want:   wfev1.StepStatus{Phase: wfev1.StepFailed, ArgoPhase: "Error", Reason: wfev1.ReasonUnknown, Message: "Invalid 'when' expression", CompletionTime: atPtr(10)},
 		},
 		"UnknownPhaseAlive": {
 			reason: "A phase of a later Argo is no end while the Workflow lives.",
-			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", "Paused", ran(10, 0))),
+			wf:     newWorkflow(wfv1.WorkflowRunning, pod("a", "Paused", withTimes(10, 0))),
 			want:   wfev1.StepStatus{Phase: wfev1.StepRunning, ArgoPhase: "Paused", StartTime: atPtr(10), Attempts: 1, PodName: "fix-noop-" + fnvOf("a")},
 		},
 		"UnknownPhaseAtTheEnd": {
-			reason: "A phase that nobody knows is no success.",
-			wf:     newWorkflow(wfv1.WorkflowSucceeded, pod("a", "Paused", ran(10, 20), says("later"))),
+			reason: "An unknown phase is no success.",
+			wf:     newWorkflow(wfv1.WorkflowSucceeded, pod("a", "Paused", withTimes(10, 20), withMessage("later"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Paused", Reason: wfev1.ReasonUnknown, Message: `Argo reports the unknown phase "Paused": later`,
 				StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
@@ -136,7 +136,7 @@ func TestSteps(t *testing.T) {
 		},
 		"RunningAtTheEnd": {
 			reason: "A step whose Workflow ended under it did not complete.",
-			wf:     newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeRunning, ran(10, 0))),
+			wf:     newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeRunning, withTimes(10, 0))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Running", Reason: wfev1.ReasonUnknown, Message: "the Workflow ended before the step did: wf says",
 				StartTime: atPtr(10), CompletionTime: atPtr(90), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
@@ -145,7 +145,7 @@ func TestSteps(t *testing.T) {
 		"RunningAtAShutdown": {
 			reason:   "A step that we stopped is cancelled.",
 			shutdown: wfv1.ShutdownStrategyTerminate,
-			wf:       newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeRunning, ran(10, 0))),
+			wf:       newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeRunning, withTimes(10, 0))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCancelled, ArgoPhase: "Running", Message: stopped,
 				StartTime: atPtr(10), CompletionTime: atPtr(90), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
@@ -154,7 +154,7 @@ func TestSteps(t *testing.T) {
 		"StoppedPod": {
 			reason:   "Argo calls a pod that it stopped Failed.",
 			shutdown: wfv1.ShutdownStrategyStop,
-			wf:       newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, ran(10, 20), on("host"), says("workflow shutdown with strategy:  Stop"))),
+			wf:       newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, withTimes(10, 20), onHost("host"), withMessage("workflow shutdown with strategy:  Stop"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCancelled, ArgoPhase: "Failed", Message: stopped,
 				StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
@@ -163,7 +163,7 @@ func TestSteps(t *testing.T) {
 		"StoppedWithoutAWord": {
 			reason:   "Argo stops the pod before it writes down why, and that write can be lost.",
 			shutdown: wfv1.ShutdownStrategyTerminate,
-			wf:       newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeFailed, ran(10, 20), on("host"), says("main: Error (exit code 143)"))),
+			wf:       newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeFailed, withTimes(10, 20), onHost("host"), withMessage("main: Error (exit code 143)"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCancelled, ArgoPhase: "Failed", Message: stopped,
 				StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
@@ -172,13 +172,13 @@ func TestSteps(t *testing.T) {
 		"StoppedBeforeItsPod": {
 			reason:   "Argo makes a node, and fails it at once, for a step whose turn came with the shutdown: it never started.",
 			shutdown: wfv1.ShutdownStrategyStop,
-			wf:       newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, ran(10, 10), says("workflow shutdown with strategy:  Stop"))),
+			wf:       newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, withTimes(10, 10), withMessage("workflow shutdown with strategy:  Stop"))),
 			want:     wfev1.StepStatus{Phase: wfev1.StepSkipped, ArgoPhase: "Failed", Message: "never started"},
 		},
 		"FailedBeforeTheShutdown": {
 			reason:   "A step that failed by itself stays failed, whatever is shut down because of it.",
 			shutdown: wfv1.ShutdownStrategyTerminate,
-			wf:       newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeFailed, ran(10, 20), says("main: Error (exit code 1)"))),
+			wf:       newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeFailed, withTimes(10, 20), withMessage("main: Error (exit code 1)"))),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", Reason: wfev1.ReasonActionFailed, Message: "main: Error (exit code 1)",
 				StartTime: atPtr(10), CompletionTime: atPtr(20), Attempts: 1, PodName: "fix-noop-" + fnvOf("a"),
@@ -225,34 +225,34 @@ func TestStepsOfApprovals(t *testing.T) {
 	}{
 		"Waiting": {
 			reason: "A suspend node runs no pod.",
-			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeRunning, ran(10, 0)),
+			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeRunning, withTimes(10, 0)),
 			want:   wfev1.StepStatus{Phase: wfev1.StepAwaitingApproval, ArgoPhase: "Running", StartTime: atPtr(10)},
 		},
 		"Approved": {
-			reason: "Approved is completed, and the record says by whom.",
-			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, ran(10, 40), says("approved by ana")),
+			reason: "An approved step is completed, and its message has the name of the user.",
+			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, withTimes(10, 40), withMessage("approved by ana")),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCompleted, ArgoPhase: "Succeeded", StartTime: atPtr(10), CompletionTime: atPtr(40), Message: "approved by ana",
 			},
 		},
 		"ResumedInArgo": {
 			reason: "Argo's own Resume approves too, and is recorded as such.",
-			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, ran(10, 40), says("Resumed by: map[User:ana]")),
+			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, withTimes(10, 40), withMessage("Resumed by: map[User:ana]")),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCompleted, ArgoPhase: "Succeeded", StartTime: atPtr(10), CompletionTime: atPtr(40),
 				Message: "approved in Argo: Resumed by: map[User:ana]",
 			},
 		},
 		"ResumedInArgoWithoutWords": {
-			reason: "An Argo without accounts does not say who it was.",
-			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, ran(10, 40)),
+			reason: "Without authentication, Argo does not record the user.",
+			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeSucceeded, withTimes(10, 40)),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCompleted, ArgoPhase: "Succeeded", StartTime: atPtr(10), CompletionTime: atPtr(40), Message: "approved in Argo",
 			},
 		},
 		"Rejected": {
-			reason: "A rejection has its own reason, and keeps what was said.",
-			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, ran(10, 40), says("rejected by ana: a timeout is pending")),
+			reason: "A rejection has its own reason, and keeps the message.",
+			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, withTimes(10, 40), withMessage("rejected by ana: a timeout is pending")),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(10), CompletionTime: atPtr(40),
 				Reason: wfev1.ReasonApprovalRejected, Message: "rejected by ana: a timeout is pending",
@@ -260,23 +260,23 @@ func TestStepsOfApprovals(t *testing.T) {
 		},
 		"RejectedInArgoWithoutWords": {
 			reason: "Every failure has a message.",
-			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, ran(10, 40)),
+			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, withTimes(10, 40)),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(10), CompletionTime: atPtr(40),
 				Reason: wfev1.ReasonApprovalRejected, Message: "rejected in Argo",
 			},
 		},
 		"Expired": {
-			reason: "Nobody's decision is no rejection.",
-			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, ran(10, 40), says(Expire(newWorkflow(""), "a", 30).Message)),
+			reason: "A missing decision is no rejection.",
+			node:   node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, withTimes(10, 40), withMessage(Expire(newWorkflow(""), "a", 30).Message)),
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepFailed, ArgoPhase: "Failed", StartTime: atPtr(10), CompletionTime: atPtr(40),
 				Reason: wfev1.ReasonApprovalTimeout, Message: "not decided within 30 s",
 			},
 		},
 		"Stopped": {
-			reason:   "Argo fails a waiting node when it is shut down (operator.go:1342); nobody rejected it, and it did wait.",
-			node:     node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, ran(10, 40), says("Stopped with strategy 'Terminate'")),
+			reason:   "Argo fails a waiting node at a shutdown (operator.go:1342); it was not rejected, and it did wait.",
+			node:     node(wfv1.NodeTypeSuspend, "a", wfv1.NodeFailed, withTimes(10, 40), withMessage("Stopped with strategy 'Terminate'")),
 			shutdown: wfv1.ShutdownStrategyTerminate,
 			want: wfev1.StepStatus{
 				Phase: wfev1.StepCancelled, ArgoPhase: "Failed", StartTime: atPtr(10), CompletionTime: atPtr(40), Message: "stopped before it ended",
@@ -286,7 +286,7 @@ func TestStepsOfApprovals(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			tc.want.Name = "a"
-			steps := Steps([]wfev1.StepStatus{{Name: "a", Phase: wfev1.StepPending}}, newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSuspend, "a", wfv1.NodeRunning, ran(10, 0))))
+			steps := Steps([]wfev1.StepStatus{{Name: "a", Phase: wfev1.StepPending}}, newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSuspend, "a", wfv1.NodeRunning, withTimes(10, 0))))
 			wf := newWorkflow(wfv1.WorkflowRunning, tc.node)
 			wf.Spec.Shutdown = tc.shutdown
 			if diff := cmp.Diff([]wfev1.StepStatus{tc.want}, Steps(steps, wf)); diff != "" {
@@ -300,9 +300,9 @@ func TestStepsOfApprovals(t *testing.T) {
 // and one without the node.
 func TestStepsAreSticky(t *testing.T) {
 	later := map[string]*wfv1.Workflow{
-		"Reopened": newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeRunning, ran(50, 0))),
-		"Changed":  newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeFailed, ran(50, 60), says("OOMKilled"), outputs("text", "other"))),
-		"Done":     newWorkflow(wfv1.WorkflowSucceeded, pod("a", wfv1.NodeSucceeded, ran(50, 60), outputs("text", "other"))),
+		"Reopened": newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeRunning, withTimes(50, 0))),
+		"Changed":  newWorkflow(wfv1.WorkflowFailed, pod("a", wfv1.NodeFailed, withTimes(50, 60), withMessage("OOMKilled"), outputs("text", "other"))),
+		"Done":     newWorkflow(wfv1.WorkflowSucceeded, pod("a", wfv1.NodeSucceeded, withTimes(50, 60), outputs("text", "other"))),
 		"Gone":     newWorkflow(wfv1.WorkflowFailed),
 	}
 	for _, phase := range []wfev1.StepPhase{wfev1.StepCompleted, wfev1.StepFailed, wfev1.StepSkipped, wfev1.StepCancelled} {
@@ -321,7 +321,7 @@ func TestStepsAreSticky(t *testing.T) {
 }
 
 func TestInitialSteps(t *testing.T) {
-	wfe := newExecution(newStep("c", after("b")), newStep("b", asks("Go on?")), scaleStep("a"))
+	wfe := newExecution(newStep("c", after("b")), newStep("b", asApproval("Go on?")), scaleStep("a"))
 	want := []wfev1.StepStatus{
 		{Name: "b", Phase: wfev1.StepPending}, {Name: "c", Action: "noop", Phase: wfev1.StepPending},
 		{Name: "a", Action: "scale-deployment", Phase: wfev1.StepPending},

@@ -77,17 +77,17 @@ func TestWhen(t *testing.T) {
 		"InFirst":          {"A value of the list.", wfev1.When{Output: "o", Operator: wfev1.OperatorIn, Values: []string{"a", "b"}}, "a", true},
 		"InLast":           {"Another value of the list.", wfev1.When{Output: "o", Operator: wfev1.OperatorIn, Values: []string{"a", "b"}}, "b", true},
 		"InNone":           {"A prefix is not the value.", wfev1.When{Output: "o", Operator: wfev1.OperatorIn, Values: []string{"ab"}}, "a", false},
-		"InEmpty":          {"The empty word is a value.", wfev1.When{Output: "o", Operator: wfev1.OperatorIn, Values: []string{""}}, "", true},
+		"InEmpty":          {"The empty string is a value.", wfev1.When{Output: "o", Operator: wfev1.OperatorIn, Values: []string{""}}, "", true},
 		"InTrue":           {"Words are not booleans.", wfev1.When{Output: "o", Operator: wfev1.OperatorIn, Values: []string{"true"}}, "true", true},
 		"InNumber":         {"Words are not numbers.", wfev1.When{Output: "o", Operator: wfev1.OperatorIn, Values: []string{"5"}}, "5.0", false},
 		"NotIn":            {"No value of the list.", wfev1.When{Output: "o", Operator: wfev1.OperatorNotIn, Values: []string{"a", "b"}}, "c", true},
 		"NotInButIn":       {"A value of the list.", wfev1.When{Output: "o", Operator: wfev1.OperatorNotIn, Values: []string{"a", "b"}}, "b", false},
-		"Exists":           {"The output says something.", wfev1.When{Output: "o", Operator: wfev1.OperatorExists}, "0", true},
-		"ExistsNot":        {"An empty output says nothing.", wfev1.When{Output: "o", Operator: wfev1.OperatorExists}, "", false},
-		"DoesNotExist":     {"An empty output says nothing.", wfev1.When{Output: "o", Operator: wfev1.OperatorDoesNotExist}, "", true},
-		"DoesNotExistBut":  {"The output says something.", wfev1.When{Output: "o", Operator: wfev1.OperatorDoesNotExist}, " ", false},
-		"Completed":        {"Argo's word is Succeeded.", wfev1.When{Operator: wfev1.OperatorIn, Values: []string{"Completed"}}, "Succeeded", true},
-		"CompletedBut":     {"Argo's word is Failed.", wfev1.When{Operator: wfev1.OperatorIn, Values: []string{"Completed"}}, "Failed", false},
+		"Exists":           {"The output is not empty.", wfev1.When{Output: "o", Operator: wfev1.OperatorExists}, "0", true},
+		"ExistsNot":        {"The output is empty.", wfev1.When{Output: "o", Operator: wfev1.OperatorExists}, "", false},
+		"DoesNotExist":     {"The output is empty.", wfev1.When{Output: "o", Operator: wfev1.OperatorDoesNotExist}, "", true},
+		"DoesNotExistBut":  {"The output is not empty.", wfev1.When{Output: "o", Operator: wfev1.OperatorDoesNotExist}, " ", false},
+		"Completed":        {"Argo's status is Succeeded.", wfev1.When{Operator: wfev1.OperatorIn, Values: []string{"Completed"}}, "Succeeded", true},
+		"CompletedBut":     {"Argo's status is Failed.", wfev1.When{Operator: wfev1.OperatorIn, Values: []string{"Completed"}}, "Failed", false},
 		"FailedError":      {"Argo has two words for a failure.", wfev1.When{Operator: wfev1.OperatorIn, Values: []string{"Failed"}}, "Error", true},
 		"SkippedOmitted":   {"Argo has two words for what did not run.", wfev1.When{Operator: wfev1.OperatorIn, Values: []string{"Completed", "Skipped"}}, "Omitted", true},
 		"NotFailed":        {"NotIn holds for the other phases.", wfev1.When{Operator: wfev1.OperatorNotIn, Values: []string{"Failed"}}, "Skipped", true},
@@ -126,8 +126,8 @@ func hostileText() *rapid.Generator[string] {
 	}), rapid.StringN(0, 12, -1))
 }
 
-// TestWhenMeansWhatItSays compares Argo's evaluation with a plain one, for values that try to change the meaning.
-func TestWhenMeansWhatItSays(t *testing.T) {
+// TestWhenEvaluates compares Argo's evaluation with a plain one, for values that try to change the meaning.
+func TestWhenEvaluates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clean := hostileText().Filter(func(s string) bool { return forbiddenSequence(s) == "" })
 		values := rapid.SliceOfN(clean, 1, 4).Draw(t, "values")

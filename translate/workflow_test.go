@@ -45,7 +45,7 @@ func TestWorkflowGolden(t *testing.T) {
 	}
 }
 
-// checkGolden compares a Workflow with want.yaml of a case, and asks Argo whether it would run it.
+// checkGolden compares a Workflow with want.yaml of a case, and validates it with Argo's validator.
 func checkGolden(t *testing.T, directory string, wf *wfv1.Workflow) {
 	t.Helper()
 	if err := validateWithArgo(wf); err != nil {
@@ -135,7 +135,7 @@ func TestWorkflowTemplatesAreShared(t *testing.T) {
 		},
 		"Approvals": {
 			reason: "All approvals wait in one template.",
-			steps:  []wfev1.Step{newStep("a", asks("A?")), newStep("b", asks("B?")), newStep("c", asks(""))},
+			steps:  []wfev1.Step{newStep("a", asApproval("A?")), newStep("b", asApproval("B?")), newStep("c", asApproval(""))},
 			want:   []string{"approval"},
 		},
 	}
@@ -169,7 +169,7 @@ func TestWorkflowTemplateNamesDoNotClash(t *testing.T) {
 		return newStep(step, runs(action), with("path", "/"), func(s *wfev1.Step) { s.TimeoutSeconds = timeout })
 	}
 	wfe := newExecution(use("a", "main", nil), use("b", "approval", nil), use("c", "tidy", nil), use("d", "tidy", ptr.To[int32](1)),
-		use("e", "tidy-2", nil), newStep("f", asks("Go on?")), use("g", strings.Repeat("x", 63), nil), use("h", strings.Repeat("x", 63), ptr.To[int32](1)))
+		use("e", "tidy-2", nil), newStep("f", asApproval("Go on?")), use("g", strings.Repeat("x", 63), nil), use("h", strings.Repeat("x", 63), ptr.To[int32](1)))
 	wf := mustPlan(t, wfe, catalog).Workflow(Options{})
 	want := []string{"main-2", "approval-2", "tidy", "tidy-2", "tidy-2-2", "approval", strings.Repeat("x", 63), strings.Repeat("x", 63) + "-2"}
 	if diff := cmp.Diff(want, templateNames(wf)); diff != "" {
