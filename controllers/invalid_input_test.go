@@ -81,7 +81,7 @@ var _ = Describe("Invalid input", func() {
 			step("a", "c"), step("b", "a"), step("c", "b")),
 		Entry("step that depends on itself", wfev1.ReasonInvalidSpec, "a", []string{`step "a": dependsOn`, "cycle: a → a"},
 			step("a", "a")),
-		Entry("reserved name", wfev1.ReasonInvalidSpec, "not", []string{`step "not": name`, "reserves"},
+		Entry("reserved name", wfev1.ReasonInvalidSpec, "not", []string{`step "not": name`, "reserved word"},
 			step("not")),
 		Entry("{{ in a value", wfev1.ReasonInvalidSpec, "a", []string{`step "a": parameters[note]`, `"{{"`},
 			with(step("a"), value("object", "x"), value("note", "{{workflow.name}}"))),

@@ -217,8 +217,8 @@ type Step struct {
 	// +kubebuilder:validation:MaxItems=32
 	Parameters []Parameter `json:"parameters,omitempty"`
 
-	// dependsOn names the steps that must succeed or be skipped before this one starts; a step that is not critical may also
-	// fail.
+	// dependsOn names the steps that must succeed before this one starts. A skipped step counts as succeeded, and so does a
+	// failed step that is not critical.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=500

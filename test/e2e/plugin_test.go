@@ -149,7 +149,7 @@ func expectKubectlOutput(ctx SpecContext, execution *wfev1.WorkflowExecution) {
 	Expect(kubectl("get", "wfe", name, "-n", namespace, "-o", "wide")).To(MatchRegexp(
 		`^NAME +PHASE +PROGRESS +TARGET +STARTED +DURATION +REASON +AGE\n` + name + ` +Completed +3/3 +` + name + ` +\S+ +(\d+m)?\d+s +\d`))
 	Expect(kubectl("explain", "wfe.spec.steps")).To(And(
-		ContainSubstring("steps are the work, 1 to 500 of them, ordered by their dependencies."), ContainSubstring("names the steps that must end well before this one starts")))
+		ContainSubstring("steps are the work to do: 1 to 500 steps, ordered by their dependencies."), ContainSubstring("names the steps that must succeed before this one starts")))
 	Expect(kubectl("describe", "wfe", name, "-n", namespace)).To(And(ContainSubstring("StepFailed"), ContainSubstring("Completed")))
 
 	events := &corev1.EventList{}
