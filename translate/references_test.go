@@ -54,7 +54,7 @@ func processLikeArgo(t tester, wf *wfv1.Workflow, task *wfv1.DAGTask, tasks map[
 // shouldExecute).
 func failedBy(text string) wfev1.StepStatus {
 	message := fmt.Sprintf("Invalid 'when' expression '%s': Cannot transition token types from VARIABLE [output] to VARIABLE [refused]", text)
-	wf := newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSkipped, "b", wfv1.NodeError, says(message)))
+	wf := newWorkflow(wfv1.WorkflowRunning, node(wfv1.NodeTypeSkipped, "b", wfv1.NodeError, withMessage(message)))
 	return Steps(pending("b"), wf)[0]
 }
 
@@ -191,7 +191,7 @@ func TestConditionComesBeforeOutputs(t *testing.T) {
 
 // TestOnlyTheTranslatorRefusesOutputs has an action print what the translator writes into a condition.
 func TestOnlyTheTranslatorRefusesOutputs(t *testing.T) {
-	wf := newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, says("main: Error (exit code 1): Invalid 'when' expression 'output text of step p-1 refused'")))
+	wf := newWorkflow(wfv1.WorkflowRunning, pod("a", wfv1.NodeFailed, withMessage("main: Error (exit code 1): Invalid 'when' expression 'output text of step p-1 refused'")))
 	if got := Steps(pending("a"), wf)[0]; got.Reason != wfev1.ReasonActionFailed {
 		t.Errorf("want ActionFailed, got %+v", got)
 	}
