@@ -17,8 +17,9 @@ import (
 // The gates hold counts and ratios to the bounds of bounds.go. The race detector changes both, so this file is not built with
 // it.
 
-// busyMachine relaxes the bounds on wall-clock ratios: the tests run beside others.
-const busyMachine = 4
+// The tests run beside others. busyProcessor relaxes the bounds on ratios of processor time, and busyMachine those on ratios of
+// wall-clock time.
+const busyProcessor, busyMachine = 2, 4
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
@@ -56,7 +57,7 @@ func TestTranslationBounds(t *testing.T) {
 		wfe := shape.execution("measured", largest)
 		wf := plan(wfe, catalog).Workflow(translate.Options{})
 		measured := interleave(func() { plan(wfe, catalog).Workflow(translate.Options{}) }, func() { encode(wf) })
-		hold(t, atMost(shape.name+": time / JSON encoding", ratio(measured[0], measured[1]), maxTranslationRatio, ""))
+		hold(t, atMost(shape.name+": time / JSON encoding", ratio(measured[0], measured[1]), maxTranslationRatio*busyProcessor, ""))
 		var graphSizes, graphTimes []float64
 		for _, n := range []int{1000, 4000, 16_000} {
 			steps := shape.steps(n)
@@ -82,7 +83,7 @@ func TestStatusMappingBounds(t *testing.T) {
 	measured := interleave(func() { translate.Steps(previous, wf) }, func() { encode(wf) }, unpack)
 	hold(t,
 		atMost("time / JSON encoding", ratio(measured[0], measured[1]), maxTranslationRatio, ""),
-		// Unpacking 2,000 nodes takes about 13 ms where mapping them takes 0.65 ms: 0.2 is about 2 ms on any machine.
+		// Unpacking 2,000 nodes takes about 13 ms where mapping may take 2 ms.
 		atMost("time / unpacking", ratio(measured[0], measured[2]), 0.2, ""))
 }
 
