@@ -27,7 +27,7 @@ func (q *Queue) Add(request reconcile.Request) { q.queued[request.Name] = true }
 // Repeat enqueues a name at a time.
 func (q *Queue) Repeat(name string, at time.Time) { q.timers[name] = at }
 
-// Next takes the first name, in alphabetical order, that is enqueued or whose timer has expired. ok is false if none is.
+// Next returns the first name, in alphabetical order, that is enqueued or whose timer has expired. ok is false if none is.
 func (q *Queue) Next(now time.Time) (name string, ok bool) {
 	ready := maps.Clone(q.queued)
 	for name, at := range q.timers {
@@ -41,7 +41,7 @@ func (q *Queue) Next(now time.Time) (name string, ok bool) {
 	return slices.Min(slices.Collect(maps.Keys(ready))), true
 }
 
-// Take removes a name and its timer.
+// Take removes a name and its timer from the queue.
 func (q *Queue) Take(name string) {
 	delete(q.queued, name)
 	delete(q.timers, name)
