@@ -15,6 +15,7 @@ import (
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 	"github.com/kubernaut-io/workflowexecution/controllers/internal/selectors"
+	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
 )
 
 // NewCache makes caches for managers. They leave out what the controller never reads: other namespaces, Workflows of other
@@ -58,13 +59,16 @@ func (r *Reconciler) Source() *Source { return &Source{reconciler: r} }
 // Source implements metrics.Source.
 type Source struct{ reconciler *Reconciler }
 
-// CountBrokenTemplates counts the templates that carry the label of an action and are none. Where Argo is not installed, the
-// number is not known.
-func (s *Source) CountBrokenTemplates(ctx context.Context) (int, error) {
-	if !s.reconciler.engine.IsAvailable() {
-		return 0, errors.New("Argo Workflows is not installed") //nolint:staticcheck // a name
+// IsEngineAvailable reports whether Argo Workflows is installed and watched.
+func (s *Source) IsEngineAvailable() bool { return s.reconciler.engine.IsAvailable() }
+
+// Catalog returns the names of the actions and the number of invalid templates. They are unknown while Argo is not installed.
+func (s *Source) Catalog(ctx context.Context) (metrics.Catalog, error) {
+	if !s.IsEngineAvailable() {
+		return metrics.Catalog{}, errors.New("Argo Workflows is not installed") //nolint:staticcheck // a name
 	}
-	return s.reconciler.catalog.CountInvalid(ctx)
+	actions, invalid, err := s.reconciler.catalog.List(ctx)
+	return metrics.Catalog{Actions: actions, Broken: invalid}, err
 }
 
 // VisitUnended visits every execution that has not ended.

@@ -201,6 +201,7 @@ func addReconciler(ctx context.Context, mgr manager.Manager, o *options) error {
 	if err := reconciler.SetupWithManager(ctx, mgr, o.concurrency); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
+	recorder.ReadActions(reconciler.Source().Catalog)
 	collector := metrics.NewCollector(reconciler.Source(), time.Now, func() bool { return isClosed(mgr.Elected()) }, o.maxStartSeries)
 	for _, c := range []prometheus.Collector{recorder, collector} {
 		if err := ctrlmetrics.Registry.Register(c); err != nil {

@@ -28,8 +28,18 @@ type Source interface {
 	VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error
 	// ParallelEfficiency returns the Ratio of the Efficiency of ended executions, and false if it is unknown.
 	ParallelEfficiency(now time.Time) (float64, bool)
-	// CountBrokenTemplates returns the number of invalid templates of the catalog.
-	CountBrokenTemplates(ctx context.Context) (int, error)
+	// IsEngineAvailable reports whether Argo Workflows is installed and watched.
+	IsEngineAvailable() bool
+	// Catalog returns the state of the catalog. It returns an error while Argo is not installed.
+	Catalog(ctx context.Context) (Catalog, error)
+}
+
+// Catalog is the state of the catalog of actions.
+type Catalog struct {
+	// Actions are the names of the valid actions, each once.
+	Actions []string
+	// Broken is the number of templates that are labelled as actions and invalid.
+	Broken int
 }
 
 // Collector computes the gauges of the current state at scrape time. It is a prometheus.Collector that must be registered
@@ -44,15 +54,20 @@ type Collector struct {
 	isLeader           func() bool
 	maxStartTimestamps int
 
-	active         *prometheus.Desc
-	workflows      *prometheus.Desc
-	startTimestamp *prometheus.Desc
-	efficiency     *prometheus.Desc
-	broken         *prometheus.Desc
+	active            *prometheus.Desc
+	workflows         *prometheus.Desc
+	pending           *prometheus.Desc
+	startTimestamp    *prometheus.Desc
+	approvalRequested *prometheus.Desc
+	efficiency        *prometheus.Desc
+	broken            *prometheus.Desc
+	actions           *prometheus.Desc
+	engine            *prometheus.Desc
 }
 
 // NewCollector returns a Collector that reads source, uses the clock now, exposes samples only while isLeader returns true,
-// and exposes the start of the oldest maxStartTimestamps running executions, or of none if it is 0 or less.
+// and exposes the start of the oldest maxStartTimestamps running executions and as many waiting approvals, or of none if it
+// is 0 or less.
 func NewCollector(source Source, now func() time.Time, isLeader func() bool, maxStartTimestamps int) *Collector {
 	table := tableByName()
 	return &Collector{
@@ -62,15 +77,21 @@ func NewCollector(source Source, now func() time.Time, isLeader func() bool, max
 		maxStartTimestamps: max(maxStartTimestamps, 0),
 		active:             table[nameActive].desc(),
 		workflows:          table[nameWorkflows].desc(),
+		pending:            table[namePending].desc(),
 		startTimestamp:     table[nameStartTimestamp].desc(),
+		approvalRequested:  table[nameApprovalRequested].desc(),
 		efficiency:         table[nameParallelEfficiency].desc(),
 		broken:             table[nameBrokenTemplates].desc(),
+		actions:            table[nameCatalogActions].desc(),
+		engine:             table[nameEngineAvailable].desc(),
 	}
 }
 
 // Describe sends the descriptions of the metrics.
 func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{c.active, c.workflows, c.startTimestamp, c.efficiency, c.broken} {
+	for _, desc := range []*prometheus.Desc{
+		c.active, c.workflows, c.pending, c.startTimestamp, c.approvalRequested, c.efficiency, c.broken, c.actions, c.engine,
+	} {
 		descs <- desc
 	}
 }
@@ -87,20 +108,27 @@ func (c *Collector) Collect(samples chan<- prometheus.Metric) {
 	if efficiency, known := c.source.ParallelEfficiency(now); known {
 		samples <- gauge(c.efficiency, efficiency)
 	}
-	if broken, err := c.source.CountBrokenTemplates(ctx); err == nil {
-		samples <- gauge(c.broken, float64(broken))
+	available := 0.0
+	if c.source.IsEngineAvailable() {
+		available = 1
+	}
+	samples <- gauge(c.engine, available)
+	if catalog, err := c.source.Catalog(ctx); err == nil {
+		samples <- gauge(c.broken, float64(catalog.Broken))
+		samples <- gauge(c.actions, float64(len(catalog.Actions)))
 	}
 }
 
-// started is a running execution with its effective start.
-type started struct {
+// moment is a time in the life of an execution: its effective start, or when one of its steps began to await its approval.
+type moment struct {
 	types.NamespacedName
-	at time.Time
+	step string
+	at   time.Time
 }
 
 func (c *Collector) collectUnended(ctx context.Context, now time.Time, samples chan<- prometheus.Metric) {
-	phases := map[wfev1.Phase]int{}
-	var running []started
+	phases, pending := map[wfev1.Phase]int{}, map[string]int{}
+	var running, waiting []moment
 	// A source that reads phase by phase can visit an execution twice, and a duplicate series fails the scrape.
 	seen := map[types.NamespacedName]struct{}{}
 	err := c.source.VisitUnended(ctx, func(wfe *wfev1.WorkflowExecution) {
@@ -114,11 +142,17 @@ func (c *Collector) collectUnended(ctx context.Context, now time.Time, samples c
 			phase = wfev1.PhasePending
 		}
 		phases[phase]++
+		if phase == wfev1.PhasePending {
+			pending[pendingReason(&wfe.Status)]++
+		}
+		if !phase.IsTerminal() {
+			waiting = append(waiting, approvals(key, &wfe.Status, now)...)
+		}
 		if phase != wfev1.PhaseRunning && phase != wfev1.PhaseRollingBack {
 			return
 		}
 		if at, ok := effectiveStart(&wfe.Status, now); ok {
-			running = append(running, started{NamespacedName: key, at: at})
+			running = append(running, moment{NamespacedName: key, at: at})
 		}
 	})
 	if err != nil {
@@ -132,17 +166,50 @@ func (c *Collector) collectUnended(ctx context.Context, now time.Time, samples c
 		}
 	}
 	samples <- gauge(c.active, float64(active))
+	for _, reason := range pendingReasons {
+		samples <- gauge(c.pending, float64(pending[reason]), reason)
+	}
 	for _, execution := range oldest(running, c.maxStartTimestamps) {
 		samples <- gauge(c.startTimestamp, float64(execution.at.Unix()), execution.Namespace, execution.Name)
 	}
+	for _, approval := range oldestOfEach(waiting, c.maxStartTimestamps) {
+		samples <- gauge(c.approvalRequested, float64(approval.at.Unix()), approval.Namespace, approval.Name, approval.step)
+	}
 }
 
-// oldest returns the n executions that started first; ties are ordered by namespace and name.
-func oldest(executions []started, n int) []started {
-	slices.SortFunc(executions, func(a, b started) int {
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
-	return executions[:min(n, len(executions))]
+// oldest returns the first n moments; ties are ordered by namespace, name and step.
+func oldest(moments []moment, n int) []moment {
+	slices.SortFunc(moments, byAge)
+	return moments[:min(n, len(moments))]
+}
+
+// oldestOfEach returns n moments: the first of each namespace, then the second of each, and so on, so that no namespace
+// displaces another one.
+func oldestOfEach(moments []moment, n int) []moment {
+	slices.SortFunc(moments, byAge)
+	seen, ranks := map[string]int{}, make(map[moment]int, len(moments))
+	for _, m := range moments {
+		ranks[m] = seen[m.Namespace]
+		seen[m.Namespace]++
+	}
+	slices.SortStableFunc(moments, func(a, b moment) int { return cmp.Compare(ranks[a], ranks[b]) })
+	return moments[:min(n, len(moments))]
+}
+
+func byAge(a, b moment) int {
+	return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.step, b.step))
+}
+
+// approvals returns the steps that await an approval, with the time when they began.
+func approvals(key types.NamespacedName, status *wfev1.WorkflowExecutionStatus, now time.Time) []moment {
+	var waiting []moment
+	for i := range status.Steps {
+		step := &status.Steps[i]
+		if step.Phase == wfev1.StepAwaitingApproval && isPast(step.StartTime, now) {
+			waiting = append(waiting, moment{NamespacedName: key, step: step.Name, at: step.StartTime.Time})
+		}
+	}
+	return waiting
 }
 
 func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {

@@ -24,17 +24,20 @@ type fakeSource struct {
 	unended, ended []*wfev1.WorkflowExecution
 	unendedErr     error
 	unknown        bool // the parallel efficiency
-	broken         int
-	brokenErr      error
+	catalog        Catalog
+	catalogErr     error
+	noEngine       bool
 	reads          int
 }
 
-func (s *fakeSource) CountBrokenTemplates(ctx context.Context) (int, error) {
+func (s *fakeSource) IsEngineAvailable() bool { return !s.noEngine }
+
+func (s *fakeSource) Catalog(ctx context.Context) (Catalog, error) {
 	s.reads++
 	if _, bounded := ctx.Deadline(); !bounded {
-		return 0, errors.New("a scrape needs a deadline")
+		return Catalog{}, errors.New("a scrape needs a deadline")
 	}
-	return s.broken, s.brokenErr
+	return s.catalog, s.catalogErr
 }
 
 func (s *fakeSource) VisitUnended(ctx context.Context, visit func(*wfev1.WorkflowExecution)) error {
@@ -92,6 +95,10 @@ func gauges(changes map[string]float64) map[string]float64 {
 	want := map[string]float64{
 		"active_total": 0, "workflows{Pending}": 0, "workflows{Running}": 0, "workflows{AwaitingApproval}": 0,
 		"workflows{Suspended}": 0, "workflows{RollingBack}": 0, "catalog_broken_templates": 0,
+		"catalog_actions": 0, "engine_available": 1,
+	}
+	for _, reason := range pendingReasons {
+		want["pending{"+reason+"}"] = 0
 	}
 	for name, value := range changes {
 		want[name] = value
@@ -99,8 +106,10 @@ func gauges(changes map[string]float64) map[string]float64 {
 	return want
 }
 
-func without(series map[string]float64, name string) map[string]float64 {
-	delete(series, name)
+func without(series map[string]float64, names ...string) map[string]float64 {
+	for _, name := range names {
+		delete(series, name)
+	}
 	return series
 }
 
@@ -132,7 +141,7 @@ func TestCollector(t *testing.T) {
 				live("a", "rolling-back", wfev1.PhaseRollingBack, epoch.Add(2*time.Second)),
 			},
 			want: gauges(map[string]float64{
-				"active_total": 5, "workflows{Pending}": 2, "workflows{Running}": 2, "workflows{AwaitingApproval}": 1,
+				"active_total": 5, "workflows{Pending}": 2, "pending{Other}": 2, "workflows{Running}": 2, "workflows{AwaitingApproval}": 1,
 				"workflows{Suspended}": 1, "workflows{RollingBack}": 1,
 				"start_timestamp{running,a}": start, "start_timestamp{running,b}": start + 1,
 				"start_timestamp{rolling-back,a}": start + 2,
@@ -257,6 +266,69 @@ func TestCollector(t *testing.T) {
 	}
 }
 
+// waits returns an execution that awaits approvals, of one step for each start.
+func waits(namespace, name string, starts ...time.Time) *wfev1.WorkflowExecution {
+	wfe := live(namespace, name, wfev1.PhaseAwaitingApproval, epoch)
+	for i, start := range starts {
+		ask := step(fmt.Sprintf("ask-%d", i), "", wfev1.StepAwaitingApproval, 0, 0)
+		if !start.IsZero() {
+			ask.StartTime = &metav1.Time{Time: start}
+		}
+		wfe.Status.Steps = append(wfe.Status.Steps, ask)
+	}
+	return wfe
+}
+
+func TestCollectorApprovals(t *testing.T) {
+	start := float64(epoch.Unix())
+	source := &fakeSource{unended: []*wfev1.WorkflowExecution{
+		waits("flood", "one", epoch, epoch.Add(time.Second), epoch.Add(2*time.Second), epoch.Add(3*time.Second)),
+		waits("quiet", "two", epoch.Add(time.Hour)),
+		waits("odd", "three", time.Time{}, present.Add(time.Hour)),
+		with(waits("quiet", "dry", epoch), dryRun),
+		live("quiet", "running", wfev1.PhaseSuspended, epoch),
+	}}
+	want := gauges(map[string]float64{
+		"active_total": 4, "workflows{AwaitingApproval}": 3, "workflows{Suspended}": 1,
+		// Labels are sorted by name: name, namespace, step.
+		"approval_requested_timestamp{one,flood,ask-0}": start,
+		"approval_requested_timestamp{two,quiet,ask-0}": start + 3600,
+		"approval_requested_timestamp{one,flood,ask-1}": start + 1,
+	})
+	collector := NewCollector(source, atPresent, func() bool { return true }, 3)
+	if diff := cmp.Diff(want, samples(t, registryOf(t, collector))); diff != "" {
+		t.Errorf("one namespace must not displace the approvals of another one (-want +got):\n%s", diff)
+	}
+}
+
+func TestCollectorPending(t *testing.T) {
+	condition := func(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+		return metav1.Condition{Type: conditionType, Status: status, Reason: reason}
+	}
+	pending := func(name string, conditions ...metav1.Condition) *wfev1.WorkflowExecution {
+		wfe := live("a", name, wfev1.PhasePending, time.Time{})
+		wfe.Status.Conditions = conditions
+		return wfe
+	}
+	source := &fakeSource{unended: []*wfev1.WorkflowExecution{
+		pending("new"),
+		pending("locked", condition(wfev1.ConditionAdmitted, metav1.ConditionFalse, wfev1.ReasonTargetLocked)),
+		pending("full", condition(wfev1.ConditionAdmitted, metav1.ConditionFalse, wfev1.ReasonNamespaceFull)),
+		pending("engine", condition(wfev1.ConditionReconciling, metav1.ConditionTrue, string(wfev1.ReasonEngineUnavailable))),
+		pending("admitted", condition(wfev1.ConditionAdmitted, metav1.ConditionTrue, wfev1.ReasonTargetFree),
+			condition(wfev1.ConditionReconciling, metav1.ConditionTrue, string(wfev1.ReasonNamespaceNotReady))),
+		pending("forged", condition(wfev1.ConditionAdmitted, metav1.ConditionFalse, "MadeUp")),
+	}}
+	want := gauges(map[string]float64{
+		"workflows{Pending}": 6, "pending{TargetLocked}": 1, "pending{NamespaceFull}": 1, "pending{EngineUnavailable}": 1,
+		"pending{NamespaceNotReady}": 1, "pending{Other}": 2,
+	})
+	collector := NewCollector(source, atPresent, func() bool { return true }, 3)
+	if diff := cmp.Diff(want, samples(t, registryOf(t, collector))); diff != "" {
+		t.Errorf("each pending execution has one reason of the closed set (-want +got):\n%s", diff)
+	}
+}
+
 // TestCollectorFollowsLeadership checks that every scrape evaluates leadership.
 func TestCollectorFollowsLeadership(t *testing.T) {
 	leader := false
@@ -268,9 +340,10 @@ func TestCollectorFollowsLeadership(t *testing.T) {
 	}
 }
 
-func TestCollectorCountsBrokenTemplates(t *testing.T) {
-	collector := NewCollector(&fakeSource{broken: 3}, atPresent, func() bool { return true }, 1)
-	if diff := cmp.Diff(gauges(map[string]float64{"catalog_broken_templates": 3}), samples(t, registryOf(t, collector))); diff != "" {
+func TestCollectorCountsTemplates(t *testing.T) {
+	source := &fakeSource{catalog: Catalog{Actions: []string{"restart-pod", "drain-node"}, Broken: 3}}
+	collector := NewCollector(source, atPresent, func() bool { return true }, 1)
+	if diff := cmp.Diff(gauges(map[string]float64{"catalog_broken_templates": 3, "catalog_actions": 2}), samples(t, registryOf(t, collector))); diff != "" {
 		t.Errorf("samples (-want +got):\n%s", diff)
 	}
 }
@@ -287,12 +360,12 @@ func TestCollectorSourceErrors(t *testing.T) {
 		"unended": {
 			reason: "a part of a number is no number",
 			source: &fakeSource{unended: unended, ended: ended, unendedErr: failure},
-			want:   map[string]float64{"parallel_execution_efficiency": 0.5, "catalog_broken_templates": 0},
+			want:   map[string]float64{"parallel_execution_efficiency": 0.5, "catalog_broken_templates": 0, "catalog_actions": 0, "engine_available": 1},
 		},
 		"catalog": {
 			reason: "the number of invalid templates is unknown while Argo is not installed",
-			source: &fakeSource{brokenErr: failure},
-			want:   without(gauges(nil), "catalog_broken_templates"),
+			source: &fakeSource{catalogErr: failure, noEngine: true},
+			want:   without(gauges(map[string]float64{"engine_available": 0}), "catalog_broken_templates", "catalog_actions"),
 		},
 		"ended": {
 			reason: "the other gauges are not to blame",

@@ -96,11 +96,13 @@ func (r *Recorder) observeEnd(status *wfev1.WorkflowExecutionStatus, now time.Ti
 	if status.Phase == wfev1.PhaseFailed {
 		r.failures.WithLabelValues(failureReason(status)).Inc()
 	}
-	if status.RollbackRef != nil {
+	// A rollback that could not be created has the condition and no reference.
+	if status.RollbackRef != nil || meta.FindStatusCondition(status.Conditions, wfev1.ConditionRolledBack) != nil {
 		r.rollbacks.WithLabelValues(rollbackStatus(status)).Inc()
 	}
 	working, waiting := executionTimes(status, now)
-	if working > 0 {
+	// The success rate excludes cancelled executions, and so does the latency.
+	if working > 0 && status.Phase != wfev1.PhaseCancelled {
 		r.duration.Observe(working.Seconds())
 	}
 	if waiting > 0 {

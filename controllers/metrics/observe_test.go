@@ -88,17 +88,27 @@ func TestObserveScriptedExecution(t *testing.T) {
 			},
 		},
 		"cancelled": {
-			reason: "a cancelled execution is neither completed nor failed, also when it had a failure; its completed step counts",
+			reason: "a cancelled execution is neither completed nor failed, also when it had a failure, and has no duration; its completed step counts",
 			want: map[string]float64{
-				"cancelled_total":                                    1,
-				"duration_seconds_count":                             1,
-				"duration_seconds_sum":                               30,
+				"cancelled_total": 1,
 				"step_execution_total{restart-pod,completed}":        1,
 				"step_execution_duration_seconds_count{restart-pod}": 1,
 				"step_execution_duration_seconds_sum{restart-pod}":   8,
 				"steps_executed_total":                               1,
 				"parallel_steps_count_count":                         1,
 			},
+		},
+		"suspended": {
+			reason: "a pause by a user is not part of the duration",
+			want: map[string]float64{
+				"total{completed}": 1, "duration_seconds_count": 1, "duration_seconds_sum": 60,
+				"approval_wait_duration_seconds_count": 1, "approval_wait_duration_seconds_sum": 40,
+				"parallel_steps_count_count": 1,
+			},
+		},
+		"stopped without a rollback Workflow": {
+			reason: "a rollback that could not be created is a failed rollback",
+			want:   map[string]float64{"cancelled_total": 1, "rollback_total{failed}": 1, "parallel_steps_count_count": 1},
 		},
 		"refused": {
 			reason: "an execution that never started has no duration, and its parallel steps are unknown",
@@ -223,11 +233,15 @@ func TestObserveHostileTimes(t *testing.T) {
 
 func TestObserveTimes(t *testing.T) {
 	tests := map[string]struct {
-		reason string
-		end    time.Time
-		wait   int64
-		want   map[string]float64
+		reason    string
+		end       time.Time
+		wait      int64
+		suspended int64
+		want      map[string]float64
 	}{
+		"pause longer than life": {reason: "none of the times is credible", end: at(10).Time, wait: 5, suspended: 6},
+		"negative pause":         {reason: "none of the times is credible", end: at(10).Time, suspended: -1},
+		"pause that overflows":   {reason: "seconds must not wrap around as nanoseconds", end: at(10).Time, suspended: math.MaxInt64},
 		"clock skew": {
 			reason: "another machine's clock may be a little ahead",
 			end:    present.Add(maxClockSkew),
@@ -254,7 +268,7 @@ func TestObserveTimes(t *testing.T) {
 			recorder, registry := newTestRecorder(t)
 			recorder.Observe(nil, &wfev1.WorkflowExecution{Status: wfev1.WorkflowExecutionStatus{
 				Phase: wfev1.PhaseCompleted, StartTime: at(0), CompletionTime: &metav1.Time{Time: test.end},
-				ApprovalWaitSeconds: test.wait,
+				ApprovalWaitSeconds: test.wait, SuspendedSeconds: test.suspended,
 			}})
 			want := map[string]float64{"total{completed}": 1}
 			for name, value := range test.want {

@@ -117,6 +117,7 @@ func advance(rt *rapid.T, before *wfev1.WorkflowExecution, end bool) *wfev1.Work
 	status.Steps = advanceSteps(rt, status.Steps)
 	status.RollbackSteps = advanceSteps(rt, status.RollbackSteps)
 	status.StartTime, status.CompletionTime = drawTime(rt), drawTime(rt)
+	status.SuspendedSeconds = rapid.OneOf(rapid.Int64Range(-1, 100), rapid.Int64()).Draw(rt, "suspended")
 	status.ApprovalWaitSeconds = rapid.OneOf(rapid.Int64Range(-1, 100), rapid.Int64()).Draw(rt, "wait")
 	status.Phase = rapid.SampledFrom(unendedPhases()).Draw(rt, "phase")
 	if !end {
@@ -240,9 +241,9 @@ func expectEnd(status wfev1.WorkflowExecutionStatus, label string, executed floa
 		}
 		want["failures_total{"+reason+"}"]++
 	}
-	if status.RollbackRef != nil && len(status.Conditions) > 0 && status.Conditions[0].Status == "True" {
+	if len(status.Conditions) > 0 && status.Conditions[0].Status == "True" {
 		want["rollback_total{completed}"]++
-	} else if status.RollbackRef != nil {
+	} else if len(status.Conditions) > 0 || status.RollbackRef != nil {
 		want["rollback_total{failed}"]++
 	}
 	if executed > 0 {

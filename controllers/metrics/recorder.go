@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"sync"
@@ -11,7 +12,8 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// MaxActions is the maximum number of actions with their own series; further actions are counted as UnknownAction.
+// MaxActions is the maximum number of actions with their own series; further actions are counted as UnknownAction. README.md
+// states the number of series at this limit.
 const MaxActions = 500
 
 // UnknownAction is the value of the label action for an action that is not in the catalog.
@@ -25,6 +27,7 @@ var actionName = regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
 type Recorder struct {
 	now        func() time.Time
 	collectors []prometheus.Collector
+	catalog    func(context.Context) (Catalog, error)
 
 	executions           *prometheus.CounterVec
 	duration             prometheus.Histogram
@@ -111,8 +114,21 @@ func (r *Recorder) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
+// ReadActions makes every scrape read the actions of the catalog first. The watches that call SetActions run on the leader
+// alone: without this, the series of actions would appear with a new leader, and rate() would miss their first events. Call
+// it before the Recorder is registered.
+func (r *Recorder) ReadActions(catalog func(context.Context) (Catalog, error)) { r.catalog = catalog }
+
 // Collect sends the samples of the metrics.
 func (r *Recorder) Collect(samples chan<- prometheus.Metric) {
+	if r.catalog != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+		defer cancel()
+		// The Source reports its own errors.
+		if catalog, err := r.catalog(ctx); err == nil {
+			r.SetActions(catalog.Actions)
+		}
+	}
 	for _, collector := range r.collectors {
 		collector.Collect(samples)
 	}

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -28,7 +29,7 @@ func TestExposition(t *testing.T) {
 		play   []string
 	}{
 		"nothing":    {reason: "before anything happens every series is there, at 0"},
-		"everything": {reason: "the scriptedExecutions add up", play: slices.Sorted(maps.Keys(scriptedExecutions))},
+		"everything": {reason: "the executions add up", play: slices.Sorted(maps.Keys(scriptedExecutions))},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -106,6 +107,20 @@ func TestZeroInitialization(t *testing.T) {
 	initialized("drain-node")
 	if diff := cmp.Diff(want, samples(t, registry)); diff != "" {
 		t.Errorf("the series after a change of the catalog: new actions appear, old ones stay (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadActions checks that a scrape exposes the actions of the catalog at 0, also where nothing called SetActions.
+func TestReadActions(t *testing.T) {
+	recorder, registry := newTestRecorder(t)
+	source := &fakeSource{catalog: Catalog{Actions: []string{"restart-pod"}}}
+	recorder.ReadActions(source.Catalog)
+	if _, exists := samples(t, registry)["step_execution_total{restart-pod,failed}"]; !exists {
+		t.Error("the series of an action are missing in the first scrape")
+	}
+	source.catalogErr = errors.New("the cache is not started")
+	if _, exists := samples(t, registry)["step_execution_total{restart-pod,failed}"]; !exists {
+		t.Error("an error of the catalog removed series or failed the scrape")
 	}
 }
 

@@ -98,6 +98,19 @@ var scriptedExecutions = map[string]scriptedExecution{
 			},
 		},
 	}},
+	"suspended": {statuses: []wfev1.WorkflowExecutionStatus{
+		{
+			Phase: wfev1.PhaseCompleted, StartTime: at(0), CompletionTime: at(3640), ApprovalWaitSeconds: 40,
+			SuspendedSeconds: 3540, ParallelSteps: new(int32(0)),
+		},
+	}},
+	"stopped without a rollback Workflow": {statuses: []wfev1.WorkflowExecutionStatus{
+		{
+			Phase: wfev1.PhaseCancelled, StartTime: at(0), CompletionTime: at(60), ParallelSteps: new(int32(0)),
+			RollbackSteps: []wfev1.StepStatus{step("one", "restart-pod", wfev1.StepCancelled, 0, 0)},
+			Conditions:    rolledBack("False"),
+		},
+	}},
 	"refused": {statuses: []wfev1.WorkflowExecutionStatus{
 		{
 			Phase: wfev1.PhaseFailed, CompletionTime: at(1),

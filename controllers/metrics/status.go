@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
@@ -64,8 +65,9 @@ func failureReason(status *wfev1.WorkflowExecutionStatus) string {
 	return string(wfev1.ReasonUnknown)
 }
 
-// executionTimes returns how long an ended execution worked and how long it waited for approvals. Each is 0 where it is
-// unknown: when the execution never started, when its times cannot be right, or when it waited longer than it lived.
+// executionTimes returns the working time of an ended execution, without approvals and pauses, and the time that it awaited
+// approvals. Both are 0 if they are unknown: the execution never started, its times are impossible, or it waited longer than
+// it lived.
 func executionTimes(status *wfev1.WorkflowExecutionStatus, now time.Time) (working, waiting time.Duration) {
 	total, ok := elapsed(status.StartTime, status.CompletionTime, now)
 	if !ok {
@@ -75,7 +77,24 @@ func executionTimes(status *wfev1.WorkflowExecutionStatus, now time.Time) (worki
 	if !ok {
 		return 0, 0
 	}
-	return total - waiting, waiting
+	suspended, ok := seconds(status.SuspendedSeconds, total-waiting)
+	if !ok {
+		return 0, 0
+	}
+	return total - waiting - suspended, waiting
+}
+
+// pendingReason returns the reason why a pending execution waits, as a member of the closed set: that of the condition
+// Admitted if it is False, and otherwise that of Reconciling.
+func pendingReason(status *wfev1.WorkflowExecutionStatus) string {
+	condition := meta.FindStatusCondition(status.Conditions, wfev1.ConditionAdmitted)
+	if condition == nil || condition.Status != metav1.ConditionFalse {
+		condition = meta.FindStatusCondition(status.Conditions, wfev1.ConditionReconciling)
+	}
+	if condition == nil || !slices.Contains(pendingReasons, condition.Reason) {
+		return pendingOther
+	}
+	return condition.Reason
 }
 
 // elapsed returns the time from start to end, and false unless both are set, in the past, and in this order. Equal times

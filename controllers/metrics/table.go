@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
@@ -33,6 +35,10 @@ const (
 	nameApprovalWaitDuration = "workflowexecution_approval_wait_duration_seconds"
 	nameStepQueueDuration    = "workflowexecution_step_queue_duration_seconds"
 	nameBrokenTemplates      = "workflowexecution_catalog_broken_templates"
+	nameCatalogActions       = "workflowexecution_catalog_actions"
+	nameEngineAvailable      = "workflowexecution_engine_available"
+	namePending              = "workflowexecution_pending"
+	nameApprovalRequested    = "workflowexecution_approval_requested_timestamp"
 )
 
 // The values of the label status.
@@ -90,7 +96,7 @@ func Table() []Metric {
 		},
 		{
 			Name: nameDuration, Type: Histogram, Specified: true,
-			Help:    "Time from the start of a workflow execution to its end, including its rollback and excluding the time awaiting approvals, in seconds",
+			Help:    "Time from the start of a workflow execution to its end, including its rollback and excluding approvals and pauses, in seconds; cancelled executions are not observed",
 			Buckets: []float64{5, 10, 20, 40, 80, 120, 160, 320, 640, 1280, 2560, 5120},
 		},
 		{
@@ -182,7 +188,7 @@ func Table() []Metric {
 		{
 			Name: nameApprovalWaitDuration, Type: Histogram,
 			Help:    "Time that an ended workflow execution spent awaiting approvals, in seconds; executions that never waited are not observed",
-			Buckets: []float64{10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400},
+			Buckets: []float64{10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800},
 		},
 		{
 			Name: nameStepQueueDuration, Type: Histogram, Labels: []Label{action},
@@ -193,8 +199,35 @@ func Table() []Metric {
 			Name: nameBrokenTemplates, Type: Gauge,
 			Help: "Templates labelled as actions that are currently invalid: they break the catalog's contract or claim the same action as another template",
 		},
+		{
+			Name: nameCatalogActions, Type: Gauge,
+			Help: "Actions in the catalog; absent while Argo Workflows is not installed",
+		},
+		{
+			Name: nameEngineAvailable, Type: Gauge,
+			Help: "1 if Argo Workflows is installed and the controller watches its resources, 0 otherwise",
+		},
+		{
+			Name: namePending, Type: Gauge, Labels: []Label{{Name: "reason", Values: slices.Clone(pendingReasons)}},
+			Help: "Pending workflow executions, by the reason why they wait",
+		},
+		{
+			Name: nameApprovalRequested, Type: Gauge, Labels: []Label{{Name: "namespace"}, {Name: "name"}, {Name: "step"}},
+			Help: "Time when a step began to await its approval, in seconds since the epoch; the oldest of each namespace first, up to a limit",
+		},
 	}
 }
+
+// pendingReasons is the closed set of reasons why an execution is pending: those of the conditions Admitted and Reconciling,
+// and of execution policies.
+var pendingReasons = []string{
+	wfev1.ReasonTargetLocked, wfev1.ReasonNamespaceFull, "CoolingDown", "BackingOff", "CircuitOpen", "LimitReached", "Paused",
+	"OutsideSchedule", string(wfev1.ReasonEngineUnavailable), string(wfev1.ReasonNamespaceNotReady),
+	wfev1.ReasonPredecessorEnding, pendingOther,
+}
+
+// pendingOther is the value of the label reason for a reason outside the closed set, or for none.
+const pendingOther = "Other"
 
 // unendedPhases returns the phases that are not terminal, in lifecycle order.
 func unendedPhases() []wfev1.Phase {

@@ -62,12 +62,16 @@ func TestTableMatchesContract(t *testing.T) {
 		"workflowexecution_rollback_total":                {Type: Counter, Labels: "status"},
 		"workflowexecution_rollback_step_execution_total": {Type: Counter, Labels: "status,action"},
 		"workflowexecution_approval_wait_duration_seconds": {
-			Type: Histogram, Buckets: []float64{10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400},
+			Type: Histogram, Buckets: []float64{10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800},
 		},
 		"workflowexecution_step_queue_duration_seconds": {
 			Type: Histogram, Labels: "action", Buckets: bounds(prometheus.ExponentialBuckets(0.5, 2, 10), 512),
 		},
-		"workflowexecution_catalog_broken_templates": {Type: Gauge},
+		"workflowexecution_catalog_broken_templates":     {Type: Gauge},
+		"workflowexecution_catalog_actions":              {Type: Gauge},
+		"workflowexecution_engine_available":             {Type: Gauge},
+		"workflowexecution_pending":                      {Type: Gauge, Labels: "reason"},
+		"workflowexecution_approval_requested_timestamp": {Type: Gauge, Labels: "namespace,name,step"},
 	}
 	got := map[string]contract{}
 	for _, metric := range Table() {
@@ -219,7 +223,7 @@ func busyRegistry(t *testing.T) *prometheus.Registry {
 	recorder := NewRecorder(WithClock(atPresent))
 	recorder.SetActions([]string{"restart-pod"})
 	source := &fakeSource{
-		unended: []*wfev1.WorkflowExecution{live("production", "one", wfev1.PhaseRunning, epoch)},
+		unended: []*wfev1.WorkflowExecution{live("production", "one", wfev1.PhaseRunning, epoch), waits("production", "two", epoch)},
 		ended:   []*wfev1.WorkflowExecution{finished(present, 2, 1)},
 	}
 	return registryOf(t, recorder, NewCollector(source, atPresent, func() bool { return true }, 1))

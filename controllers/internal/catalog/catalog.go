@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -43,10 +45,11 @@ func (c *Catalog) Actions(ctx context.Context, namespace string, names []string)
 	return actions, nil
 }
 
-// CountInvalid counts the templates that carry the label of an action and are none.
-func (c *Catalog) CountInvalid(ctx context.Context) (int, error) {
+// List returns the names of all actions in the cache, and the number of templates with the label of an action that are
+// invalid.
+func (c *Catalog) List(ctx context.Context) (actions []string, invalid int, err error) {
 	claims, err := c.claims(ctx, c.cached, "", client.HasLabels{wfev1.LabelAction})
-	return len(translate.Broken(claims)), err
+	return slices.Sorted(maps.Keys(translate.NewCatalog(claims))), len(translate.Broken(claims)), err
 }
 
 func (c *Catalog) lookUp(ctx context.Context, reader client.Reader, namespace, name string) (*translate.Action, error) {
