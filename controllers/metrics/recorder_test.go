@@ -223,6 +223,38 @@ func TestCardinality(t *testing.T) {
 	}
 }
 
+// TestSeriesCount compares the numbers of series in README.md with the exposition.
+func TestSeriesCount(t *testing.T) {
+	series := func(actions int) int {
+		var names []string
+		for i := range actions {
+			names = append(names, fmt.Sprintf("action-%d", i))
+		}
+		recorder, _ := newTestRecorder(t, names...)
+		registry := registryOf(t, recorder, NewCollector(&fakeSource{}, atPresent, func() bool { return true }, 1))
+		count := 0
+		for line := range strings.Lines(scrape(t, registry)) {
+			if !strings.HasPrefix(line, "#") {
+				count++
+			}
+		}
+		return count
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, one, most := series(0), series(1), series(MaxActions)
+	for _, want := range []string{
+		fmt.Sprintf("exposes %d series, and %d more for each action", none, one-none),
+		fmt.Sprintf("exposes %d,%03d;", most/1000, most%1000),
+	} {
+		if !strings.Contains(string(readme), want) {
+			t.Errorf("README.md does not say %q", want)
+		}
+	}
+}
+
 func TestNativeHistograms(t *testing.T) {
 	recorder, registry := newTestRecorder(t, "restart-pod")
 	recorder.ObserveCreation(time.Second)

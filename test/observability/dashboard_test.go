@@ -16,13 +16,13 @@ import (
 // frameworkSeries are the series of Prometheus, controller-runtime and client-go that rules and the dashboard may use. The
 // test against a cluster checks that they exist.
 var frameworkSeries = []string{
-	"up",
+	"up", "ALERTS",
 	"controller_runtime_reconcile_total", "controller_runtime_reconcile_errors_total",
 	"controller_runtime_reconcile_time_seconds_bucket", "workqueue_depth", "workqueue_queue_duration_seconds_bucket",
 	"rest_client_requests_total", "rest_client_request_duration_seconds_bucket",
 }
 
-// anything are values for all variables that a query may use.
+// anything has a value for each variable that a query may use.
 var anything = map[string]string{
 	"namespace": ".*", "action": ".*", "job": ".*", "window": "5m", "__rate_interval": "1m",
 }
@@ -118,7 +118,7 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// checkMetrics wants an expression to select what exists, and returns it with values for its variables.
+// checkMetrics checks that an expression selects existing series, and returns it with values for its variables.
 func checkMetrics(t *testing.T, where, expression string, known map[string]bool) string {
 	t.Helper()
 	query, err := manifests.Interpolate(expression, anything)
@@ -137,7 +137,7 @@ func checkMetrics(t *testing.T, where, expression string, known map[string]bool)
 	return query
 }
 
-// checkQuantiles wants the buckets under a quantile to be summed by le, so that replicas are one histogram.
+// checkQuantiles checks that the buckets of a quantile are summed by le, so that replicas are one histogram.
 func checkQuantiles(t *testing.T, where, query string) {
 	t.Helper()
 	parsed, err := manifests.Parse(query)
@@ -152,7 +152,7 @@ func checkQuantiles(t *testing.T, where, query string) {
 		}
 		sum, ok := call.Args[1].(*parser.AggregateExpr)
 		if !ok || sum.Op != parser.SUM || sum.Without || !slices.Contains(sum.Grouping, "le") {
-			t.Errorf("%s: a quantile of what is not summed by (le): %s", where, query)
+			t.Errorf("%s: the buckets of a quantile are not summed by (le): %s", where, query)
 		}
 		return nil
 	})
@@ -164,7 +164,7 @@ func TestRuleQuantiles(t *testing.T) {
 	}
 }
 
-// TestVariables checks that each variable is used and that each one that is used exists.
+// TestVariables checks that each variable is used and that each used variable exists.
 func TestVariables(t *testing.T) {
 	dashboard := dashboard(t)
 	used := map[string]bool{"datasource": true}
@@ -175,7 +175,7 @@ func TestVariables(t *testing.T) {
 			}
 		}
 	}
-	// Grafana's own.
+	// A variable of Grafana itself.
 	delete(used, "__rate_interval")
 	for _, variable := range dashboard.Templating.List {
 		if !used[variable.Name] {
@@ -200,7 +200,43 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// TestConfigMap builds what the sidecar reads, which has to be the dashboard itself.
+// TestEventsAreBars checks that events are drawn for each interval of the graph: over 30 days, the increase over a short
+// window misses most of them.
+func TestEventsAreBars(t *testing.T) {
+	titles := []string{"Ended Executions", "Failures by Reason", "Rollbacks", "Failed Steps by Action", "Retries and Skips by Action"}
+	for _, panel := range dashboard(t).Panels {
+		if !slices.Contains(titles, panel.Title) {
+			continue
+		}
+		if panel.FieldConfig.Defaults.Custom.DrawStyle != "bars" {
+			t.Errorf("%q does not draw bars", panel.Title)
+		}
+		for _, target := range panel.Targets {
+			if !strings.Contains(target.Expr, "[$__rate_interval]") {
+				t.Errorf("%q misses events between its points: %s", panel.Title, target.Expr)
+			}
+		}
+	}
+}
+
+// TestOverview checks the first row after the specified panels, the link to the runbooks and the annotations.
+func TestOverview(t *testing.T) {
+	dashboard := dashboard(t)
+	want := []string{"Now", "Leader and Replicas", "Firing Alerts", "Pending by Reason", "Awaiting Approval", "Failures of 24 h by Reason"}
+	for i, title := range want {
+		if got := dashboard.Panels[7+i].Title; got != title {
+			t.Errorf("panel %d is %q, want %q", 7+i, got, title)
+		}
+	}
+	if len(dashboard.Links) != 1 || !strings.HasSuffix(dashboard.Links[0].URL, "/config/prometheus/runbooks") {
+		t.Errorf("no link to the runbooks: %v", dashboard.Links)
+	}
+	if len(dashboard.Annotations.List) != 1 || !strings.HasPrefix(dashboard.Annotations.List[0].Expr, "ALERTS{") {
+		t.Errorf("alerts are no annotations: %v", dashboard.Annotations.List)
+	}
+}
+
+// TestConfigMap checks that the ConfigMap for the sidecar contains the dashboard.
 func TestConfigMap(t *testing.T) {
 	objects := build(t, "grafana")
 	if len(objects) != 1 {
@@ -214,7 +250,7 @@ func TestConfigMap(t *testing.T) {
 	}
 }
 
-// object is what the tests know of a built object.
+// object has the fields of a built object that the tests use.
 type object struct {
 	kind         string
 	labels, data map[string]string

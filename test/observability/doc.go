@@ -1,4 +1,4 @@
-// Package observability holds the tests of what observes the controller: rules, alerts, runbooks, objectives and the
-// dashboard, which are read from config. What needs no cluster is here and runs with promtool and Prometheus' own parser;
-// what needs one is in the folder live. It is a module of its own, so that Prometheus moves no version of the product.
+// Package observability tests the rules, alerts, runbooks, objectives and the dashboard in config. The tests in this folder need
+// no cluster: they use promtool and the parser of Prometheus. The tests in the folder live need a cluster. The module is
+// separate, so that the dependencies of Prometheus do not change the versions of the product.
 package observability

@@ -15,7 +15,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/observability/internal/manifests"
 )
 
-// config is the folder of the repository that is tested.
+// config is the folder of the repository under test.
 const config = "../../config"
 
 func rules(t *testing.T) []manifests.Rule {
@@ -27,7 +27,7 @@ func rules(t *testing.T) []manifests.Rule {
 	return rules
 }
 
-// promtool runs promtool, and fails with what it says.
+// promtool runs promtool and fails the test with its output.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	path, err := manifests.Tool(config, "promtool")
@@ -61,8 +61,8 @@ func TestRulesDoWhatTheyShould(t *testing.T) {
 	promtool(t, append([]string{"test", "rules"}, ruleTests(t)...)...)
 }
 
-// TestEveryRuleIsTested wants an alert to fire in one of promtool's tests and to be silent in another, and a recorded
-// series to have a value in one.
+// TestEveryRuleIsTested checks that each alert fires in one test of promtool and is silent in another one, and that each
+// recorded series has a value in one.
 func TestEveryRuleIsTested(t *testing.T) {
 	fires, silent, recorded := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, path := range ruleTests(t) {
@@ -147,7 +147,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestRulesUseWhatExists checks that no rule reads a series that nothing writes.
+// TestRulesUseWhatExists checks that every series in a rule exists.
 func TestRulesUseWhatExists(t *testing.T) {
 	known := knownSeries(t)
 	for _, rule := range rules(t) {
@@ -302,7 +302,7 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// TestOperatorObjects checks that what the operator needs is complete.
+// TestOperatorObjects checks that all objects for the operator are there.
 func TestOperatorObjects(t *testing.T) {
 	var kinds []string
 	for _, object := range build(t, "prometheus") {

@@ -30,7 +30,7 @@ type objective struct {
 	BurnRateSlow float64 `json:"burn_rate_slow,omitempty"`
 }
 
-// TestObjectivesAgree holds the specification's form to the rules that sloth made from its own form.
+// TestObjectivesAgree compares the objectives in the form of the specification with the rules that sloth generates.
 func TestObjectivesAgree(t *testing.T) {
 	var file struct {
 		SLOs []objective `json:"slos"`
@@ -48,15 +48,24 @@ func TestObjectivesAgree(t *testing.T) {
 	}
 	known := knownSeries(t)
 	for _, objective := range file.SLOs {
-		if !known[objective.SLI] {
-			t.Errorf("%s: nothing records %s", objective.Name, objective.SLI)
+		names, err := manifests.MetricsOf(objective.SLI)
+		if err != nil {
+			t.Errorf("%s: %v", objective.Name, err)
+		}
+		for _, name := range names {
+			if !known[name] {
+				t.Errorf("%s: nothing records %s", objective.Name, name)
+			}
+		}
+		if !strings.Contains(objective.SLI, objective.Window) {
+			t.Errorf("%s: the indicator %s does not cover %s", objective.Name, objective.SLI, objective.Window)
 		}
 		ratio, errors, page := slothRules(t, slothNames[objective.Name], objective.Window)
-		// Of a percentile of 95, the objective is that 95 % are below its target, which is a bound of the buckets.
+		// The objective of a P95 is that 95 % are below the target, which is a bucket bound.
 		target := objective.Target
 		if target > 1 {
 			if !strings.Contains(errors, fmt.Sprintf(`le=~"%v|%v.0"`, target, target)) {
-				t.Errorf("%s: sloth's indicator does not know the target %v:\n%s", objective.Name, target, errors)
+				t.Errorf("%s: the indicator of sloth lacks the target %v:\n%s", objective.Name, target, errors)
 			}
 			target = 0.95
 		}
@@ -66,7 +75,7 @@ func TestObjectivesAgree(t *testing.T) {
 		budget := math.Round((1-target)*100) / 100
 		for _, burn := range []float64{objective.BurnRateFast, objective.BurnRateSlow} {
 			if burn != 0 && !strings.Contains(page, fmt.Sprintf("> (%v * %v)", burn, budget)) {
-				t.Errorf("%s: the page does not know the burn rate %v:\n%s", objective.Name, burn, page)
+				t.Errorf("%s: the page lacks the burn rate %v:\n%s", objective.Name, burn, page)
 			}
 		}
 	}

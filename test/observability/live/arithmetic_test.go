@@ -16,7 +16,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/controllers/metrics"
 )
 
-// values are numbers by the labels that tell them apart.
+// values are numbers by their distinguishing labels.
 type values map[string]float64
 
 // label is a key of values.
@@ -50,7 +50,7 @@ func (v values) over(by values) values {
 // single is a value without labels.
 func single(value float64) values { return values{"": value} }
 
-// outcome is what the statuses of executions add up to, counted here once more and not by the controller's code.
+// outcome is the sum of the statuses of executions, computed independently of the code of the controller.
 type outcome struct {
 	ended, dryRuns, failures, rollbacks, rollbackSteps values
 	completedSteps, failedSteps, steps                 values
@@ -114,7 +114,7 @@ func (o *outcome) addEnd(status *wfev1.WorkflowExecutionStatus, phase string, ex
 	if status.Phase == wfev1.PhaseFailed {
 		o.failures.add("reason", string(status.Failure.Reason), 1)
 	}
-	if status.RollbackRef != nil {
+	if meta.FindStatusCondition(status.Conditions, wfev1.ConditionRolledBack) != nil {
 		result := "failed"
 		if meta.IsStatusConditionTrue(status.Conditions, wfev1.ConditionRolledBack) {
 			result = "completed"
@@ -122,8 +122,9 @@ func (o *outcome) addEnd(status *wfev1.WorkflowExecutionStatus, phase string, ex
 		o.rollbacks.add("status", result, 1)
 	}
 	waited := float64(status.ApprovalWaitSeconds)
-	if took := seconds(status.StartTime, status.CompletionTime); took > waited {
-		o.durations = append(o.durations, took-waited)
+	paused := waited + float64(status.SuspendedSeconds)
+	if took := seconds(status.StartTime, status.CompletionTime); took > paused && status.Phase != wfev1.PhaseCancelled {
+		o.durations = append(o.durations, took-paused)
 	}
 	if waited > 0 {
 		o.waits = append(o.waits, waited)
@@ -207,8 +208,7 @@ func cumulative(observed, bounds []float64) []float64 {
 	return counts
 }
 
-// quantile is what classic buckets know of a quantile: it lies in the first bucket that reaches its rank, and as far
-// between its bounds as its rank is between the counts.
+// quantile is the estimate of classic buckets: the first bucket that reaches the rank, interpolated between its bounds.
 func quantile(q float64, observed, bounds []float64) float64 {
 	counts := cumulative(observed, bounds)
 	rank := q * float64(len(observed))
@@ -239,8 +239,8 @@ func buckets(observed, bounds []float64, window time.Duration) values {
 	return rates
 }
 
-// compare says how two sets of values differ. They may differ by what Prometheus adds where it extrapolates from its first
-// and last sample to the window's ends: two scrapes in the time of the script. A value that is 0 may be missing.
+// compare returns the difference between two sets of values. The tolerance covers the extrapolation of Prometheus from its
+// first and last sample to the ends of the window. A value of 0 may be missing.
 func compare(want, got values, tolerance float64) error {
 	keys := map[string]bool{}
 	for key := range want {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
 // window is the window of every query that has one to choose, and that of the specification's queries.
@@ -15,24 +17,24 @@ const (
 	approvalWaitMetric = "workflowexecution_approval_wait_duration_seconds"
 )
 
-// check says what is wrong with what a query says.
+// check returns an error if the result of a query is wrong.
 type check func(got values) error
 
-// within wants values, give or take what Prometheus extrapolates.
+// within expects values, with a tolerance for the extrapolation of Prometheus.
 func within(want values) check {
 	return func(got values) error { return compare(want, got, 0.03) }
 }
 
-// exactly wants values of the present, which nothing extrapolates.
+// exactly expects current values, which are not extrapolated.
 func exactly(want values) check {
 	return func(got values) error { return compare(want, got, 0) }
 }
 
-// between wants a value, or more by labels, of what the controller measures by its own clock: no status tells it.
+// between expects at least one value in a range. The controller measures it by its own clock, so no status has it.
 func between(low, high float64) check {
 	return func(got values) error {
 		if len(got) == 0 {
-			return fmt.Errorf("there is no value")
+			return fmt.Errorf("no value")
 		}
 		for key, value := range got {
 			if value < low || value > high {
@@ -43,7 +45,7 @@ func between(low, high float64) check {
 	}
 }
 
-// queries of the specification, as it writes them but for what metrics-contract settles: the last phase of a name.
+// query is a query with its name.
 type query struct{ name, expr string }
 
 var specifiedQueries = []query{
@@ -72,7 +74,7 @@ func (o *outcome) expectQueries(efficiency float64) map[string]check {
 	}
 }
 
-// expectIndicators are the recorded indicators; the burn rates of the objectives are read by the dashboard.
+// expectIndicators are the recorded indicators. The dashboard reads the burn rates of the objectives.
 func (o *outcome) expectIndicators() map[string]check {
 	p95 := within(single(quantile(0.95, o.durations, bounds(durationMetric))))
 	return map[string]check{
@@ -83,6 +85,7 @@ func (o *outcome) expectIndicators() map[string]check {
 		"workflowexecution:step_success:ratio_rate5m":                         within(single(o.stepSuccessRatio())),
 		"workflowexecution:step_success:ratio_rate1h":                         within(single(o.stepSuccessRatio())),
 		"action:workflowexecution_step_failure:ratio_rate5m":                  within(o.failedSteps.over(o.steps)),
+		"action:workflowexecution_step_failure:ratio_rate1h":                  within(o.failedSteps.over(o.steps)),
 		"workflowexecution:parallel_steps:ratio_rate1h":                       within(single(o.parallel / o.executed)),
 		"workflowexecution:dependency_resolution_duration_seconds:p95_rate5m": between(0, 5),
 		"workflowexecution:dependency_resolution_duration_seconds:p95_rate1h": between(0, 5),
@@ -133,6 +136,13 @@ func (o *outcome) expectPanels(efficiency float64, at time.Time) map[string]chec
 		"Dependency Resolution Performance A":          between(0, 5),
 		"Step Execution Duration by Action A":          within(buckets(allSteps, bounds(stepDurationMetric), window)),
 
+		"Leader and Replicas A":        exactly(single(1)),
+		"Leader and Replicas B":        exactly(single(1)),
+		"Firing Alerts A":              busy,
+		"Pending by Reason A":          exactly(values{}),
+		"Awaiting Approval A":          exactly(single(o.phases[label("phase", string(wfev1.PhaseAwaitingApproval))])),
+		"Failures of 24 h by Reason A": within(o.failures),
+
 		"Ended Executions A":                            within(o.ended),
 		"Ended Executions B":                            within(single(o.cancelled)),
 		"Ended Executions C":                            within(single(o.dryRuns.sum())),
@@ -162,7 +172,6 @@ func (o *outcome) expectPanels(efficiency float64, at time.Time) map[string]chec
 
 		"Broken Templates A":          exactly(single(0)),
 		"Reconcile Rate and Errors A": busy,
-		"Reconcile Rate and Errors B": busy,
 		"Reconcile Duration (P95) A":  busy,
 		"Work Queue A":                busy,
 		"Work Queue Wait (P95) A":     busy,
@@ -171,7 +180,7 @@ func (o *outcome) expectPanels(efficiency float64, at time.Time) map[string]chec
 	}
 }
 
-// expectAlerts are the states of the alerts that the script decides.
+// expectAlerts are the states of the alerts that the load determines.
 func expectAlerts() map[string]string {
 	return map[string]string{
 		"WorkflowExecutionSuccessRateSLOBreach critical":       "pending",
@@ -186,5 +195,12 @@ func expectAlerts() map[string]string {
 		"WorkflowDependencyResolutionSLOBreach warning":        "inactive",
 		"WorkflowExecutionStuck critical":                      "inactive",
 		"WorkflowExecutionControllerDown critical":             "inactive",
+		"WorkflowExecutionNoLeader critical":                   "inactive",
+		"WorkflowExecutionEngineUnavailable critical":          "inactive",
+		"WorkflowCatalogEmpty critical":                        "inactive",
+		"WorkflowExecutionPendingTooLong warning":              "inactive",
+		"WorkflowExecutionAwaitingApproval warning":            "inactive",
+		"WorkflowExecutionErrorBudgetSlowBurn warning":         "pending",
+		"WorkflowExecutionErrorBudgetExhausted warning":        "pending",
 	}
 }

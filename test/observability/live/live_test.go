@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -28,15 +27,15 @@ const (
 
 // ends are the phases in which the script leaves its executions.
 var ends = map[string]wfev1.Phase{
-	"parallel": wfev1.PhaseCompleted, "sequential": wfev1.PhaseCompleted, "retried": wfev1.PhaseCompleted,
+	"parallel": wfev1.PhaseCompleted, "sequential": wfev1.PhaseCompleted, "chain": wfev1.PhaseCompleted, "retried": wfev1.PhaseCompleted,
 	"skipping": wfev1.PhaseCompleted, "optional": wfev1.PhaseCompleted, "approved": wfev1.PhaseCompleted, "dry": wfev1.PhaseCompleted,
 	"forbidden": wfev1.PhaseFailed, "failing": wfev1.PhaseFailed, "hopeless": wfev1.PhaseFailed, "undone": wfev1.PhaseFailed,
 	"refused": wfev1.PhaseFailed, "cancelled": wfev1.PhaseCancelled,
 	"waiting": wfev1.PhaseAwaitingApproval, "running": wfev1.PhaseRunning,
 }
 
-// world is the cluster and the namespace in which the script runs.
-type world struct {
+// fixture is the cluster and the namespace of the test.
+type fixture struct {
 	*testutil.Cluster
 	*WithT
 	namespace string
@@ -44,63 +43,63 @@ type world struct {
 
 func TestObservability(t *testing.T) {
 	ctx := t.Context()
-	w := newWorld(ctx, t)
-	scrape := w.scrapeConfig(ctx, t)
-	w.Expect(w.WithMetrics(ctx, func(address string) error {
+	f := newFixture(ctx, t)
+	scrape := f.scrapeConfig(ctx, t)
+	f.Expect(f.WithMetrics(ctx, func(address string) error {
 		static := []map[string]any{{"targets": []string{address}, "labels": map[string]string{"namespace": testutil.SystemNamespace}}}
 		scrape["static_configs"] = static
 		p := startPrometheus(t, scrape, map[string]any{
 			"job_name": intruder, "scheme": "https", "tls_config": scrape["tls_config"], "static_configs": static,
 		})
-		w.expectTargets(ctx, p)
-		w.runLoad(ctx)
-		// Two scrapes later Prometheus knows, and then the rules have to be evaluated again, and those that read them; a busy
-		// machine misses some evaluations.
+		f.expectTargets(ctx, p)
+		f.runLoad(ctx)
+		// After two scrapes the rules must be evaluated again, and then the rules that read their results; a busy machine
+		// misses some evaluations.
 		settled := time.Now().Add(2 * scrapeEvery)
-		w.Eventually(p.evaluated).WithArguments(ctx, settled.Add(10*scrapeEvery)).WithTimeout(time.Minute).WithPolling(pollEvery).Should(Succeed())
-		compareAll(ctx, t, w, p)
+		f.Eventually(p.evaluated).WithArguments(ctx, settled.Add(10*scrapeEvery)).WithTimeout(time.Minute).WithPolling(pollEvery).Should(Succeed())
+		compareAll(ctx, t, f, p)
 		return nil
 	})).To(Succeed())
 }
 
-// newWorld makes the namespace of the script, with the actions and the service account that it needs.
-func newWorld(ctx context.Context, t *testing.T) *world {
+// newFixture creates the namespace of the test, with the actions and the service account of its executions.
+func newFixture(ctx context.Context, t *testing.T) *fixture {
 	t.Helper()
 	cluster, err := testutil.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Cluster: cluster, WithT: NewWithT(t)}
-	w.applyFile(ctx, "", filepath.Join(root, "test", "e2e", "testdata", "catalog.yaml"))
+	f := &fixture{Cluster: cluster, WithT: NewWithT(t)}
+	f.applyFile(ctx, "", filepath.Join(root, "test", "e2e", "testdata", "catalog.yaml"))
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		GenerateName: "wfe-observability-",
 		Labels:       map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 	}}
-	w.Expect(w.Create(ctx, namespace)).To(Succeed())
-	w.namespace = namespace.Name
+	f.Expect(f.Create(ctx, namespace)).To(Succeed())
+	f.namespace = namespace.Name
 	t.Cleanup(func() {
 		// The test's own context is over by now.
 		ctx := context.Background()
-		w.Expect(w.DeleteAllOf(ctx, &wfev1.WorkflowExecution{}, client.InNamespace(w.namespace))).To(Succeed())
-		w.Expect(w.Delete(ctx, namespace)).To(Succeed())
+		f.Expect(f.DeleteAllOf(ctx, &wfev1.WorkflowExecution{}, client.InNamespace(f.namespace))).To(Succeed())
+		f.Expect(f.Delete(ctx, namespace)).To(Succeed())
 	})
-	w.applyFile(ctx, w.namespace, filepath.Join(config, "samples", "payment-api", "remediation.yaml"))
-	return w
+	f.applyFile(ctx, f.namespace, filepath.Join(config, "samples", "payment-api", "remediation.yaml"))
+	return f
 }
 
-func (w *world) applyFile(ctx context.Context, namespace, path string) {
+func (f *fixture) applyFile(ctx context.Context, namespace, path string) {
 	objects, err := testutil.ReadManifests(path)
-	w.Expect(err).NotTo(HaveOccurred())
+	f.Expect(err).NotTo(HaveOccurred())
 	if namespace != "" {
-		w.Expect(testutil.InNamespace(namespace, objects)).To(Succeed())
+		f.Expect(testutil.InNamespace(namespace, objects)).To(Succeed())
 	}
-	w.Expect(w.Apply(ctx, objects...)).To(Succeed())
+	f.Expect(f.Apply(ctx, objects...)).To(Succeed())
 }
 
 // scrapeConfig does what the operator does with the ServiceMonitor: it becomes a scrape configuration without targets.
-func (w *world) scrapeConfig(ctx context.Context, t *testing.T) map[string]any {
+func (f *fixture) scrapeConfig(ctx context.Context, t *testing.T) map[string]any {
 	t.Helper()
-	w.applyFile(ctx, "", filepath.Join(config, "prometheus", "scraper.yaml"))
+	f.applyFile(ctx, "", filepath.Join(config, "prometheus", "scraper.yaml"))
 	var monitor struct {
 		metav1.TypeMeta   `json:",inline"`
 		metav1.ObjectMeta `json:"metadata"`
@@ -124,33 +123,33 @@ func (w *world) scrapeConfig(ctx context.Context, t *testing.T) map[string]any {
 			} `json:"endpoints"`
 		} `json:"spec"`
 	}
-	w.Expect(manifests.Read(filepath.Join(config, "prometheus", "servicemonitor.yaml"), &monitor)).To(Succeed())
-	w.Expect(monitor.Spec.Endpoints).To(HaveLen(1))
+	f.Expect(manifests.Read(filepath.Join(config, "prometheus", "servicemonitor.yaml"), &monitor)).To(Succeed())
+	f.Expect(monitor.Spec.Endpoints).To(HaveLen(1))
 	endpoint := monitor.Spec.Endpoints[0]
 
 	services := &corev1.ServiceList{}
-	w.Expect(w.List(ctx, services, client.InNamespace(testutil.SystemNamespace), client.MatchingLabels(monitor.Spec.Selector.MatchLabels))).To(Succeed())
-	w.Expect(services.Items).To(HaveExactElements(HaveField("Labels", HaveKeyWithValue(monitor.Spec.JobLabel, job))), "the ServiceMonitor selects the Service")
-	w.Expect(services.Items[0].Spec.Ports).To(ContainElement(HaveField("Name", endpoint.Port)))
+	f.Expect(f.List(ctx, services, client.InNamespace(testutil.SystemNamespace), client.MatchingLabels(monitor.Spec.Selector.MatchLabels))).To(Succeed())
+	f.Expect(services.Items).To(HaveExactElements(HaveField("Labels", HaveKeyWithValue(monitor.Spec.JobLabel, job))), "the ServiceMonitor selects the Service")
+	f.Expect(services.Items[0].Spec.Ports).To(ContainElement(HaveField("Name", endpoint.Port)))
 
 	credentials := endpoint.Authorization.Credentials
 	secret := &corev1.Secret{}
-	w.Eventually(func(g Gomega) {
-		g.Expect(w.Get(ctx, client.ObjectKey{Namespace: testutil.SystemNamespace, Name: credentials.Name}, secret)).To(Succeed())
+	f.Eventually(func(g Gomega) {
+		g.Expect(f.Get(ctx, client.ObjectKey{Namespace: testutil.SystemNamespace, Name: credentials.Name}, secret)).To(Succeed())
 		g.Expect(secret.Data).To(HaveKey(credentials.Key))
 	}).WithTimeout(10 * time.Second).WithPolling(pollEvery).Should(Succeed())
 	return map[string]any{
 		"job_name": job, "metrics_path": endpoint.Path, "scheme": endpoint.Scheme, "honor_labels": endpoint.HonorLabels,
 		"authorization": map[string]any{"type": endpoint.Authorization.Type, "credentials": string(secret.Data[credentials.Key])},
 		"tls_config":    map[string]any{"insecure_skip_verify": endpoint.TLSConfig.InsecureSkipVerify},
-		// With native histograms the classic ones are there only because the ServiceMonitor asks for them.
+		// With native histograms, Prometheus keeps the classic ones only if the ServiceMonitor requests them.
 		"scrape_native_histograms": true, "always_scrape_classic_histograms": monitor.Spec.ScrapeClassicHistograms,
 	}
 }
 
 // expectTargets waits until the controller was scraped a few times, and was not without the token.
-func (w *world) expectTargets(ctx context.Context, p *prometheus) {
-	w.Eventually(func(g Gomega) {
+func (f *fixture) expectTargets(ctx context.Context, p *prometheus) {
+	f.Eventually(func(g Gomega) {
 		now := time.Now()
 		up, err := p.vector(ctx, `count_over_time((up{job="`+job+`"} == 1)[30s:1s])`, now)
 		g.Expect(err).NotTo(HaveOccurred())
@@ -160,56 +159,56 @@ func (w *world) expectTargets(ctx context.Context, p *prometheus) {
 		g.Expect(refused).To(HaveKeyWithValue("", 0.0), "scraped without a token")
 	}).WithTimeout(30 * time.Second).WithPolling(pollEvery).Should(Succeed())
 	native, err := p.vector(ctx, `histogram_count(workflowexecution_duration_seconds)`, time.Now())
-	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(native).To(HaveLen(1), "native histograms beside the classic ones")
+	f.Expect(err).NotTo(HaveOccurred())
+	f.Expect(native).To(HaveLen(1), "native histograms beside the classic ones")
 }
 
 // runLoad runs the script to its end.
-func (w *world) runLoad(ctx context.Context) {
+func (f *fixture) runLoad(ctx context.Context) {
 	path := filepath.Join("testdata", "load.yaml")
-	w.applyFile(ctx, w.namespace, path)
-	w.waitFor(ctx, "approved", HaveField("Status.Phase", wfev1.PhaseAwaitingApproval))
-	w.patch(ctx, "approved", `{"spec":{"approvals":[{"step":"ask","approved":true,"by":"carol"}]}}`)
-	w.waitFor(ctx, "cancelled", HaveField("Status.Steps", ContainElement(HaveField("Phase", wfev1.StepRunning))))
-	w.patch(ctx, "cancelled", `{"spec":{"cancel":"Terminate"}}`)
-	w.waitFor(ctx, "running", HaveField("Status.Steps", ContainElement(HaveField("Phase", wfev1.StepRunning))))
-	w.Eventually(func(g Gomega) {
+	f.applyFile(ctx, f.namespace, path)
+	f.waitFor(ctx, "approved", HaveField("Status.Phase", wfev1.PhaseAwaitingApproval))
+	f.patch(ctx, "approved", `{"spec":{"approvals":[{"step":"ask","approved":true,"by":"carol"}]}}`)
+	f.waitFor(ctx, "cancelled", HaveField("Status.Steps", ContainElement(HaveField("Phase", wfev1.StepRunning))))
+	f.patch(ctx, "cancelled", `{"spec":{"cancel":"Terminate"}}`)
+	f.waitFor(ctx, "running", HaveField("Status.Steps", ContainElement(HaveField("Phase", wfev1.StepRunning))))
+	f.Eventually(func(g Gomega) {
 		phases := map[string]wfev1.Phase{}
-		for _, wfe := range w.executions(ctx, g, w.namespace) {
+		for _, wfe := range f.executions(ctx, g, f.namespace) {
 			phases[wfe.Name] = wfe.Status.Phase
 		}
 		g.Expect(phases).To(Equal(ends))
 	}).WithTimeout(loadTimeout).WithPolling(pollEvery).Should(Succeed())
 }
 
-func (w *world) waitFor(ctx context.Context, name string, matcher OmegaMatcher) {
-	w.Eventually(func(g Gomega) {
+func (f *fixture) waitFor(ctx context.Context, name string, matcher OmegaMatcher) {
+	f.Eventually(func(g Gomega) {
 		wfe := wfev1.WorkflowExecution{}
-		g.Expect(w.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, &wfe)).To(Succeed())
+		g.Expect(f.Get(ctx, client.ObjectKey{Namespace: f.namespace, Name: name}, &wfe)).To(Succeed())
 		g.Expect(wfe).To(matcher)
 	}).WithTimeout(loadTimeout).WithPolling(pollEvery).Should(Succeed())
 }
 
-func (w *world) patch(ctx context.Context, name, patch string) {
+func (f *fixture) patch(ctx context.Context, name, patch string) {
 	object := &unstructured.Unstructured{}
 	object.SetAPIVersion(wfev1.GroupVersion.String())
 	object.SetKind("WorkflowExecution")
-	object.SetNamespace(w.namespace)
+	object.SetNamespace(f.namespace)
 	object.SetName(name)
-	w.Expect(w.Patch(ctx, object, client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
+	f.Expect(f.Patch(ctx, object, client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
 }
 
 // executions are those of a namespace, or all.
-func (w *world) executions(ctx context.Context, g Gomega, namespace string) []wfev1.WorkflowExecution {
+func (f *fixture) executions(ctx context.Context, g Gomega, namespace string) []wfev1.WorkflowExecution {
 	list := &wfev1.WorkflowExecutionList{}
-	g.Expect(w.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
+	g.Expect(f.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
 	return list.Items
 }
 
 // efficiency is what the gauge has to be: over all executions of the cluster that ended in the last hour.
-func (w *world) efficiency(ctx context.Context, at time.Time) float64 {
+func (f *fixture) efficiency(ctx context.Context, at time.Time) float64 {
 	var recent []wfev1.WorkflowExecution
-	for _, wfe := range w.executions(ctx, w, "") {
+	for _, wfe := range f.executions(ctx, f, "") {
 		if end := wfe.Status.CompletionTime; end != nil && end.After(at.Add(-time.Hour)) {
 			recent = append(recent, wfe)
 		}
@@ -218,15 +217,15 @@ func (w *world) efficiency(ctx context.Context, at time.Time) float64 {
 	return o.parallel / o.executed
 }
 
-// compareAll asks Prometheus everything that it is to be asked, at one moment.
-func compareAll(ctx context.Context, t *testing.T, w *world, p *prometheus) {
+// compareAll evaluates all queries at one time.
+func compareAll(ctx context.Context, t *testing.T, f *fixture, p *prometheus) {
 	t.Helper()
 	at := time.Now()
-	o := addUp(w.executions(ctx, w, w.namespace))
+	o := addUp(f.executions(ctx, f, f.namespace))
 	if len(o.durations)%2 == 0 {
-		t.Fatalf("%d executions ended: half of them lie on a bucket's bound, where a median is a matter of rounding", len(o.durations))
+		t.Fatalf("%d executions have a duration: half of them lie on a bucket's bound, where a median is a matter of rounding", len(o.durations))
 	}
-	efficiency := w.efficiency(ctx, at)
+	efficiency := f.efficiency(ctx, at)
 	compareEach := func(kind string, queries []query, checks map[string]check) {
 		t.Run(kind, func(t *testing.T) {
 			for _, query := range queries {
@@ -290,7 +289,7 @@ func panelQueries(t *testing.T) []query {
 		t.Fatal(err)
 	}
 	chosen := map[string]string{
-		"namespace": ".*", "action": ".*", "job": job, "window": "5m", "__rate_interval": fmt.Sprintf("%.0fs", 60*scrapeEvery.Seconds()),
+		"namespace": ".*", "action": ".*", "job": job, "window": "5m", "__rate_interval": "5m",
 	}
 	var queries []query
 	for _, panel := range dashboard.Panels {

@@ -70,7 +70,7 @@ func startPrometheus(t *testing.T, scrapes ...map[string]any) *prometheus {
 			err = <-ended
 		}
 		if said, _ := os.ReadFile(log.Name()); t.Failed() || err != nil {
-			t.Logf("Prometheus ended with %v and said:\n%s", err, said)
+			t.Logf("Prometheus ended with %v; its log:\n%s", err, said)
 		}
 	})
 	client, err := api.NewClient(api.Config{Address: "http://" + address})
@@ -92,7 +92,7 @@ func isReady(url string) error {
 	return nil
 }
 
-// freeAddress is an address of this machine at which nobody listens.
+// freeAddress is a free address of this machine.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
@@ -127,7 +127,7 @@ func writeYAML(t *testing.T, path string, content any) {
 	}
 }
 
-// vector is what a query says: values by the labels that tell them apart. What is no number is left out, as a graph does.
+// vector is the result of a query: values by their distinguishing labels, without those that are not a number.
 func (p *prometheus) vector(ctx context.Context, query string, at time.Time) (map[string]float64, error) {
 	answer, warnings, _, err := p.Query(ctx, query, at)
 	if err != nil {
@@ -153,8 +153,8 @@ func (p *prometheus) vector(ctx context.Context, query string, at time.Time) (ma
 	return values, nil
 }
 
-// keyOf is a series' labels without the name, without what only says who was scraped, and without what the rule's name or
-// the objective's name says too.
+// keyOf is the labels of a series without the name, the scraped target, and the labels that repeat the name of the rule or
+// of the objective.
 func keyOf(metric model.Metric) string {
 	labels := metric.Clone()
 	for _, name := range []model.LabelName{

@@ -12,7 +12,7 @@ import (
 // DashboardPath is where the dashboard is in a folder config.
 var DashboardPath = filepath.Join("grafana", "dashboards", "workflowexecution-controller.json")
 
-// Dashboard is what the tests know of Grafana's form.
+// Dashboard has the fields of a Grafana dashboard that the tests use.
 type Dashboard struct {
 	UID           string   `json:"uid"`
 	Title         string   `json:"title"`
@@ -22,9 +22,17 @@ type Dashboard struct {
 	Templating    struct {
 		List []Variable `json:"list"`
 	} `json:"templating"`
+	Links []struct {
+		URL string `json:"url"`
+	} `json:"links"`
+	Annotations struct {
+		List []struct {
+			Expr string `json:"expr"`
+		} `json:"list"`
+	} `json:"annotations"`
 }
 
-// Variable is a choice at the dashboard's top.
+// Variable is a variable at the top of the dashboard.
 type Variable struct {
 	Name       string     `json:"name"`
 	Type       string     `json:"type"`
@@ -32,13 +40,13 @@ type Variable struct {
 	Datasource Datasource `json:"datasource"`
 }
 
-// Datasource says where data comes from.
+// Datasource is a source of data.
 type Datasource struct {
 	Type string `json:"type"`
 	UID  string `json:"uid"`
 }
 
-// Panel is a row's title or a picture of queries.
+// Panel is the title of a row, or a visualization of queries.
 type Panel struct {
 	ID          int        `json:"id"`
 	Type        string     `json:"type"`
@@ -53,7 +61,10 @@ type Panel struct {
 	} `json:"gridPos"`
 	FieldConfig struct {
 		Defaults struct {
-			Unit       string `json:"unit"`
+			Unit   string `json:"unit"`
+			Custom struct {
+				DrawStyle string `json:"drawStyle"`
+			} `json:"custom"`
 			Thresholds struct {
 				Steps []struct {
 					Color string   `json:"color"`

@@ -1,3 +1,3 @@
-// Package manifests reads the rules and the dashboard from the repository's folder config, as the tests need them, and
-// knows which metrics an expression uses. It refuses what it does not understand, so that nothing goes untested.
+// Package manifests reads the rules and the dashboard from the folder config of the repository, and lists the metrics of an
+// expression. It returns an error for anything that it does not recognize, so that nothing stays untested.
 package manifests
