@@ -69,7 +69,7 @@ func TestAPIServer(t *testing.T) {
 	}
 	w.installCatalog()
 	for name, test := range map[string]func(*testCluster){
-		"UnknownNames": testUnknownNames, "Views": testViews, "Get": testGet, "GetWatch": testGetWatch,
+		"UnknownNames": testUnknownNames, "Views": testViews, "ControlCharacters": testControlCharacters, "Get": testGet, "GetWatch": testGetWatch,
 		"Submit": testSubmit, "SubmitAndWatch": testSubmitAndWatch, "Rerun": testRerun, "Latest": testLatest, "Completion": testCompletion, "Logs": testLogs, "Actions": testActions,
 		"Decisions": testDecisions, "ConcurrentDecisions": testConcurrentDecisions, "Control": testControl, "Retry": testRetry, "RetryByAnEditor": testRetryByAnEditor,
 		"Watch": testWatch, "WatchDeletion": testWatchDeletion, "Diff": testDiff, "DiffTimeout": testDiffTimeout, "Dashboard": testDashboard, "DashboardErrors": testDashboardErrors,

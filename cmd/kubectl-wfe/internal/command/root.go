@@ -59,6 +59,9 @@ type session struct {
 
 // Main runs the command in args, which start with the program's name, and returns the exit code.
 func Main(ctx context.Context, env Environment, args []string) int {
+	// Every output of every command passes these writers, because its text can come from the cluster.
+	env.Streams.Out = terminal.NewWriter(env.Streams.Out, env.Lookup)
+	env.Streams.ErrOut = terminal.NewWriter(env.Streams.ErrOut, env.Lookup)
 	root := newRoot(env)
 	words := args[1:]
 	if filepath.Base(args[0]) == completer {

@@ -101,7 +101,8 @@ func (s *session) redraw() func(*wfev1.WorkflowExecution, bool) {
 		}
 		var b strings.Builder
 		if drawn > 0 {
-			fmt.Fprintf(&b, "\x1b[%dA\x1b[J", drawn)
+			out := s.Streams.Out
+			b.WriteString(terminal.Sequence(out, fmt.Sprintf("[%dA", drawn)) + terminal.Sequence(out, "[J"))
 		}
 		for _, line := range lines {
 			b.WriteString(line.Text + "\n")

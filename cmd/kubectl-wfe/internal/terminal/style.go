@@ -1,4 +1,5 @@
-// Package terminal detects terminals and styles text for them. Output that goes to a file or a pipe stays plain.
+// Package terminal detects terminals, styles text for them, and keeps control characters in other text away from them.
+// Output that goes to a file or a pipe has no styles.
 package terminal
 
 import (
@@ -9,26 +10,33 @@ import (
 )
 
 // Style adds color and weight to text. The zero value leaves text unchanged.
-type Style struct{ on bool }
+type Style struct {
+	on bool
+	// marker lets the sequences pass the Writer of the output.
+	marker string
+}
 
 // Color is the style of a color terminal.
 var Color = Style{on: true}
 
 // StyleFor returns the style for a stream. It is Color on a terminal, unless NO_COLOR is set or TERM is dumb.
 func StyleFor(out io.Writer, lookup func(string) string) Style {
-	return Style{on: IsTerminal(out, lookup) && lookup("NO_COLOR") == ""}
+	if !IsTerminal(out, lookup) || lookup("NO_COLOR") != "" {
+		return Style{}
+	}
+	return Style{on: true, marker: markerOf(out)}
 }
 
 // IsTerminal reports whether a stream is a terminal with cursor movement.
 func IsTerminal(out io.Writer, lookup func(string) string) bool {
-	file, isFile := out.(*os.File)
+	file, isFile := unwrap(out).(*os.File)
 	terminal := lookup("TERM")
 	return isFile && terminal != "" && terminal != "dumb" && term.IsTerminal(int(file.Fd()))
 }
 
 // Size returns the width and height of a terminal, or zeros when they are unknown.
 func Size(out io.Writer) (width, height int) {
-	file, isFile := out.(*os.File)
+	file, isFile := unwrap(out).(*os.File)
 	if !isFile {
 		return 0, 0
 	}
@@ -65,5 +73,6 @@ func (p Style) wrap(code, text string) string {
 	if !p.on || code == "" || text == "" {
 		return text
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	start := string(escape) + p.marker
+	return start + "[" + code + "m" + text + start + "[0m"
 }
