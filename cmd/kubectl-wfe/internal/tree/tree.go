@@ -42,10 +42,13 @@ type Line struct {
 // Draw draws an execution: its phase, its steps, each below its deepest dependency, and its rollback.
 func Draw(wfe *wfev1.WorkflowExecution, o Options) []Line {
 	lines := []Line{{Text: heading(wfe, o)}}
-	for _, why := range Reasons(wfe) {
-		lines = append(lines, Line{Text: cut("  "+why, o.Width)})
+	steps := drawRows(layout(wfe, o), o)
+	for _, why := range reasons(wfe, isMessageCut(wfe, steps)) {
+		for _, part := range wrap(why, o.Width-len(reasonIndent)) {
+			lines = append(lines, Line{Text: reasonIndent + part})
+		}
 	}
-	lines = append(lines, drawRows(layout(wfe, o), o)...)
+	lines = append(lines, steps...)
 	if undo := wfe.Status.RollbackSteps; len(undo) > 0 {
 		lines = append(lines, Line{Text: o.Style.Bold("rollback")})
 		rows := make([]row, len(undo))
@@ -87,12 +90,25 @@ func PhaseOf(wfe *wfev1.WorkflowExecution) wfev1.Phase {
 	return wfe.Status.Phase
 }
 
+// reasonIndent indents the lines below the heading.
+const reasonIndent = "  "
+
 // Reasons returns why an execution failed, or what it waits for.
-func Reasons(wfe *wfev1.WorkflowExecution) []string {
+func Reasons(wfe *wfev1.WorkflowExecution) []string { return reasons(wfe, false) }
+
+// isMessageCut reports whether the lines of the steps have no room for the message of the failure.
+func isMessageCut(wfe *wfev1.WorkflowExecution, steps []Line) bool {
+	return wfe.Status.Failure != nil && !slices.ContainsFunc(steps, func(line Line) bool {
+		return strings.Contains(line.Text, flatten(wfe.Status.Failure.Message))
+	})
+}
+
+// reasons includes the message of the failed step if isCut, because no other line has it as a whole.
+func reasons(wfe *wfev1.WorkflowExecution, isCut bool) []string {
 	var all []string
 	if failure := wfe.Status.Failure; failure != nil {
 		short := *failure
-		if isShownByStep(wfe, failure) {
+		if !isCut && isShownByStep(wfe, failure) {
 			short.Message = ""
 		}
 		all = append(all, FailureText(&short))
@@ -249,6 +265,29 @@ func cells(r *row) [4]string {
 
 // flatten joins the lines of a message.
 func flatten(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// wrap breaks text into lines of at most width characters, between words where possible; zero or less does not break.
+func wrap(text string, width int) []string {
+	if width <= 0 {
+		return []string{text}
+	}
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+		for utf8.RuneCountInString(line) > width {
+			runes := []rune(line)
+			lines, line = append(lines, string(runes[:width])), string(runes[width:])
+		}
+	}
+	return append(lines, line)
+}
 
 // cut shortens text to at most width characters.
 func cut(text string, width int) string {

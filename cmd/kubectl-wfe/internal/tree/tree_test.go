@@ -150,3 +150,22 @@ func TestChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestNarrowFailure verifies that a terminal of 80 columns shows the whole message of a failure.
+func TestNarrowFailure(t *testing.T) {
+	t.Parallel()
+	message := strings.TrimSpace(strings.Repeat("deployments.apps is forbidden: cannot patch ", 6)) + " " + strings.Repeat("x", 100)
+	wfe := load(t, "rolled-back")
+	wfe.Status.Failure = &wfev1.Failure{Step: wfe.Status.Steps[0].Name, Reason: wfev1.ReasonForbidden, Message: message}
+	wfe.Status.Steps[0].Message = message
+	var shown strings.Builder
+	for _, line := range Draw(wfe, Options{Now: now, Width: 80}) {
+		if n := utf8.RuneCountInString(line.Text); n > 80 {
+			t.Errorf("%d characters: %s", n, line.Text)
+		}
+		shown.WriteString(strings.ReplaceAll(line.Text, " ", ""))
+	}
+	if !strings.Contains(shown.String(), strings.ReplaceAll(message, " ", "")) {
+		t.Errorf("the message is not shown:\n%s", text(Draw(wfe, Options{Now: now, Width: 80})))
+	}
+}
