@@ -4,7 +4,8 @@ package actions
 
 import "embed"
 
-// Files holds the manifests of this directory: a ClusterWorkflowTemplate for each action, and the kustomization.
+// Files holds the manifests of this directory: a ClusterWorkflowTemplate and a ClusterRole for each action, the
+// kustomizations, and the documentation.
 //
-//go:embed *.yaml
+//go:embed *.yaml rbac/*.yaml README.md
 var Files embed.FS

@@ -175,3 +175,33 @@ func TestFromFolderErrors(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestBuiltInRoles compares the roles with the built-in actions and their documentation.
+func TestBuiltInRoles(t *testing.T) {
+	t.Parallel()
+	roles, err := BuiltInRoles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	builtIn, err := BuiltIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	documentation, err := os.ReadFile("../../../../config/actions/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range builtIn.Entries {
+		role, has := roles[action.Name]
+		if !has || role.Undo == "" {
+			t.Errorf("%s has the role %+v", action.Name, role)
+			continue
+		}
+		if want := "ClusterRole `" + role.Name + "`, with a " + role.Binding() + ")"; !strings.Contains(string(documentation), want) {
+			t.Errorf("the documentation of %s has no %q", action.Name, want)
+		}
+	}
+	if len(roles[""].Rules) == 0 || roles[""].Name != StepRole {
+		t.Errorf("the role of every step is %+v", roles[""])
+	}
+}

@@ -58,17 +58,21 @@ func (s *session) newActions() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		roles, err := catalog.BuiltInRoles()
+		if err != nil {
+			return err
+		}
 		if len(args) == 0 {
-			return s.printActions(o, known.Entries)
+			return s.printActions(o, known.Entries, roles)
 		}
 		entry := known.Find(args[0])
 		if entry == nil {
 			return fmt.Errorf("action %q is not in the catalog: list the actions with kubectl wfe actions", args[0])
 		}
 		if o.isObject() {
-			return s.printValue(o, describeAction(entry))
+			return s.printValue(o, describeAction(entry, roles))
 		}
-		return s.printAction(entry)
+		return s.printAction(describeAction(entry, roles))
 	}
 	return cmd
 }
@@ -101,11 +105,11 @@ func (s *session) catalogOrBuiltIn(cmd *cobra.Command, scope *catalog.Scope) (kn
 	return known, false, err
 }
 
-func (s *session) printActions(o *output, entries []*translate.Action) error {
+func (s *session) printActions(o *output, entries []*translate.Action, roles map[string]catalog.Role) error {
 	if o.isObject() {
 		all := make([]action, len(entries))
 		for i := range entries {
-			all[i] = describeAction(entries[i])
+			all[i] = describeAction(entries[i], roles)
 		}
 		return s.printValue(o, all)
 	}
@@ -149,9 +153,14 @@ func isSetByController(parameter string) bool {
 
 // action is the JSON and YAML form of an action.
 type action struct {
-	Name       string      `json:"name"`
-	Summary    string      `json:"summary,omitempty"`
-	Source     string      `json:"source"`
+	Name    string `json:"name"`
+	Summary string `json:"summary,omitempty"`
+	Source  string `json:"source"`
+	// Role is the ClusterRole that the step's service account needs, Binding the kind of its binding, and Undo the way to
+	// undo the action; empty for an action that is not built in.
+	Role       string      `json:"role,omitempty"`
+	Binding    string      `json:"binding,omitempty"`
+	Undo       string      `json:"undo,omitempty"`
 	Parameters []parameter `json:"parameters"`
 	Outputs    []parameter `json:"outputs"`
 }
@@ -165,8 +174,11 @@ type parameter struct {
 	Base64      bool     `json:"base64,omitempty"`
 }
 
-func describeAction(entry *translate.Action) action {
+func describeAction(entry *translate.Action, roles map[string]catalog.Role) action {
 	a := action{Name: entry.Name, Summary: entry.Summary, Source: entry.Source, Parameters: []parameter{}, Outputs: []parameter{}}
+	if role, isBuiltIn := roles[entry.Name]; isBuiltIn && entry.Source == "ClusterWorkflowTemplate/"+entry.Name {
+		a.Role, a.Binding, a.Undo = role.Name, role.Binding(), role.Undo
+	}
 	for i := range entry.Parameters {
 		p := &entry.Parameters[i]
 		if !isSetByController(p.Name) {
@@ -180,10 +192,12 @@ func describeAction(entry *translate.Action) action {
 	return a
 }
 
-func (s *session) printAction(entry *translate.Action) error {
-	a := describeAction(entry)
+func (s *session) printAction(a action) error {
 	w := tabwriter.NewWriter(s.Streams.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "Name:\t%s\nDoes:\t%s\nSource:\t%s\n", a.Name, oneLine(a.Summary), a.Source)
+	if a.Role != "" {
+		fmt.Fprintf(w, "Role:\tClusterRole %s, with a %s\nUndo:\t%s\n", a.Role, a.Binding, a.Undo)
+	}
 	fmt.Fprintln(w, "Parameters:")
 	for _, p := range a.Parameters {
 		need := "required"

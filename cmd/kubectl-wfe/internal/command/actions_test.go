@@ -38,7 +38,8 @@ func TestActionsOffline(t *testing.T) {
 	run(t.Context(), "", "actions", "--offline").check(t, 0, "", "NAME", "scale-deployment", "deployment,replicas", "wait-seconds")
 	run(t.Context(), "", "actions", "--offline", "-o", "wide").check(t, 0, "", "OUTPUTS", "changed,previous-replicas", "ClusterWorkflowTemplate/wait")
 	run(t.Context(), "", "actions", "--catalog", own, "own").check(t, 0, "", "ClusterWorkflowTemplate/own")
-	run(t.Context(), "", "actions", "--offline", "scale-deployment").check(t, 0, "", `default "300"`, "previous-replicas")
+	run(t.Context(), "", "actions", "--offline", "scale-deployment").check(t, 0, "", `default "300"`, "previous-replicas",
+		"ClusterRole workflowexecution-action-scale-deployment, with a RoleBinding", "scale-deployment with replicas from previous-replicas")
 	run(t.Context(), "", "actions", "--offline", "none").check(t, 1, `error: action "none" is not in the catalog`)
 	got := run(t.Context(), "", "actions", "--offline", "-o", "json")
 	var all []action

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -31,6 +33,7 @@ func TestAPIServer(t *testing.T) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatal("KUBEBUILDER_ASSETS must name the folder with etcd and kube-apiserver; make test-unit sets it")
 	}
+	ctrl.SetLogger(logr.Discard()) // controller-runtime prints a stack trace otherwise
 	environment := &envtest.Environment{ControlPlaneStartTimeout: 2 * time.Minute}
 	config, err := environment.Start()
 	if err != nil {
@@ -69,7 +72,7 @@ func TestAPIServer(t *testing.T) {
 	}
 	w.installCatalog()
 	for name, test := range map[string]func(*testCluster){
-		"UnknownNames": testUnknownNames, "Views": testViews, "ControlCharacters": testControlCharacters, "Get": testGet, "GetWatch": testGetWatch,
+		"UnknownNames": testUnknownNames, "Views": testViews, "ControlCharacters": testControlCharacters, "RBAC": testRBAC, "Get": testGet, "GetWatch": testGetWatch,
 		"Submit": testSubmit, "SubmitAndWatch": testSubmitAndWatch, "Rerun": testRerun, "Latest": testLatest, "Completion": testCompletion, "Logs": testLogs, "Actions": testActions,
 		"Decisions": testDecisions, "ConcurrentDecisions": testConcurrentDecisions, "Control": testControl, "Retry": testRetry, "RetryByAnEditor": testRetryByAnEditor,
 		"Watch": testWatch, "WatchDeletion": testWatchDeletion, "Diff": testDiff, "DiffTimeout": testDiffTimeout, "Dashboard": testDashboard, "DashboardErrors": testDashboardErrors,

@@ -34,6 +34,7 @@ func testControlCharacters(w *testCluster) {
 		"graph":     {{"hostile"}, {"hostile", "-o", "dot"}, {"hostile", "-o", "svg"}, {hostile}},
 		"lint":      {{file}, {hostile}},
 		"logs":      {{"hostile"}, {"hostile", "restart"}, {"hostile", hostile}},
+		"rbac":      {{"hostile"}, {hostile}, {"-f", file}, {"hostile", "--default-service-account", hostile}},
 		"reject":    {{"waiting", hostile}, {"waiting", "ask"}},
 		"rerun":     {{"hostile", "--dry-run=client", "-o", "json"}, {hostile}},
 		"resume":    {{"hostile"}, {hostile}},

@@ -109,7 +109,7 @@ func newRoot(env Environment) *cobra.Command {
 	)
 	root.AddCommand(
 		s.newLint(), s.newTranslate(),
-		s.newGet(), s.newTree(), s.newWatch(), s.newDescribe(), s.newLogs(), s.newGraph(), s.newActions(), s.newDiff(), s.newDashboard(),
+		s.newGet(), s.newTree(), s.newWatch(), s.newDescribe(), s.newLogs(), s.newGraph(), s.newActions(), s.newRBAC(), s.newDiff(), s.newDashboard(),
 		s.newSubmit(), s.newApprove(), s.newReject(), s.newCancel(), s.newSuspend(), s.newResume(), s.newRetry(), s.newRerun(),
 		s.newOptions(),
 	)

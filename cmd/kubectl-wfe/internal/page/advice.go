@@ -149,13 +149,7 @@ func (a *adviser) failed(failure *wfev1.Failure) {
 
 // permissions advises how to list the permissions of the steps.
 func (a *adviser) permissions() {
-	account := a.wfe.Spec.ServiceAccountName
-	if account == "" {
-		a.addText("The service account of the steps lacks a permission: bind the action's role to it.")
-		return
-	}
-	a.add("The service account of the steps lacks a permission: list its permissions, then bind the action's role to it",
-		[]string{"auth", "can-i", "--list"}, "--as=system:serviceaccount:"+a.wfe.Namespace+":"+account)
+	a.wfeCommand("The service account of the steps lacks a permission: list what is missing, and the binding for it", "rbac", a.wfe.Name, "--check")
 }
 
 // unfinishedRollback advises what to do when the rollback did not undo every step.

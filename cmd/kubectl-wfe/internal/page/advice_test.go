@@ -63,7 +63,7 @@ func TestAdvise(t *testing.T) {
 			"kubectl describe pod --context=prod -n production oom-drain-1", "kubectl wfe retry --context=prod -n production oom",
 		}},
 		"Forbidden": {"the permissions of the service account", in(wfev1.PhaseFailed, failed(wfev1.ReasonForbidden)), []string{
-			"kubectl auth can-i --list --context=prod -n production --as=system:serviceaccount:production:remediation",
+			"kubectl wfe rbac --context=prod -n production oom --check",
 			"kubectl wfe logs --context=prod -n production oom drain", "kubectl wfe retry --context=prod -n production oom",
 		}},
 		"NotUndone": {"the rollback's logs", in(wfev1.PhaseCancelled, func(wfe *wfev1.WorkflowExecution) {
