@@ -41,6 +41,7 @@ type takenBackCase struct {
 var neverTakenBack = map[string]string{
 	"restart-pod": "a deleted pod does not return", "delete-pod": "a deleted pod does not return",
 	"evict-pod": "a deleted pod does not return", "delete-failed-pods": "a deleted pod does not return",
+	"delete-job": "a deleted Job does not return",
 }
 
 const templateField = `{"f:spec":{"f:template":{}}}`
@@ -103,6 +104,16 @@ func takenBackCases() map[string]takenBackCase {
 		"update-configmap":  data("configmaps", map[string]string{"configmap": "settings", "key": "level", "value": encode("debug")}),
 		"restore-configmap": data("configmaps", map[string]string{"configmap": "settings", "snapshot": "old"}),
 		"update-secret":     data("secrets", map[string]string{"secret": "db", "key": "password", "from-secret": "new"}),
+		"set-hpa": {
+			objects: func() []runtime.Object {
+				a := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: namespace}}
+				a.Spec.MaxReplicas = 3
+				return []runtime.Object{a}
+			},
+			parameters: map[string]string{"hpa": "web", "max-replicas": "9"},
+			resource:   autoscalingv2.SchemeGroupVersion.WithResource("horizontalpodautoscalers"), namespace: namespace, name: "web",
+			field: `{"f:spec":{"f:maxReplicas":{}}}`, atOnce: true,
+		},
 		"expand-pvc": {
 			objects: func() []runtime.Object {
 				c := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "data", Namespace: namespace, UID: "uid-of-data"}}

@@ -52,7 +52,7 @@ func patchResource() contract.Action {
 			contract.ChangedOutput(),
 			{Name: "previous-patch", Description: "The JSON merge patch that reverts the change.", Base64: true},
 		},
-		Rules: []rbacv1.PolicyRule{}, Aggregated: true,
+		Rules: []rbacv1.PolicyRule{}, AggregatedVerbs: []string{"get", "patch"},
 		Run: runPatchResource,
 	}
 }
@@ -95,22 +95,32 @@ func runPatchResource(ctx context.Context, s *contract.Step) error {
 	return report(s, changed, map[string]string{"patch": undo})
 }
 
-func newPatching(s *contract.Step) (*patching, error) {
+// resolveObject returns the kind of the parameters and a client for it. It rejects Secrets, whose values would become
+// outputs and messages.
+func resolveObject(s *contract.Step) (schema.GroupVersionKind, dynamic.ResourceInterface, error) {
 	gvk := schema.FromAPIVersionAndKind(s.String("api-version"), s.String("kind"))
 	mapping, err := s.Mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if meta.IsNoMatchError(err) {
-		return nil, contract.Impossible("the cluster has no kind %s in %s", gvk.Kind, s.String("api-version"))
+		return gvk, nil, contract.Impossible("the cluster has no kind %s in %s", gvk.Kind, s.String("api-version"))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking up kind %s: %w", gvk.Kind, err)
+		return gvk, nil, fmt.Errorf("looking up kind %s: %w", gvk.Kind, err)
 	}
 	if mapping.Resource.GroupResource() == (schema.GroupResource{Resource: "secrets"}) {
-		return nil, contract.Impossible("patch-resource does not patch Secrets, because its outputs would contain their values; use update-secret")
+		return gvk, nil, contract.Impossible("the parameter kind cannot be Secret, because outputs would contain its values; use update-secret to change one")
 	}
-	p := &patching{Step: s, kind: gvk.Kind, name: s.String("name"), client: s.Dynamic.Resource(mapping.Resource)}
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		p.client = s.Dynamic.Resource(mapping.Resource).Namespace(s.Namespace)
+		return gvk, s.Dynamic.Resource(mapping.Resource).Namespace(s.Namespace), nil
 	}
+	return gvk, s.Dynamic.Resource(mapping.Resource), nil
+}
+
+func newPatching(s *contract.Step) (*patching, error) {
+	gvk, client, err := resolveObject(s)
+	if err != nil {
+		return nil, err
+	}
+	p := &patching{Step: s, kind: gvk.Kind, name: s.String("name"), client: client}
 	p.patchType = map[string]types.PatchType{
 		"merge": types.MergePatchType, "strategic": types.StrategicMergePatchType,
 		typeJSON: types.JSONPatchType, typeApply: types.ApplyPatchType,

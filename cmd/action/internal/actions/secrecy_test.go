@@ -30,6 +30,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		"PatchStrategic": {action: "patch-resource", parameters: with(patch, "type", "strategic")},
 		"PatchApply":     {action: "patch-resource", parameters: with(patch, "type", "apply")},
 		"PatchDryRun":    {action: "patch-resource", parameters: with(patch, "dry-run", "true")},
+		"WaitFor":        {action: "wait-for", parameters: map[string]string{"api-version": "v1", "kind": "Secret", "name": "db", "for": encode("jsonpath={.data.password}=x")}},
 		"Update":         {action: "update-secret", parameters: update},
 		"UpdateDryRun":   {action: "update-secret", parameters: with(update, "dry-run", "true")},
 		"UpdateMissing":  {action: "update-secret", parameters: with(update, "from-key", "none")},
@@ -44,8 +45,8 @@ func TestSecretsStaySecret(t *testing.T) {
 			mapper.Add(schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, meta.RESTScopeNamespace)
 			f.clients.Mapper = mapper
 			got := f.attempt(r)
-			if r.action == "patch-resource" && (got.Exit != 64 || !strings.Contains(got.Message, "use update-secret")) {
-				t.Errorf("a Secret is patched: %+v", got)
+			if r.action != "update-secret" && (got.Exit != 64 || !strings.Contains(got.Message, "use update-secret")) {
+				t.Errorf("the action reads a Secret: %+v", got)
 			}
 			for _, form := range []string{planted, encode(planted), encode(planted)[:16]} {
 				for where, text := range map[string]string{"log": f.log, "message": got.Message, "outputs": strings.Join(listValues(got.Outputs), "\n")} {

@@ -104,6 +104,8 @@ type progress struct {
 	missing    string
 	// hint is the rest of a kubectl command that shows details.
 	hint string
+	// advice replaces the kubectl command where there is none.
+	advice string
 	// details finds the cause when the wait fails; nil if there is nothing to find.
 	details func(ctx context.Context) string
 }
@@ -133,6 +135,9 @@ func (p *progress) end(ctx context.Context, err error) error {
 func (p *progress) timedOut(ctx context.Context) error {
 	if p.details != nil {
 		p.missing += p.details(ctx)
+	}
+	if p.advice != "" {
+		return contract.TimedOut("%s %s: %s after %s; %s", p.kind, p.name, p.missing, p.s.Wait, p.advice)
 	}
 	hint := p.hint
 	if hint == "" {

@@ -36,9 +36,9 @@ type Action struct {
 	Rules []rbacv1.PolicyRule
 	// ClusterScoped is true when the action's objects have no namespace, so that a RoleBinding grants no access to them.
 	ClusterScoped bool
-	// Aggregated is true when the rules depend on the installation: the role then collects the rules of other roles,
-	// which carry the label AggregationLabel of the action.
-	Aggregated bool
+	// AggregatedVerbs lists the verbs that the action needs on kinds that depend on the installation. The role then
+	// collects the rules of other roles, which carry the label AggregationLabel of the action.
+	AggregatedVerbs []string
 	// ToleratesUnschedulable is true when the action's pod may have to run on a node that the action itself cordoned.
 	ToleratesUnschedulable bool
 	// Run performs the action. It returns nil when the effect is reached, or the error that prevented it.

@@ -122,8 +122,8 @@ func need(p contract.Parameter) string {
 }
 
 func permissions(action contract.Action) string {
-	if action.Aggregated {
-		return "get and patch on the kinds to patch, from ClusterRoles with the label `" + contract.AggregationLabel(action.Name) + "=true`."
+	if len(action.AggregatedVerbs) > 0 {
+		return strings.Join(action.AggregatedVerbs, " and ") + " on the kinds that steps name, from ClusterRoles with the label `" + contract.AggregationLabel(action.Name) + "=true`."
 	}
 	if len(action.Rules) == 0 {
 		return "none."

@@ -96,8 +96,8 @@ metadata:
     app.kubernetes.io/name: workflowexecution
     app.kubernetes.io/component: action
     workflowexecution.kubernaut.io/action: {{.Name}}
-{{- if .Aggregated}}
-# The rules of ClusterRoles with this label are added here. Grant get and patch on the kinds to patch.
+{{- if .AggregatedVerbs}}
+# The rules of ClusterRoles with this label are added here. Grant {{join .AggregatedVerbs " and "}} on the kinds that steps name.
 aggregationRule:
   clusterRoleSelectors:
   - matchLabels: {{"{"}}{{aggregation .Name}}: "true"}
@@ -123,6 +123,7 @@ func Role(action contract.Action) (string, error) { return render(roleText, acti
 func render(text string, action contract.Action) (string, error) {
 	functions := template.FuncMap{
 		"quote":          quote,
+		"join":           strings.Join,
 		"list":           list,
 		"role":           contract.RoleName,
 		"aggregation":    contract.AggregationLabel,
