@@ -36,6 +36,8 @@ func main() {
 		flaky(os.Getenv("RETRIES"), os.Getenv("FAILURES"))
 	case "sleep":
 		sleep(os.Getenv("SECONDS"))
+	case "monitoring":
+		serveMonitoring()
 	case "oom":
 		devour()
 	default:
