@@ -13,7 +13,12 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/workflows"
 )
+
+// retireRetry is how often a Workflow whose execution no longer exists is checked again while Argo has not ended it. It is watched
+// too.
+const retireRetry = 5 * time.Second
 
 // cleanUp is what is left to do for an execution that has ended: release its Workflows, and delete it when its time to live
 // is over.
@@ -35,6 +40,10 @@ func (r *Reconciler) cleanUp(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 			return ctrl.Result{}, err
 		}
 	}
+	r.statuses.Released(wfe.UID)
+	if wait, err := r.retirePredecessors(ctx, wfe); err != nil || wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, err
+	}
 	return r.deleteExpired(ctx, wfe)
 }
 
@@ -54,24 +63,58 @@ func (r *Reconciler) deleteExpired(ctx context.Context, wfe *wfev1.WorkflowExecu
 	return ctrl.Result{}, nil
 }
 
-// releaseAbandoned releases the Workflows of an execution that no longer exists, and counts it as cancelled when its Workflow
-// had not ended: the finalizer is the record, taken off once. Whether an end was recorded is not known any more, so an ended
-// Workflow is not counted again. The Workflows of the execution with the UID keep are left alone.
-func (r *Reconciler) releaseAbandoned(ctx context.Context, key types.NamespacedName, keep types.UID) error {
-	held, err := r.held(ctx, key, keep)
-	if err != nil {
-		return err
+// retirePredecessors stops the Workflows of earlier executions of the same name, and returns how long to wait for them; zero
+// when there are none. It comes before anything else is decided about an execution, whatever that asks for.
+func (r *Reconciler) retirePredecessors(ctx context.Context, wfe *wfev1.WorkflowExecution) (time.Duration, error) {
+	held, err := r.held(ctx, client.ObjectKeyFromObject(wfe), wfe.UID)
+	if err != nil || len(held) == 0 {
+		return 0, err
 	}
-	for _, wf := range held {
-		released, err := r.workflows.Release(ctx, wf)
+	return r.retire(ctx, held)
+}
+
+// retire stops Workflows whose execution no longer exists and releases each of them once its pods have stopped. It returns
+// how long to wait before it is called again; zero when all are released.
+func (r *Reconciler) retire(ctx context.Context, abandoned []*wfv1.Workflow) (time.Duration, error) {
+	var wait time.Duration
+	for _, wf := range abandoned {
+		left, err := r.retireOne(ctx, wf)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if released && wf.Labels[wfev1.LabelDryRun] == "" && !wf.Status.Fulfilled() {
-			r.Metrics.ObserveDeletion()
-		}
+		wait = earliest(wait, left)
 	}
-	return nil
+	return wait, nil
+}
+
+// retireOne counts an execution as cancelled when its Workflow had not ended: the mark is the record, and the finalizer is taken
+// off once. Whether an end was recorded is not known any more, so a Workflow that had ended is not counted again. Argo's answer
+// is not waited for longer than ignoredGrace: only pods matter, and a released Workflow is deleted.
+func (r *Reconciler) retireOne(ctx context.Context, wf *wfv1.Workflow) (time.Duration, error) {
+	if !wf.Status.Fulfilled() && !workflows.IsAbandoned(wf) {
+		return retireRetry, r.workflows.Abandon(ctx, wf)
+	}
+	silent := wf.DeletionTimestamp != nil && r.now().Sub(wf.DeletionTimestamp.Time) > ignoredGrace
+	if !wf.Status.Fulfilled() && !silent {
+		return retireRetry, nil
+	}
+	pods, err := r.workflows.RunningPods(ctx, wf.Namespace, &wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID})
+	if err != nil {
+		return 0, err
+	}
+	if len(pods) > 0 {
+		return podRetry, r.workflows.DeletePods(ctx, pods)
+	}
+	released, err := r.workflows.Release(ctx, wf)
+	owner := metav1.GetControllerOf(wf).UID
+	counted := r.statuses.HasEnded(owner)
+	if err == nil && released {
+		r.statuses.Released(owner)
+	}
+	if err == nil && released && !counted && workflows.IsAbandoned(wf) && wf.Labels[wfev1.LabelDryRun] == "" {
+		r.Metrics.ObserveDeletion()
+	}
+	return 0, err
 }
 
 // held are the Workflows of executions of a name that the finalizer holds, except those of the one with the UID keep.

@@ -64,6 +64,9 @@ var _ = Describe("A Workflow whose nodes are compressed", func() {
 		argoOf(wfe).write(run("a"), func(wf *wfv1.Workflow) { wf.Status.CompressedNodes, wf.Status.Nodes = "bm90IHppcHBlZA==", nil })
 		Eventually(conditionsOf).WithArguments(wfe).Should(HaveKeyWithValue("NodeStatusUnavailable", "True Garbled"))
 		deleteWorkflow(wfe)
+		Eventually(isShutDown(wfe)).Should(BeTrue())
+		testClock.advance(31 * time.Second) // Argo cannot read them either
+		triggerReconcile(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure.Reason).To(Equal(wfev1.ReasonWorkflowDeleted))
 	})

@@ -68,16 +68,6 @@ func setNodesReadable(wfe *wfev1.WorkflowExecution, missing *workflows.MissingNo
 	}
 }
 
-// awaitEngine records that Argo's kinds are not served. The watch that begins once they are reconciles the execution again.
-func awaitEngine(wfe *wfev1.WorkflowExecution) {
-	if wfe.Status.Phase == "" {
-		wfe.Status.Phase = wfev1.PhasePending
-	}
-	message := "Argo Workflows is not installed in the cluster: its CustomResourceDefinitions are missing"
-	setCondition(wfe, wfev1.ConditionEngineAvailable, metav1.ConditionFalse, string(wfev1.ReasonEngineUnavailable), message)
-	setReconciling(wfe, string(wfev1.ReasonEngineUnavailable), message)
-}
-
 func noteEngineAvailable(wfe *wfev1.WorkflowExecution) {
 	if meta.IsStatusConditionFalse(wfe.Status.Conditions, wfev1.ConditionEngineAvailable) {
 		setCondition(wfe, wfev1.ConditionEngineAvailable, metav1.ConditionTrue, wfev1.ReasonAvailable, "Argo Workflows is installed")

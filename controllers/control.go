@@ -25,8 +25,8 @@ func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, ru
 	switch {
 	case wf.Spec.Shutdown != "" || r.workflows.IsStale(wf):
 		return nil
-	case wfe.Spec.Cancel != wfev1.CancelNone, wfe.DeletionTimestamp != nil, hasFailure(wfe, wfev1.ReasonTimedOut),
-		wfe.Status.Failure != nil && running == 0 && isSuspended:
+	case wfe.Spec.Cancel != wfev1.CancelNone, wfe.DeletionTimestamp != nil, wf.DeletionTimestamp != nil,
+		wfe.Status.Failure != nil && (running <= 0 && isSuspended || r.untilDeadline(wfe) <= 0):
 		return on(wf, r.workflows.ShutDown)
 	case (wfe.Status.Failure != nil || wfe.Spec.Suspended) && !isSuspended:
 		return on(wf, r.workflows.Suspend)
@@ -35,7 +35,7 @@ func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, ru
 	case len(decided) > 0 && !isSuspended:
 		return func(ctx context.Context) error { return r.decide(ctx, wfe, wf, decided) }
 	case len(overdue) > 0:
-		return func(ctx context.Context) error { return r.workflows.DeletePods(ctx, wfe.Namespace, overdue) }
+		return r.deleteOverdue(wfe.Namespace, mainRun(wfe), overdue)
 	}
 	return nil
 }
@@ -62,17 +62,18 @@ func (r *Reconciler) orNudge(wf *wfv1.Workflow, result ctrl.Result, act action) 
 	return result, on(wf, r.workflows.Nudge)
 }
 
-func hasFailure(wfe *wfev1.WorkflowExecution, reason wfev1.FailureReason) bool {
-	return wfe.Status.Failure != nil && wfe.Status.Failure.Reason == reason
+func (r *Reconciler) deleteOverdue(namespace string, run run, pods []string) action {
+	return func(ctx context.Context) error { return r.workflows.DeletePodsNamed(ctx, namespace, run.ref, pods) }
 }
 
 // setLivePhase sets the phase of an execution whose Workflow has not ended, and keeps the account of the time that it is
-// paused. It is paused only while nothing runs.
-func setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, running int, now time.Time) {
+// paused. It is paused only while nothing runs; in a suspended one, pods that wait for a node do not count. Once the Workflow
+// is shut down there is no pause: from then on only wall time counts.
+func setLivePhase(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, running, pending int, now time.Time) {
 	phase := wfev1.PhaseRunning
-	if idle := running == 0 && wfe.Status.Failure == nil; idle && workflows.IsSuspended(wf) {
+	if ending := wfe.Status.Failure != nil || wf.Spec.Shutdown != ""; !ending && running <= pending && workflows.IsSuspended(wf) {
 		phase = wfev1.PhaseSuspended
-	} else if idle && translate.AwaitsApproval(wfe.Status.Steps) {
+	} else if !ending && running == 0 && translate.AwaitsApproval(wfe.Status.Steps) {
 		phase = wfev1.PhaseAwaitingApproval
 	}
 	accountPause(wfe, phase, now)

@@ -49,6 +49,8 @@ var _ = Describe("A Workflow that is deleted while it runs", func() {
 	It("stays until its end is recorded", func() {
 		wfe := midway("deleted")
 		wf := deleteWorkflow(wfe)
+		Eventually(isShutDown(wfe)).Should(BeTrue(), "Argo starts steps also while its Workflow is being deleted")
+		argoOf(wfe).write(obeyShutdown)
 		expectWorkflowDeleted(wfe)
 		Eventually(func() bool { return exists(wf) }).Should(BeFalse(), "released")
 		Eventually(eventsOf(wfe)).Should(ContainElement(HavePrefix("Warning WorkflowDeleted: ")))
@@ -101,8 +103,9 @@ var _ = Describe("An execution that is deleted while it runs", func() {
 	It("stops its Workflow at once", func() {
 		wfe := midway("running-on")
 		Expect(admin.Delete(ctx, wfe)).To(Succeed())
-		Eventually(isHeld(wfe)).Should(BeFalse())
-		Expect(workflowOf(wfe).Spec.Shutdown).To(Equal(wfv1.ShutdownStrategyTerminate), "Argo starts steps until the garbage collector deletes the Workflow")
+		Eventually(isShutDown(wfe)).Should(BeTrue(), "Argo starts steps until the garbage collector deletes the Workflow")
+		Consistently(isHeld(wfe)).Should(BeTrue(), "its pods may still run")
+		Eventually(collectGarbage).Should(BeEmpty())
 	})
 
 	It("is counted once if the next leader does not find it", func() {
@@ -134,6 +137,7 @@ var _ = Describe("An execution that is deleted while it runs", func() {
 		})
 		Expect(admin.Delete(ctx, wfe, client.PropagationPolicy(metav1.DeletePropagationForeground))).To(Succeed())
 		Eventually(isShutDown(wfe)).Should(BeTrue())
+		argoOf(wfe).write(obeyShutdown)
 		wf := deleteWorkflow(wfe)
 		Eventually(func() bool { return exists(wf) }).Should(BeFalse())
 		Expect(phaseOf(wfe)()).To(Equal(wfev1.PhaseCancelled))

@@ -24,19 +24,26 @@ func (r *Reconciler) emit(before, after *wfev1.WorkflowExecution) {
 				"Step %s failed: %s: %s", step.Name, step.Reason, step.Message)
 		}
 	}
-	if before.Status.Phase != after.Status.Phase {
+	switch {
+	case before.Status.Phase != after.Status.Phase:
 		r.emitPhase(before.Status.Phase, after)
+	case after.Status.Phase == wfev1.PhaseRollingBack && isLateStop(after) && reconcilingMessage(before) != reconcilingMessage(after):
+		r.Events.Eventf(after, nil, corev1.EventTypeNormal, wfev1.EventCancelIgnored, "Cancel", "%s", reconcilingMessage(after))
 	}
+}
+
+func reconcilingMessage(wfe *wfev1.WorkflowExecution) string {
+	if c := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionReconciling); c != nil {
+		return c.Message
+	}
+	return ""
 }
 
 // emitPhase sends the Event for an execution's new phase. Events that differ in their note alone count as repetitions of one,
 // so the action names what sets each apart.
 func (r *Reconciler) emitPhase(before wfev1.Phase, wfe *wfev1.WorkflowExecution) {
 	kind, reason, action := corev1.EventTypeNormal, string(wfe.Status.Phase), "Wait"
-	note := ""
-	if c := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionReconciling); c != nil {
-		note = c.Message
-	}
+	note := reconcilingMessage(wfe)
 	switch wfe.Status.Phase {
 	case wfev1.PhaseRunning:
 		action, note = "Run", fmt.Sprintf("Workflow %s runs the steps", wfe.Name)

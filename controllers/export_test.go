@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,13 +28,15 @@ func Watches(r *Reconciler, scheme *runtime.Scheme, mapper meta.RESTMapper) simu
 	return simulator.Watches{
 		Executions: append([]handler.EventHandler{self}, r.admission.Watches()...),
 		Finished:   []handler.EventHandler{self},
-		Workflows:  []handler.EventHandler{enqueueOwner(scheme, mapper)},
+		Workflows:  []handler.EventHandler{enqueueOwner(scheme, mapper), r.admission.WorkflowWatch()},
 	}
 }
 
 // AddIndices adds the indices of SetupWithManager.
 func AddIndices(r *Reconciler) func(context.Context, client.FieldIndexer) error {
-	return r.admission.AddIndices
+	return func(ctx context.Context, indexer client.FieldIndexer) error {
+		return errors.Join(r.admission.AddIndices(ctx, indexer), r.admission.AddWorkflowIndex(ctx, indexer))
+	}
 }
 
 // Remembered counts what a Reconciler remembers of single executions and Workflows, by its purpose.

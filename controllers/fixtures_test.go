@@ -64,8 +64,8 @@ func cleanUp() {
 	Eventually(busy).Should(BeFalse())
 }
 
-// collectGarbage deletes the Workflows without an owner, as the garbage collector does, and returns the names of all existing
-// Workflows.
+// collectGarbage deletes the Workflows without an owner, as the garbage collector does, and ends those of them that are shut down,
+// as Argo does. It returns the names of all existing Workflows.
 func collectGarbage() []string {
 	workflows := &wfv1.WorkflowList{}
 	Expect(admin.List(ctx, workflows)).To(Succeed())
@@ -73,7 +73,17 @@ func collectGarbage() []string {
 	for i := range workflows.Items {
 		wf := &workflows.Items[i]
 		left = append(left, wf.Namespace+"/"+wf.Name)
-		if wf.DeletionTimestamp == nil && !hasOwner(wf) {
+		if hasOwner(wf) {
+			continue
+		}
+		if wf.Spec.Shutdown != "" && !wf.Status.Fulfilled() {
+			was := wf.DeepCopy()
+			wf.Status.Phase, wf.Status.FinishedAt = wfv1.WorkflowFailed, metav1.Unix(testClock.Now().Unix(), 0)
+			if err := admin.Patch(ctx, wf, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})); !apierrors.IsConflict(err) {
+				Expect(client.IgnoreNotFound(err)).To(Succeed())
+			}
+		}
+		if wf.DeletionTimestamp == nil {
 			Expect(client.IgnoreNotFound(admin.Delete(ctx, wf))).To(Succeed())
 		}
 	}

@@ -50,6 +50,16 @@ func wholeSecond(now time.Time) *metav1.Time {
 	return ptr.To(metav1.NewTime(now.Truncate(time.Second)))
 }
 
+// untilStartDeadline is the time left to an execution that has not started, suspensions excluded; zero or less when the time is
+// over.
+func (r *Reconciler) untilStartDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
+	suspended := time.Duration(wfe.Status.SuspendedSeconds) * time.Second
+	if since := wfe.Status.PauseStartTime; since != nil {
+		suspended += r.now().Sub(since.Time)
+	}
+	return wfe.CreationTimestamp.Add(r.settings.timeout(wfe) + suspended).Sub(r.now())
+}
+
 // untilDeadline is the time left to the execution, pauses excluded; zero or less when the time is over.
 func (r *Reconciler) untilDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
 	paused := time.Duration(wfe.Status.ApprovalWaitSeconds+wfe.Status.SuspendedSeconds) * time.Second

@@ -121,15 +121,15 @@ func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedNam
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
 	}
-	if apierrors.IsNotFound(err) {
-		if held, err := r.held(ctx, key, ""); err != nil || len(held) == 0 {
-			return ctrl.Result{}, err
-		}
+	held, heldErr := r.held(ctx, key, "")
+	if apierrors.IsNotFound(err) && len(held) == 0 || heldErr != nil {
+		return ctrl.Result{}, heldErr
 	}
 	err = r.Live.Get(ctx, key, wfe)
 	switch {
 	case apierrors.IsNotFound(err):
-		return ctrl.Result{}, r.releaseAbandoned(ctx, key, "")
+		wait, err := r.retire(ctx, held)
+		return ctrl.Result{RequeueAfter: wait}, err
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
 	case !wfe.Status.Phase.IsTerminal(): // the cache will show it; before that, rivals would not see that it holds a lock
@@ -172,18 +172,31 @@ type action func(ctx context.Context) error
 // advance derives the next status of an execution that has not ended, and what is to be done about it.
 func (r *Reconciler) advance(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
 	if !r.engine.IsAvailable() {
-		awaitEngine(wfe)
-		return ctrl.Result{}, nil, nil
+		return r.awaitEngine(wfe), nil, nil
 	}
 	noteEngineAvailable(wfe)
+	predecessors, err := r.retirePredecessors(ctx, wfe)
+	if err != nil {
+		return ctrl.Result{}, nil, err
+	}
+	result, act, err := r.advanceOwn(ctx, wfe, predecessors > 0)
+	result.RequeueAfter = earliest(result.RequeueAfter, predecessors)
+	return result, act, err
+}
+
+// advanceOwn is advance for what is the execution's own. Nothing of it starts while a predecessor's Workflow is being stopped.
+func (r *Reconciler) advanceOwn(ctx context.Context, wfe *wfev1.WorkflowExecution, hasPredecessor bool) (ctrl.Result, action, error) {
 	switch {
 	case wfe.Status.WorkflowRef == nil:
-		result, err := r.start(ctx, wfe)
+		result, err := r.start(ctx, wfe, hasPredecessor)
 		return result, nil, err
-	case wfe.Status.RollbackRef == nil:
-		return r.follow(ctx, wfe, mainRun(wfe))
+	case wfe.Status.RollbackRef != nil:
+		return r.follow(ctx, wfe, rollbackRun(wfe))
+	case wfe.Status.RollbackStartTime != nil: // the rollback's creation was refused
+		result, err := r.undoOrEnd(ctx, wfe, wfe.Spec.Cancel == wfev1.CancelStop)
+		return result, nil, err
 	}
-	return r.follow(ctx, wfe, rollbackRun(wfe))
+	return r.follow(ctx, wfe, mainRun(wfe))
 }
 
 func (r *Reconciler) now() time.Time { return r.Clock.Now() }

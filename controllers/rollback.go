@@ -16,19 +16,23 @@ import (
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
+	"github.com/kubernaut-io/workflowexecution/controllers/internal/admission"
 	"github.com/kubernaut-io/workflowexecution/controllers/internal/workflows"
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-const rollbackTimedOut = "the rollback ran longer than its timeout"
+const (
+	rollbackTimedOut = "the rollback ran longer than its timeout"
+	// rollbackRetry is how often the creation of a rollback that the API server refused is tried again.
+	rollbackRetry = 10 * time.Second
+)
 
-// wantsRollback reports whether an execution whose main Workflow has ended is to be undone.
-func wantsRollback(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, failure *wfev1.Failure) bool {
+// wantsRollback reports whether an execution that failed or was stopped is to be undone.
+func wantsRollback(wfe *wfev1.WorkflowExecution, stopped bool) bool {
 	if wfe.Spec.RollbackPolicy == wfev1.RollbackNone || wfe.Spec.DryRun || wfe.DeletionTimestamp != nil || wfe.Spec.Cancel == wfev1.CancelTerminate {
 		return false
 	}
-	stopped := wfe.Spec.Cancel == wfev1.CancelStop || wf.Spec.Shutdown == wfv1.ShutdownStrategyStop
-	return (failure != nil || stopped) && translate.HasUndo(wfe)
+	return (wfe.Status.Failure != nil || stopped) && translate.HasUndo(wfe)
 }
 
 // startRollback creates the rollback's Workflow, or adopts the one that an earlier attempt created. A rollback that cannot be
@@ -57,6 +61,7 @@ func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecu
 	if err := r.checkFresh(ctx, wfe); err != nil {
 		return ctrl.Result{}, err
 	}
+	admission.MarkTarget(wf, wfe)
 	err = r.workflows.Create(ctx, wf)
 	if apierrors.IsAlreadyExists(err) {
 		wf, err = r.ownRollback(ctx, wfe)
@@ -66,14 +71,33 @@ func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecu
 		}
 	}
 	if isRefusal(err) {
-		endRollback(wfe, "the API server refused the rollback's Workflow: "+err.Error(), r.now())
-		return ctrl.Result{}, nil
+		return r.retryRollback(wfe, rollback.Steps, err), nil
 	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("create the rollback's Workflow: %w", err)
 	}
 	setRollingBack(wfe, wf, r.now())
 	return ctrl.Result{RequeueAfter: r.untilRollbackDeadline(wfe)}, nil
+}
+
+// retryRollback records that the API server refused the rollback's Workflow, which a quota or a role that is about to be bound
+// can change, and tries again until the rollback's deadline.
+func (r *Reconciler) retryRollback(wfe *wfev1.WorkflowExecution, steps []wfev1.StepStatus, refusal error) ctrl.Result {
+	if wfe.Status.RollbackStartTime == nil {
+		wfe.Status.RollbackStartTime = wholeSecond(r.now())
+	}
+	wfe.Status.RollbackSteps = steps
+	message := "the API server refused the rollback's Workflow: " + refusal.Error()
+	wait := r.untilRollbackDeadline(wfe)
+	if wait <= 0 {
+		rollbackRun(wfe).stopSteps("")
+		endRollback(wfe, message, r.now())
+		return ctrl.Result{}
+	}
+	accountPause(wfe, wfev1.PhaseRollingBack, r.now())
+	wfe.Status.Phase = wfev1.PhaseRollingBack
+	setReconciling(wfe, wfev1.ReasonRollingBack, message+"; it is tried again")
+	return ctrl.Result{RequeueAfter: min(wait, rollbackRetry)}
 }
 
 func refuseRollback(wfe *wfev1.WorkflowExecution, steps []wfev1.StepStatus, why string, now time.Time) {
@@ -90,16 +114,7 @@ func setRollingBack(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, now time.Ti
 	wfe.Status.RollbackSteps = translate.InitialUndoSteps(wfe)
 	accountPause(wfe, wfev1.PhaseRollingBack, now)
 	wfe.Status.Phase = wfev1.PhaseRollingBack
-	setReconciling(wfe, wfev1.ReasonRollingBack, "undoing the completed steps in reverse order")
-}
-
-// unrecordedRollback finds a rollback that was begun and not recorded, before an execution ends without one: its user may
-// have asked meanwhile to end at once, and then the rollback must be ended.
-func (r *Reconciler) unrecordedRollback(ctx context.Context, wfe *wfev1.WorkflowExecution) (*wfv1.Workflow, error) {
-	if early := wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil; !early || !translate.HasUndo(wfe) {
-		return nil, nil
-	}
-	return r.ownRollback(ctx, wfe)
+	setReconciling(wfe, wfev1.ReasonRollingBack, rollingBackMessage(wfe))
 }
 
 // ownRollback reads the execution's rollback from the API server; nil when there is none of its own.
@@ -114,31 +129,53 @@ func (r *Reconciler) ownRollback(ctx context.Context, wfe *wfev1.WorkflowExecuti
 // driveRollback decides what a rollback that has not ended needs. It is never suspended: half an undo is worse than either
 // end.
 func (r *Reconciler) driveRollback(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, action, error) {
-	wait := r.untilRollbackDeadline(wfe)
+	run, wait := rollbackRun(wfe), r.untilRollbackDeadline(wfe)
 	if wait <= 0 {
 		setCondition(wfe, wfev1.ConditionRolledBack, metav1.ConditionUnknown, string(wfev1.ReasonTimedOut), rollbackTimedOut)
 	}
+	setReconciling(wfe, wfev1.ReasonRollingBack, rollingBackMessage(wfe))
+	grace := wait + graceOf(wf)
+	if deleted := wf.DeletionTimestamp; deleted != nil {
+		grace = deleted.Add(ignoredGrace).Sub(r.now())
+	}
+	if wf.Spec.Shutdown != "" && grace <= 0 {
+		result, err := r.concludeVanished(ctx, wfe, run, ignored)
+		return result, nil, err
+	}
 	if workflows.IsIgnored(wf) {
-		if wait += ignoredGrace; wait <= 0 {
-			rollbackRun(wfe).stopSteps("")
-			endRollback(wfe, ignored, r.now())
-		}
-		return ctrl.Result{RequeueAfter: wait}, nil, nil
+		return ctrl.Result{RequeueAfter: grace}, nil, nil
 	}
 	if main, err := r.reopened(ctx, wfe); main != nil || err != nil {
 		return ctrl.Result{RequeueAfter: wait}, on(main, r.workflows.ShutDown), err
 	}
-	stop := wait <= 0 || wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil
+	stop := wait <= 0 || wfe.Spec.Cancel == wfev1.CancelTerminate || wfe.DeletionTimestamp != nil || wf.DeletionTimestamp != nil
 	if stop && wf.Spec.Shutdown == "" && !r.workflows.IsStale(wf) {
 		return ctrl.Result{}, on(wf, r.workflows.ShutDown), nil
 	}
-	late := overdueSteps(wfe.Status.RollbackSteps, rollbackRun(wfe).stepTimeouts(&wfe.Spec), wf, r.now())
+	late := overdueSteps(wfe.Status.RollbackSteps, run.stepTimeouts(&wfe.Spec), wf, r.now())
 	var act action
 	if len(late.pods) > 0 {
-		act = func(ctx context.Context) error { return r.workflows.DeletePods(ctx, wfe.Namespace, late.pods) }
+		act = r.deleteOverdue(wfe.Namespace, run, late.pods)
 	}
-	result, act := r.orNudge(wf, ctrl.Result{RequeueAfter: earliest(wait, late.wait)}, act)
+	if wait = earliest(wait, late.wait); wf.Spec.Shutdown != "" {
+		wait = grace
+	}
+	result, act := r.orNudge(wf, ctrl.Result{RequeueAfter: wait}, act)
 	return result, act, nil
+}
+
+// isLateStop reports whether a cancellation by Stop came when a failure had already caused the rollback.
+func isLateStop(wfe *wfev1.WorkflowExecution) bool {
+	return wfe.Spec.Cancel == wfev1.CancelStop && wfe.Status.Failure != nil
+}
+
+// rollingBackMessage says what happens, and that a cancellation by Stop came too late to change it.
+func rollingBackMessage(wfe *wfev1.WorkflowExecution) string {
+	message := "undoing the completed steps in reverse order"
+	if isLateStop(wfe) {
+		message += "; cancel: Stop has no effect on a rollback, cancel: Terminate stops it"
+	}
+	return message
 }
 
 // reopened is the main Workflow when it was re-opened in Argo: no step may run beside the rollback.

@@ -64,8 +64,12 @@ func (r *Reconciler) watchArgo(ctx context.Context, mgr ctrl.Manager, c controll
 	if _, err := cache.GetInformer(ctx, &wfv1.Workflow{}, ctrlcache.BlockUntilSynced(false)); err != nil {
 		return fmt.Errorf("watch Workflows: %w", err)
 	}
+	if err := r.admission.AddWorkflowIndex(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
 	sources := []source.Source{
 		source.Kind[client.Object](cache, &wfv1.Workflow{}, enqueueOwner(mgr.GetScheme(), mgr.GetRESTMapper())),
+		source.Kind[client.Object](cache, &wfv1.Workflow{}, r.admission.WorkflowWatch()),
 		source.Kind(cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{}),
 	}
 	announce := func(action string) { r.Metrics.SetActions([]string{action}) }

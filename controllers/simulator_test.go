@@ -227,11 +227,26 @@ func (s *simulation) runArgo() (bool, error) {
 			if _, known := before.Status.Nodes[id]; !known && node.Type == wfv1.NodeTypePod {
 				s.starts[node.Name]++
 				fmt.Fprintf(s.log, "Argo: starts %s\n", node.Name)
+				if err := createPending(wf, &node); err != nil {
+					return false, err
+				}
 			}
 		}
 		return true, nil
 	}
 	return false, nil
+}
+
+// createPending creates the pod of a node that waits for it to start. Pods that run are not simulated: none of them outlives its
+// Workflow.
+func createPending(wf *wfv1.Workflow, node *wfv1.NodeStatus) error {
+	if node.Phase != wfv1.NodePending {
+		return nil
+	}
+	return admin.Create(ctx, &corev1.Pod{
+		ObjectMeta: podMeta(wf, node),
+		Spec:       corev1.PodSpec{ServiceAccountName: serviceAccount, Containers: []corev1.Container{{Name: "main", Image: "example.invalid/action:v1"}}},
+	})
 }
 
 // deleteOrphans deletes a Workflow without an owner, as the garbage collector does.
@@ -286,6 +301,7 @@ func (s *simulation) cleanUp() error {
 	for _, wfe := range s.stored.Executions {
 		errs = append(errs, client.IgnoreNotFound(s.api.Delete(ctx, wfe)))
 	}
+	errs = append(errs, admin.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(s.ns)))
 	return errors.Join(errs...)
 }
 

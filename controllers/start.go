@@ -34,13 +34,13 @@ const (
 // start takes an execution without a recorded Workflow to the one that it gets: validated, admitted, created. A Workflow may
 // exist all the same, if its creator died before recording it; then that one is followed, whatever the specification asks
 // for by now. Before the execution ends, or is left waiting by its user's wish, the API server is read for it.
-func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution, hasPredecessor bool) (ctrl.Result, error) {
 	wf, err := r.workflows.Get(ctx, client.ObjectKeyFromObject(wfe))
 	if err != nil || workflows.IsOf(wf, wfe) {
 		return ctrl.Result{}, r.followUnrecorded(wfe, wf, err)
 	}
 	untouched := wfe.Status.DeepCopy()
-	result, err := r.prepare(ctx, wfe)
+	result, err := r.prepare(ctx, wfe, hasPredecessor)
 	if err != nil || wfe.Status.WorkflowRef != nil {
 		return result, err
 	}
@@ -74,6 +74,40 @@ func (r *Reconciler) followUnrecorded(wfe *wfev1.WorkflowExecution, wf *wfv1.Wor
 	return nil
 }
 
+// awaitEngine records that Argo's kinds are not served. The watch that begins once they are reconciles the execution again;
+// cancellation and timeout work meanwhile.
+func (r *Reconciler) awaitEngine(wfe *wfev1.WorkflowExecution) ctrl.Result {
+	if wfe.Status.Phase == "" {
+		wfe.Status.Phase = wfev1.PhasePending
+	}
+	message := "Argo Workflows is not installed in the cluster: its CustomResourceDefinitions are missing"
+	setCondition(wfe, wfev1.ConditionEngineAvailable, metav1.ConditionFalse, string(wfev1.ReasonEngineUnavailable), message)
+	wait := r.untilStartDeadline(wfe)
+	if wfe.Status.WorkflowRef != nil {
+		wait = r.untilDeadline(wfe)
+	}
+	switch {
+	case isCancelled(wfe) && wfe.Status.WorkflowRef == nil:
+		cancel(wfe, "cancelled before it started; nothing ran", r.now())
+	case wait <= 0 && wfe.Status.Failure != nil:
+		fail(wfe, *wfe.Status.Failure, r.now())
+	case wait <= 0:
+		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonEngineUnavailable, Message: message}, r.now())
+	default:
+		setReconciling(wfe, string(wfev1.ReasonEngineUnavailable), message)
+		return ctrl.Result{RequeueAfter: wait}
+	}
+	return ctrl.Result{}
+}
+
+// awaitPredecessor records that a Workflow of an earlier execution of the same name is being stopped.
+func awaitPredecessor(wfe *wfev1.WorkflowExecution) {
+	if wfe.Status.Phase == "" {
+		wfe.Status.Phase = wfev1.PhasePending
+	}
+	setReconciling(wfe, wfev1.ReasonPredecessorEnding, "waiting until the Workflow of an earlier WorkflowExecution of this name has stopped")
+}
+
 func setInitialSteps(wfe *wfev1.WorkflowExecution) {
 	if len(wfe.Status.Steps) == 0 {
 		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
@@ -82,7 +116,7 @@ func setInitialSteps(wfe *wfev1.WorkflowExecution) {
 }
 
 // prepare does what comes before the creation, and the creation.
-func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution, hasPredecessor bool) (ctrl.Result, error) {
 	if wfe.Spec.Cancel != wfev1.CancelNone || wfe.DeletionTimestamp != nil {
 		cancel(wfe, "cancelled before it started; nothing ran", r.now())
 		return ctrl.Result{}, nil
@@ -98,10 +132,13 @@ func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 		setReconciling(wfe, wfev1.ReasonSuspended, "suspended before its start")
 		return ctrl.Result{}, nil
 	}
-	deadline := wfe.CreationTimestamp.Add(r.settings.timeout(wfe) + time.Duration(wfe.Status.SuspendedSeconds)*time.Second)
-	if !r.now().Before(deadline) {
+	if r.untilStartDeadline(wfe) <= 0 {
 		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonTimedOut, Message: "the execution timed out before it could start"}, r.now())
 		return ctrl.Result{}, nil
+	}
+	if hasPredecessor {
+		awaitPredecessor(wfe)
+		return ctrl.Result{RequeueAfter: r.untilStartDeadline(wfe)}, nil
 	}
 	if wait, err := r.awaitTarget(wfe); err != nil || wait > 0 || wfe.Status.Phase.IsTerminal() {
 		return ctrl.Result{RequeueAfter: wait}, err
@@ -115,7 +152,7 @@ func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 	}
 	if obstacle.Exists() {
 		setNotAdmitted(wfe, obstacle)
-		return ctrl.Result{RequeueAfter: deadline.Sub(r.now())}, nil
+		return ctrl.Result{RequeueAfter: r.untilStartDeadline(wfe)}, nil
 	}
 	setAdmitted(wfe)
 	return r.ensureWorkflow(ctx, wfe, planned)
@@ -215,6 +252,7 @@ func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExec
 	if err := r.checkFresh(ctx, wfe); err != nil {
 		return ctrl.Result{}, err
 	}
+	admission.MarkTarget(wf, wfe)
 	began := r.now()
 	err := r.workflows.Create(ctx, wf)
 	switch {
@@ -277,8 +315,9 @@ func (r *Reconciler) adopt(ctx context.Context, wfe *wfev1.WorkflowExecution) (*
 	case workflows.IsOf(wf, wfe):
 		return wf, nil
 	case wf.DeletionTimestamp != nil || owner != nil && owner.Kind == wfev1.Kind && owner.Name == wfe.Name:
-		setReconciling(wfe, wfev1.ReasonPredecessorEnding, "waiting until the Workflow of an earlier WorkflowExecution of this name is gone")
-		return nil, r.releaseAbandoned(ctx, client.ObjectKeyFromObject(wfe), wfe.UID)
+		awaitPredecessor(wfe)
+		_, err := r.retirePredecessors(ctx, wfe)
+		return nil, err
 	}
 	message := fmt.Sprintf("metadata.name: a Workflow %q of another owner is in the namespace; choose another name", wf.Name)
 	setInvalid(wfe, wfev1.ReasonInvalidSpec, message)

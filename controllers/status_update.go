@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,6 +25,14 @@ func (r *Reconciler) updateStatus(ctx context.Context, before, after *wfev1.Work
 	}
 	written := withStatusOnly(after)
 	err := r.Client.Status().Update(ctx, written)
+	if isTooLarge(err) {
+		dropOutputs(after)
+		if equality.Semantic.DeepEqual(before.Status, after.Status) {
+			return nil
+		}
+		written = withStatusOnly(after)
+		err = r.Client.Status().Update(ctx, written)
+	}
 	if apierrors.IsNotFound(err) {
 		return errDeleted
 	}
@@ -35,9 +44,29 @@ func (r *Reconciler) updateStatus(ctx context.Context, before, after *wfev1.Work
 	}
 	after.ResourceVersion = written.ResourceVersion
 	r.statuses.WroteAt(written)
+	if after.Status.Phase.IsTerminal() && after.Status.WorkflowRef != nil {
+		r.statuses.Ended(after.UID)
+	}
 	r.Metrics.Observe(before, after)
 	r.emit(before, after)
 	return nil
+}
+
+// isTooLarge reports whether an object exceeds what the API server or etcd accepts.
+func isTooLarge(err error) bool {
+	return apierrors.IsRequestEntityTooLargeError(err) || err != nil && strings.Contains(err.Error(), "request is too large")
+}
+
+// dropOutputs removes the outputs from a status that is too large to be written: what is to be done about an execution must not
+// depend on them.
+func dropOutputs(wfe *wfev1.WorkflowExecution) {
+	for _, steps := range [][]wfev1.StepStatus{wfe.Status.Steps, wfe.Status.RollbackSteps} {
+		for i := range steps {
+			if step := &steps[i]; len(step.Outputs) > 0 {
+				step.Outputs, step.Message = nil, "the outputs were dropped: the status would be too large with them"
+			}
+		}
+	}
 }
 
 // withStatusOnly is what an update of the status sends: the API server takes nothing but the status from it. More of the

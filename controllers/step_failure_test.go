@@ -100,7 +100,7 @@ var _ = Describe("A step that fails", func() {
 		testClock.advance(time.Second)
 		argo.write(succeed("good"))
 		Eventually(isShutDown(wfe)).Should(BeTrue())
-		Eventually(patched).WithArguments("branches").Should(ContainElement(MatchJSON(`{"spec":{"shutdown":"Terminate","suspend":null}}`)), "both in one patch")
+		Eventually(patched).WithArguments("branches").Should(ContainElement(MatchJSON(`{"metadata":{"uid":"`+string(workflowOf(wfe).UID)+`"},"spec":{"shutdown":"Terminate","suspend":null}}`)), "both in one patch")
 		argo.write(obeyShutdown)
 
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))

@@ -128,7 +128,7 @@ var _ = Describe("A Workflow that Argo never picks up", func() {
 		triggerReconcile(wfe)
 		Eventually(phaseOf(wfe)).Should(Equal(wfev1.PhaseFailed))
 		Expect(statusOf(wfe).Failure).To(HaveValue(SatisfyAll(
-			HaveField("Reason", wfev1.ReasonTimedOut), HaveField("Message", ContainSubstring("never picked up")))))
+			HaveField("Reason", wfev1.ReasonTimedOut), HaveField("Message", ContainSubstring("Argo did not act on the Workflow")))))
 		Expect(stepsOf(wfe)()).To(Equal("a=Cancelled"))
 		Eventually(isHeld(wfe)).Should(BeFalse())
 		Expect(isShutDown(wfe)()).To(BeTrue(), "Argo must not run it later")

@@ -110,7 +110,7 @@ var _ = Describe("The timeout of a step", func() {
 		Eventually(func() wfev1.FailureReason { return stepOf(wfe, "stuck").Reason }).Should(Equal(wfev1.ReasonImagePullBackOff))
 		wf := workflowOf(wfe)
 		stuck := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: podNameOf(wf, lastAttempt(wf, "stuck"))},
+			ObjectMeta: podMeta(wf, lastAttempt(wf, "stuck")),
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "example.invalid/action:v1"}}},
 		}
 		Expect(admin.Create(ctx, stuck)).To(Succeed())
@@ -159,3 +159,11 @@ var _ = Describe("The timeout of a step", func() {
 		Expect(ptr.Deref(wfe.Spec.Steps[0].TimeoutSeconds, 0)).To(BeEquivalentTo(1))
 	})
 })
+
+// podMeta is the metadata that Argo gives to the pod of an attempt.
+func podMeta(wf *wfv1.Workflow, node *wfv1.NodeStatus) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: wf.Namespace, Name: podNameOf(wf, node), Labels: map[string]string{"workflows.argoproj.io/workflow": wf.Name},
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(wf, wfv1.SchemeGroupVersion.WithKind("Workflow"))},
+	}
+}

@@ -190,6 +190,17 @@ func Running(wf *wfv1.Workflow) int {
 	return running
 }
 
+// PendingPods is how many of the pods that Running counts have not started.
+func PendingPods(wf *wfv1.Workflow) int {
+	pending := 0
+	for _, node := range wf.Status.Nodes {
+		if node.Type == wfv1.NodeTypePod && node.Phase == wfv1.NodePending {
+			pending++
+		}
+	}
+	return pending
+}
+
 // IsIdle reports whether a Workflow has nodes and all of them except its DAG have ended: the next change must come from Argo.
 func IsIdle(wf *wfv1.Workflow) bool {
 	for _, node := range wf.Status.Nodes {

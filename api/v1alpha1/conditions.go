@@ -12,7 +12,7 @@ const (
 	ConditionEngineAvailable = "EngineAvailable"
 	// ConditionReconciling is True until the execution has ended (kstatus: InProgress).
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is True when the execution failed (kstatus: Failed).
+	// ConditionStalled is True when the execution failed, or cannot end without help (kstatus: Failed).
 	ConditionStalled = "Stalled"
 	// ConditionComplete is True when the execution ended in phase Completed.
 	ConditionComplete = "Complete"
@@ -77,6 +77,10 @@ const (
 	ReasonCompleted = "Completed"
 	// ReasonCancelled is the reason of Reconciling=False: the execution was cancelled or deleted.
 	ReasonCancelled = "Cancelled"
+
+	// ReasonPodNotStopping is the reason of Stalled=True: a pod of a stopped step does not stop, so the execution can neither roll
+	// back nor end.
+	ReasonPodNotStopping = "PodNotStopping"
 
 	// ReasonRolledBack is the reason of RolledBack=True: every completed step that has a rollback was undone.
 	ReasonRolledBack = "RolledBack"

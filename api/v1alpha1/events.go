@@ -5,6 +5,8 @@ package v1alpha1
 const (
 	// EventStepFailed is the reason of the Event for each step that failed.
 	EventStepFailed = "StepFailed"
+	// EventCancelIgnored is the reason of the Event for a spec.cancel that has no effect any more.
+	EventCancelIgnored = "CancelIgnored"
 	// EventDecisionRefused is the reason of the Event when the Argo server does not let the controller write a decision on
 	// an approval.
 	EventDecisionRefused = "DecisionRefused"

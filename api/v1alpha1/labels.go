@@ -22,6 +22,9 @@ const (
 	AnnotationBase64Parameters = "workflowexecution.kubernaut.io/base64-parameters"
 	// AnnotationBase64Outputs lists, separated by commas, the outputs that an action encodes as base64.
 	AnnotationBase64Outputs = "workflowexecution.kubernaut.io/base64-outputs"
+	// AnnotationTarget is on the Workflows of an execution that locks its target; its value is the target's group, kind and name,
+	// separated by slashes. The Workflow holds the lock until it is released, also when its execution no longer exists.
+	AnnotationTarget = "workflowexecution.kubernaut.io/target"
 	// FinalizerObserved keeps a Workflow until its end has been recorded in the WorkflowExecution's status.
 	FinalizerObserved = "workflowexecution.kubernaut.io/observed"
 )

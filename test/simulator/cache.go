@@ -85,7 +85,7 @@ func NewCache(writer client.WithWatch, templates []*wfv1.ClusterWorkflowTemplate
 	}
 }
 
-// IndexField adds an index of the executions.
+// IndexField adds an index. Each has a name of its own.
 func (c *Cache) IndexField(_ context.Context, _ client.Object, field string, extract client.IndexerFunc) error {
 	c.indices[field] = extract
 	return nil
@@ -185,25 +185,22 @@ func (c *Cache) Get(_ context.Context, key client.ObjectKey, object client.Objec
 	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
 }
 
-// List lists executions by an index, or the catalog by a label.
+// List lists executions or Workflows by an index, or the catalog by a label.
 func (c *Cache) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	options := (&client.ListOptions{}).ApplyOptions(opts)
 	switch into := list.(type) {
 	case *wfev1.WorkflowExecutionList:
-		var extract client.IndexerFunc
-		var value string
-		if options.FieldSelector != nil && len(options.FieldSelector.Requirements()) == 1 {
-			required := options.FieldSelector.Requirements()[0]
-			extract, value = c.indices[required.Field], required.Value
+		selected, err := selectByIndex(c, options, c.Executions)
+		for _, wfe := range selected {
+			into.Items = append(into.Items, *wfe.DeepCopy())
 		}
-		if extract == nil {
-			return fmt.Errorf("the simulated cache has no index for %v", options.FieldSelector)
+		return err
+	case *wfv1.WorkflowList:
+		selected, err := selectByIndex(c, options, c.Workflows)
+		for _, wf := range selected {
+			into.Items = append(into.Items, *wf.DeepCopy())
 		}
-		for _, name := range slices.Sorted(maps.Keys(c.Executions)) {
-			if wfe := c.Executions[name]; slices.Contains(extract(wfe), value) {
-				into.Items = append(into.Items, *wfe.DeepCopy())
-			}
-		}
+		return err
 	case *wfv1.ClusterWorkflowTemplateList:
 		for _, t := range c.Templates {
 			if options.LabelSelector.Matches(labels.Set(t.Labels)) {
@@ -214,6 +211,26 @@ func (c *Cache) List(_ context.Context, list client.ObjectList, opts ...client.L
 		return fmt.Errorf("the simulated cache has no %T", list)
 	}
 	return nil
+}
+
+// selectByIndex selects objects by the index that a field selector names, in the order of their names.
+func selectByIndex[T client.Object](c *Cache, options *client.ListOptions, objects map[string]T) ([]T, error) {
+	var extract client.IndexerFunc
+	var value string
+	if options.FieldSelector != nil && len(options.FieldSelector.Requirements()) == 1 {
+		required := options.FieldSelector.Requirements()[0]
+		extract, value = c.indices[required.Field], required.Value
+	}
+	if extract == nil {
+		return nil, fmt.Errorf("the simulated cache has no index for %v", options.FieldSelector)
+	}
+	var selected []T
+	for _, name := range slices.Sorted(maps.Keys(objects)) {
+		if slices.Contains(extract(objects[name]), value) {
+			selected = append(selected, objects[name])
+		}
+	}
+	return selected, nil
 }
 
 // FinishedCache plays the cache of the executions that have ended.

@@ -17,7 +17,8 @@ import (
 const IndexTarget = "target"
 
 // checkTarget returns the obstacle when another execution holds the lock on the target, or comes before this one. The holder
-// is whichever has started; while none has, the oldest waiting one is next, by creation time and then by name. The message
+// is whichever has started, or has left a Workflow that is not released; while there is none, the oldest waiting execution
+// is next, by creation time and then by name. The message
 // of one that does not come next names the one right before it, not the holder: so a change of the holder rewrites the
 // status of one execution and not of all that wait.
 func (g *Gate) checkTarget(ctx context.Context, wfe *wfev1.WorkflowExecution, isNamespaced bool) (Obstacle, error) {
@@ -38,15 +39,18 @@ func (g *Gate) checkTarget(ctx context.Context, wfe *wfev1.WorkflowExecution, is
 	target := &wfe.Spec.Target
 	switch {
 	case before != nil:
-		return locked("%s %s is locked, and this execution is next after %s", target, before), nil
+		return locked("%s %s is locked, and this execution is next after %s", target, before.Namespace+"/"+before.Name), nil
 	case holder != nil:
-		return locked("%s %s is being remediated by %s", target, holder), nil
+		return locked("%s %s is being remediated by %s", target, holder.Namespace+"/"+holder.Name), nil
 	}
-	return Obstacle{}, nil
+	wf, err := g.lockingWorkflow(ctx, wfe, isNamespaced)
+	if wf == nil || err != nil {
+		return Obstacle{}, err
+	}
+	return locked("%s %s is being remediated by %s", target, wf.Namespace+"/"+wf.Labels[wfev1.LabelName]), nil
 }
 
-func locked(format string, target *wfev1.Target, by *wfev1.WorkflowExecution) Obstacle {
-	name := by.Namespace + "/" + by.Name
+func locked(format string, target *wfev1.Target, name string) Obstacle {
 	return Obstacle{
 		Reason:  wfev1.ReasonTargetLocked,
 		Message: fmt.Sprintf(format, target.Kind, target.Name, name),

@@ -39,7 +39,9 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // Watches are the handlers of the watch on executions that have not ended. Each wakes the executions that may start, or whose
 // message changes, when another one leaves the cache or stops being in their way.
 func (g *Gate) Watches() []handler.EventHandler {
-	watches := []handler.EventHandler{wakeOn(leavesTarget, g.wakeForTarget)}
+	watches := []handler.EventHandler{wakeOn(leavesTarget, func(ctx context.Context, left *wfev1.WorkflowExecution, q queue) {
+		g.wakeForTarget(ctx, TargetKey(&left.Spec.Target), left, q)
+	})}
 	if g.options.MaxLivePerNamespace > 0 {
 		watches = append(watches, wakeOn(leavesLine, g.wakeForSlots))
 	}
@@ -77,11 +79,11 @@ func leavesLine(before, after *wfev1.WorkflowExecution) bool {
 	return isInLine(before) && !isInLine(after)
 }
 
-// wakeForTarget wakes the execution that comes next for the target of one that left, and the one right behind it in line,
-// whose message names it. It may wake too many, never too few.
-func (g *Gate) wakeForTarget(ctx context.Context, left *wfev1.WorkflowExecution, q queue) {
+// wakeForTarget wakes the execution that comes next for a target, and the one right behind the one that left, if any, whose
+// message names that. It may wake too many, never too few.
+func (g *Gate) wakeForTarget(ctx context.Context, target string, left *wfev1.WorkflowExecution, q queue) {
 	rivals := &wfev1.WorkflowExecutionList{}
-	byTarget := client.MatchingFields{IndexTarget: TargetKey(&left.Spec.Target)}
+	byTarget := client.MatchingFields{IndexTarget: target}
 	if err := g.cached.List(ctx, rivals, byTarget, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "Cannot wake the executions that wait for a target")
 		return
@@ -89,11 +91,11 @@ func (g *Gate) wakeForTarget(ctx context.Context, left *wfev1.WorkflowExecution,
 	next, behind := map[string]*wfev1.WorkflowExecution{}, map[string]*wfev1.WorkflowExecution{}
 	for i := range rivals.Items {
 		rival := &rivals.Items[i]
-		if rival.UID == left.UID || rival.Spec.DryRun || !waitsForTarget(rival) {
+		if left != nil && rival.UID == left.UID || rival.Spec.DryRun || !waitsForTarget(rival) {
 			continue
 		}
 		keepFirst(next, rival)
-		if precedes(left, rival) {
+		if left != nil && precedes(left, rival) {
 			keepFirst(behind, rival)
 		}
 	}

@@ -19,6 +19,32 @@ type Statuses struct {
 	leadsSince string
 	// unanswered are the executions of which a write was not answered: the API server may have made it.
 	unanswered sets.Set[types.NamespacedName]
+	// ended are the executions whose end was recorded and whose Workflows are not released yet.
+	ended sets.Set[types.UID]
+}
+
+// Ended records that the end of an execution was recorded and counted, until its Workflows are released.
+func (s *Statuses) Ended(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		s.ended = sets.New[types.UID]()
+	}
+	s.ended.Insert(uid)
+}
+
+// HasEnded reports whether the end of an execution was recorded by this process.
+func (s *Statuses) HasEnded(uid types.UID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended.Has(uid)
+}
+
+// Released forgets the end of an execution whose Workflows are released.
+func (s *Statuses) Released(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended.Delete(uid)
 }
 
 // LeadsSince records the resourceVersion of the executions when this process began to lead.
@@ -58,5 +84,5 @@ func (s *Statuses) Clear(name types.NamespacedName) {
 func (s *Statuses) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.Writes.Len() + len(s.unanswered)
+	return s.Writes.Len() + len(s.unanswered) + len(s.ended)
 }

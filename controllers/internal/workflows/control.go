@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -95,17 +94,6 @@ func (s *Store) decideOffloaded(ctx context.Context, wf *wfv1.Workflow, decision
 			return fmt.Errorf("write the decision on Workflow %s: %w", wf.Name, err)
 		}
 		s.writes.WroteAt(written)
-	}
-	return nil
-}
-
-// DeletePods deletes pods of a Workflow by their names; one that no longer exists is no error.
-func (s *Store) DeletePods(ctx context.Context, namespace string, names []string) error {
-	for _, name := range names {
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		if err := s.client.Delete(ctx, pod); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("delete pod %s, which did not start in time: %w", name, err)
-		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,17 +36,32 @@ func (s *Store) Release(ctx context.Context, wf *wfv1.Workflow) (bool, error) {
 	return true, nil
 }
 
+// annotationAbandoned marks a Workflow that the controller shut down because its execution no longer exists, until it is
+// released: its end counts as a cancellation.
+const annotationAbandoned = "workflowexecution.kubernaut.io/abandoned"
+
+// Abandon shuts down a Workflow whose execution no longer exists.
+func (s *Store) Abandon(ctx context.Context, wf *wfv1.Workflow) error {
+	return s.patch(ctx, wf, map[string]any{
+		"metadata": map[string]any{"annotations": map[string]any{annotationAbandoned: "true"}},
+		"spec":     map[string]any{"shutdown": string(wfv1.ShutdownStrategyTerminate), "suspend": nil},
+	})
+}
+
+// IsAbandoned reports whether the controller shut the Workflow down because its execution no longer exists.
+func IsAbandoned(wf *wfv1.Workflow) bool { return wf.Annotations[annotationAbandoned] != "" }
+
 // Held lists the Workflows under the two names of an execution that the controller's finalizer holds and that belong to an
-// execution of this name, except those of the one with the UID keep.
+// execution of this name, except those of the one with the UID keep. They have no nodes.
 func (s *Store) Held(ctx context.Context, of types.NamespacedName, keep types.UID) ([]*wfv1.Workflow, error) {
 	var held []*wfv1.Workflow
 	for _, name := range []string{of.Name, of.Name + wfev1.RollbackSuffix} {
 		key := types.NamespacedName{Namespace: of.Namespace, Name: name}
-		wf, err := s.Get(ctx, key)
-		if err != nil {
-			return nil, err
+		wf := &wfv1.Workflow{}
+		if err := s.client.Get(ctx, key, wf); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("get Workflow %s: %w", key, err)
 		}
-		switch owner := ownerOf(wf); {
+		switch owner := metav1.GetControllerOf(wf); {
 		case owner == nil || owner.Kind != wfev1.Kind || owner.Name != of.Name:
 			s.Forget(key)
 		case owner.UID != keep && s.IsHeld(wf):
@@ -53,11 +69,4 @@ func (s *Store) Held(ctx context.Context, of types.NamespacedName, keep types.UI
 		}
 	}
 	return held, nil
-}
-
-func ownerOf(wf *wfv1.Workflow) *metav1.OwnerReference {
-	if wf == nil {
-		return nil
-	}
-	return metav1.GetControllerOf(wf)
 }

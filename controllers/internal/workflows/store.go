@@ -103,8 +103,15 @@ func (s *Store) IsHeld(wf *wfv1.Workflow) bool {
 	return slices.Contains(wf.Finalizers, wfev1.FinalizerObserved) && !s.writes.IsStale(wf)
 }
 
-// patch writes a JSON merge patch. A Workflow that no longer exists is no error: its end is observed elsewhere.
+// patch writes a JSON merge patch. It carries the UID, so that it never changes another Workflow of the same name. A Workflow
+// that no longer exists is no error: its end is observed elsewhere.
 func (s *Store) patch(ctx context.Context, wf *wfv1.Workflow, patch map[string]any) error {
+	metadata, ok := patch["metadata"].(map[string]any)
+	if !ok {
+		metadata = map[string]any{}
+		patch["metadata"] = metadata
+	}
+	metadata["uid"] = wf.UID
 	encoded, err := json.Marshal(patch)
 	if err != nil {
 		return fmt.Errorf("encode a patch: %w", err)
