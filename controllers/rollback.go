@@ -52,6 +52,11 @@ func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecu
 		return ctrl.Result{}, err
 	}
 	wf := rollback.Workflow
+	if wf == nil {
+		wfe.Status.RollbackSteps = rollback.Steps
+		endRollback(wfe, "", r.now())
+		return ctrl.Result{}, nil
+	}
 	if large, err := describeLarge(wf); large != "" || err != nil {
 		if err == nil {
 			refuseRollback(wfe, rollback.Steps, large, r.now())
@@ -77,6 +82,7 @@ func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecu
 		return ctrl.Result{}, fmt.Errorf("create the rollback's Workflow: %w", err)
 	}
 	setRollingBack(wfe, wf, r.now())
+	wfe.Status.RollbackSteps = rollback.Steps
 	return ctrl.Result{RequeueAfter: r.untilRollbackDeadline(wfe)}, nil
 }
 

@@ -13,16 +13,17 @@ import (
 
 // Rollback is the Workflow that undoes an execution, and the status of its steps before any of them ran.
 type Rollback struct {
-	// Workflow is what Argo runs.
+	// Workflow is what Argo runs; nil when no undo can run.
 	Workflow *wfv1.Workflow
-	// Steps is the result of InitialUndoSteps.
+	// Steps are the undos in reverse plan order. Those that cannot be translated have failed already, and those that come
+	// after one of them that is critical are skipped; Steps keeps them as they are.
 	Steps []wfev1.StepStatus
 }
 
 // NewRollback translates the rollback of an execution into a Workflow, by its recorded status: the rollback actions of the
 // steps to undo, in reverse dependency order, in parallel where the graph allows, with the recorded outputs as values. It
-// returns nil if no step is to be undone. The catalog needs only the actions that UndoActions returns. The error is an
-// *InvalidError that names the undo that cannot run.
+// returns nil if no step is to be undone. The catalog needs only the actions that UndoActions returns. If an undo cannot be
+// translated, only the undos that come after it do not run. The error is an *InvalidError of the graph.
 func NewRollback(wfe *wfev1.WorkflowExecution, catalog Catalog, opts Options) (*Rollback, error) {
 	graph, problems := NewGraph(wfe.Spec.Steps)
 	if len(problems) > 0 {
@@ -34,13 +35,37 @@ func NewRollback(wfe *wfev1.WorkflowExecution, catalog Catalog, opts Options) (*
 	}
 	p := &Plan{wfe: wfe, graph: graph, catalog: catalog}
 	outputs := recordedOutputs(wfe.Status.Steps)
-	for _, i := range undone {
-		problems = append(problems, p.checkUndo(&wfe.Spec.Steps[i], outputs)...)
+	rollback := &Rollback{Steps: undoSteps(wfe, undone)}
+	steps := make(map[int]*wfev1.StepStatus, len(undone))
+	ordered, failed := make([]int, 0, len(undone)), newBitset(len(wfe.Spec.Steps))
+	for at, i := range undone {
+		step := &wfe.Spec.Steps[i]
+		steps[i] = &rollback.Steps[at]
+		problems := p.checkUndo(step, outputs)
+		if len(problems) > 0 {
+			failUndo(steps[i], problems, len(undone))
+			failed.add(i)
+		}
+		if len(problems) == 0 || isCriticalUndo(step.Rollback) { // the others run as if any other step had no undo
+			ordered = append(ordered, i)
+		}
 	}
-	if len(problems) > 0 {
-		return nil, &InvalidError{Problems: problems}
+	order := p.newUndoOrder(ordered, failed)
+	order.stop(steps)
+	if slices.ContainsFunc(ordered, order.runs) {
+		rollback.Workflow = p.buildRollback(order, outputs, opts)
 	}
-	return p.buildRollback(undone, outputs, opts), nil
+	return rollback, nil
+}
+
+// failUndo ends an undo, one of a number, that cannot be translated.
+func failUndo(step *wfev1.StepStatus, problems []Problem, undos int) {
+	listed := make([]string, 0, len(problems))
+	for _, problem := range problems {
+		listed = append(listed, problem.Field+": "+problem.Message)
+	}
+	step.Phase, step.Reason = wfev1.StepFailed, problems[0].Reason
+	step.Message = Truncate(strings.Join(listed, "; "), min(maxMessageBytes, maxMessagesBytes/undos))
 }
 
 // HasUndo reports whether a rollback would undo any step.
@@ -174,95 +199,43 @@ func (p *Plan) checkUndo(step *wfev1.Step, outputs map[outputKey]string) []Probl
 	return problems
 }
 
-func (p *Plan) buildRollback(undone []int, outputs map[outputKey]string, opts Options) *Rollback {
+func (p *Plan) buildRollback(order *undoOrder, outputs map[outputKey]string, opts Options) *wfv1.Workflow {
 	templates := newTemplateSet()
-	isUndone := newBitset(len(p.wfe.Spec.Steps))
-	for _, i := range undone {
-		isUndone.add(i)
-	}
-	waits, relays := p.undoOrder(isUndone)
-	rollback := &Rollback{Steps: undoSteps(p.wfe, undone)}
-	tasks := make([]wfv1.DAGTask, 0, len(undone))
 	literal := func(from *wfev1.OutputReference, decodes bool) string {
 		value := outputs[outputKey{from.Step, from.Output}]
-		if decodes && !p.isBase64(from) {
+		if p.encodes(from, decodes) {
 			return base64.StdEncoding.EncodeToString([]byte(value))
 		}
 		return value
 	}
-	for _, i := range undone {
+	var tasks, relays []wfv1.DAGTask
+	for _, i := range order.order {
+		if !order.runs(i) {
+			continue
+		}
 		step := &p.wfe.Spec.Steps[i]
+		task := wfv1.DAGTask{Name: step.Name, Depends: order.depends(i)}
+		if !order.isUndone.has(i) {
+			task.When = "false" // the relay is skipped when the undos before it have ended: it runs no pod
+			relays = append(relays, task)
+			continue
+		}
 		action := p.catalog[step.Rollback.Action]
-		task := wfv1.DAGTask{Name: step.Name, Depends: p.undoDepends(waits[i], isUndone)}
 		task.Template = templates.action(action, step.Rollback.TimeoutSeconds, step.Rollback.Retry)
 		task.Arguments.Parameters = p.buildArguments(step.Name, action, step.Rollback.Parameters, literal)
 		tasks = append(tasks, task)
 	}
-	for _, i := range relays {
-		// The relay is skipped when the undos before it have ended: it runs no pod.
-		tasks = append(tasks, wfv1.DAGTask{Name: p.wfe.Spec.Steps[i].Name, Template: templates.approval(), Depends: p.undoDepends(waits[i], isUndone), When: "false"})
+	for i := range relays {
+		relays[i].Template = templates.approval()
 	}
-	rollback.Workflow = p.newWorkflow(p.wfe.Name+wfev1.RollbackSuffix, wfev1.RoleRollback, opts)
-	rollback.Workflow.Annotations = map[string]string{
+	wf := p.newWorkflow(p.wfe.Name+wfev1.RollbackSuffix, wfev1.RoleRollback, opts)
+	wf.Annotations = map[string]string{
 		titleAnnotation: fmt.Sprintf("Undo %s: roll back %s %s", p.wfe.Name, p.wfe.Spec.Target.Kind, p.wfe.Spec.Target.Name),
 		descriptionAnnotation: fmt.Sprintf("Undoes the steps of WorkflowExecution %s. See kubectl describe wfe %s -n %s.",
 			p.wfe.Name, p.wfe.Name, p.wfe.Namespace),
 	}
-	rollback.Workflow.Spec.Templates = templates.withDAG(tasks)
-	return rollback
-}
-
-// undoOrder returns for each undo the undos that must end before it: those of the nearest undone steps that depend on its
-// step, directly or through steps that are not undone. A step that is not undone, but has several undos to wait for, becomes
-// a relay: a task without a pod that waits for them, and that the undos of its parents wait for. Without relays, the
-// expressions would grow with the product of both numbers.
-func (p *Plan) undoOrder(isUndone bitset) (waits map[int][]int, relays []int) {
-	n := len(p.wfe.Spec.Steps)
-	nearest := newBitsets(n, n)
-	waits = make(map[int][]int, n)
-	var made []int // the tasks so far, in reverse plan order
-	for _, i := range slices.Backward(p.graph.Order()) {
-		var before []int
-		for _, task := range made {
-			if nearest[i].has(task) {
-				before = append(before, task)
-			}
-		}
-		isRelay := !isUndone.has(i) && len(before) > 2 && len(p.graph.Parents(i)) > 0
-		if isRelay {
-			relays = append(relays, i)
-		}
-		if isRelay || isUndone.has(i) {
-			waits[i], made = before, append(made, i)
-		}
-		for _, parent := range p.graph.Parents(i) {
-			if isRelay || isUndone.has(i) {
-				nearest[parent].add(i)
-			} else {
-				nearest[parent].union(nearest[i])
-			}
-		}
-	}
-	return waits, relays
-}
-
-// undoDepends returns the expression that waits for the undos before an undo. After a critical undo that failed, the undos
-// that wait for it do not run: its step may still depend on what they would remove.
-func (p *Plan) undoDepends(before []int, isUndone bitset) string {
-	clauses := make([]string, 0, len(before))
-	for _, i := range before {
-		step := &p.wfe.Spec.Steps[i]
-		if !isUndone.has(i) {
-			clauses = append(clauses, step.Name+".Skipped")
-			continue
-		}
-		if critical := step.Rollback.Critical; critical == nil || *critical {
-			clauses = append(clauses, step.Name+".Succeeded")
-			continue
-		}
-		clauses = append(clauses, fmt.Sprintf("(%[1]s.Succeeded || %[1]s.Failed || %[1]s.Errored)", step.Name))
-	}
-	return strings.Join(clauses, " && ")
+	wf.Spec.Templates = templates.withDAG(append(tasks, relays...))
+	return wf
 }
 
 // LeftUndone lists the critical undos of a rollback that did not complete, each with its phase or its failure.
@@ -270,7 +243,7 @@ func LeftUndone(wfe *wfev1.WorkflowExecution) []string {
 	critical := make(map[string]bool, len(wfe.Spec.Steps))
 	for i := range wfe.Spec.Steps {
 		if undo := wfe.Spec.Steps[i].Rollback; undo != nil {
-			critical[wfe.Spec.Steps[i].Name] = undo.Critical == nil || *undo.Critical
+			critical[wfe.Spec.Steps[i].Name] = isCriticalUndo(undo)
 		}
 	}
 	var left []string

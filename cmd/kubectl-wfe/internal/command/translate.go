@@ -66,5 +66,8 @@ func workflowOf(v lint.Valid, known translate.Catalog, options translate.Options
 	if undo == nil {
 		return nil, fmt.Errorf("%q has nothing to undo: its status has no completed step with a rollback", v.WFE.Name)
 	}
+	if undo.Workflow == nil {
+		return nil, fmt.Errorf("no step of %q can be undone; undo of step %q: %s", v.WFE.Name, undo.Steps[0].Name, undo.Steps[0].Message)
+	}
 	return undo.Workflow, nil
 }
