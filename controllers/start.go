@@ -177,7 +177,11 @@ func (r *Reconciler) plan(ctx context.Context, wfe *wfev1.WorkflowExecution) (pl
 		return planned{}, err
 	}
 	wf := plan.Workflow(r.settings.Workflow)
-	return planned{workflow: wf, edges: plan.Graph().Edges(), took: r.now().Sub(began)}, nil
+	took := r.now().Sub(began)
+	if err := plan.CheckSize(wf); err != nil {
+		return planned{}, err
+	}
+	return planned{workflow: wf, edges: plan.Graph().Edges(), took: took}, nil
 }
 
 // failInvalid ends an execution that can never run; any other error is returned, to be tried again.

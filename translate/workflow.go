@@ -16,10 +16,6 @@ import (
 )
 
 const (
-	// MaxWorkflowBytes bounds the size of a Workflow, encoded as JSON: etcd refuses requests above 1.5 MiB, and Argo adds
-	// the nodes.
-	MaxWorkflowBytes = 1 << 20
-
 	// dagTemplate and approvalTemplate are the names of the templates that are not actions.
 	dagTemplate      = "main"
 	approvalTemplate = "approval"
