@@ -75,6 +75,29 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
+// TestEveryTestFileExists checks the files of tests that documents name, from the root or from the document's folder.
+func TestEveryTestFileExists(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, document := range files(t) {
+		content, err := os.ReadFile(filepath.Join(root(t), document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile("`([\\w/-]+_test\\.go)`").FindAllStringSubmatch(string(content), -1) {
+			seen++
+			_, fromRoot := os.Stat(filepath.Join(root(t), match[1]))
+			_, fromFolder := os.Stat(filepath.Join(root(t), filepath.Dir(document), match[1]))
+			if fromRoot != nil && fromFolder != nil {
+				t.Errorf("%s names %s, which does not exist", document, match[1])
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("no document names a test")
+	}
+}
+
 func hasHeading(t *testing.T, path, anchor string) bool {
 	t.Helper()
 	content, err := os.ReadFile(path)
