@@ -50,12 +50,42 @@ func NewRollback(wfe *wfev1.WorkflowExecution, catalog Catalog, opts Options) (*
 			ordered = append(ordered, i)
 		}
 	}
-	order := p.newUndoOrder(ordered, failed)
-	order.stop(steps)
-	if slices.ContainsFunc(ordered, order.runs) {
-		rollback.Workflow = p.buildRollback(order, outputs, opts)
+	for {
+		order := p.newUndoOrder(ordered, failed)
+		order.stop(steps)
+		running := slices.DeleteFunc(slices.Clone(ordered), func(i int) bool { return !order.runs(i) })
+		if len(running) == 0 {
+			return rollback, nil
+		}
+		wf := p.buildRollback(order, outputs, opts)
+		size := workflowSize(wf, 0)
+		if size <= MaxWorkflowBytes {
+			rollback.Workflow = wf
+			return rollback, nil
+		}
+		largest := slices.MaxFunc(running, func(a, b int) int { return p.undoSize(a, outputs) - p.undoSize(b, outputs) })
+		step := &wfe.Spec.Steps[largest]
+		failUndo(steps[largest], []Problem{{Field: "rollback.parameters", Reason: wfev1.ReasonWorkflowTooLarge, Message: fmt.Sprintf(
+			"with the recorded outputs the rollback's Workflow would have %d bytes, and at most %d are allowed", size, MaxWorkflowBytes)}}, len(undone))
+		failed.add(largest)
+		if !isCriticalUndo(step.Rollback) {
+			ordered = slices.DeleteFunc(ordered, func(i int) bool { return i == largest })
+		}
 	}
-	return rollback, nil
+}
+
+// undoSize returns the size of the values that an undo passes on.
+func (p *Plan) undoSize(i int, outputs map[outputKey]string) int {
+	size := 0
+	for _, parameter := range p.wfe.Spec.Steps[i].Rollback.Parameters {
+		switch from := parameter.ValueFrom; {
+		case from != nil:
+			size += len(outputs[outputKey{from.Step, from.Output}])
+		case parameter.Value != nil:
+			size += len(*parameter.Value)
+		}
+	}
+	return size
 }
 
 // failUndo ends an undo, one of a number, that cannot be translated.

@@ -1,7 +1,9 @@
 package translate
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,6 +105,32 @@ func TestRollbackListsWhatCannotRun(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, LeftUndone(wfe)); diff != "" {
 		t.Errorf("left undone (-want +got):\n%s", diff)
+	}
+}
+
+// TestRollbackDropsTheLargestUndos has outputs that do not fit into one Workflow together: the largest are left undone.
+func TestRollbackDropsTheLargestUndos(t *testing.T) {
+	var steps []wfev1.Step
+	for i := range 20 {
+		name := fmt.Sprintf("s%d", i)
+		steps = append(steps, newStep(name, runs("report"), undoneBy("report", captured("text", name, "text"))))
+	}
+	wfe := ended(nil, append(steps, newStep("small", isUndone))...)
+	for i := range 20 {
+		recorded(wfe, fmt.Sprintf("s%d", i), "text", randomValue(maxValueBytes-i))
+	}
+	rollback := mustRollback(t, wfe, readCatalog(t), Options{})
+	if err := runLikeArgo(t, rollback.Workflow); err != nil {
+		t.Error(err)
+	}
+	phases := phasesOf(rollback.Steps)
+	if phases["s0"] != wfev1.StepFailed || phases["s19"] != wfev1.StepPending || phases["small"] != wfev1.StepPending {
+		t.Errorf("want the largest undo failed and the others kept, got %v", phases)
+	}
+	for _, step := range rollback.Steps {
+		if step.Phase == wfev1.StepFailed && (step.Reason != wfev1.ReasonWorkflowTooLarge || !strings.Contains(step.Message, fmt.Sprint(MaxWorkflowBytes))) {
+			t.Errorf("want WorkflowTooLarge and the limit, got %+v", step)
+		}
 	}
 }
 
