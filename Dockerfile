@@ -1,4 +1,4 @@
-# For those who build images with a container engine; make images does without one.
+# An alternative to "make images", for a container engine:
 # docker build --target controller . ; docker build --target action .
 FROM golang:1.26 AS build
 WORKDIR /src

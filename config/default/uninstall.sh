@@ -8,7 +8,7 @@
 set -euo pipefail
 
 kubectl=${KUBECTL:-kubectl}
-patience=${PATIENCE:-120s}
+timeout=${TIMEOUT:-120s}
 part=app.kubernetes.io/part-of=workflowexecution
 ours=workflowexecution.kubernaut.io
 finalizer=$ours/observed
@@ -27,7 +27,7 @@ again() {
 $kubectl delete --ignore-not-found -l "$part" validatingadmissionpolicybindings,validatingadmissionpolicies
 
 if has "workflowexecutions.$ours"; then
-  $kubectl delete --ignore-not-found --all --all-namespaces --timeout="$patience" "workflowexecutions.$ours"
+  $kubectl delete --ignore-not-found --all --all-namespaces --timeout="$timeout" "workflowexecutions.$ours"
 fi
 
 if has workflows.argoproj.io; then
@@ -36,7 +36,7 @@ if has workflows.argoproj.io; then
   controllers=$($kubectl get deployments -A -l "$part,app.kubernetes.io/component=controller" -o 'jsonpath={.items[*].status.availableReplicas}')
   if [[ -n $controllers && -n $($kubectl get "${workflows[@]}" -o name) ]]; then
     say "waiting for the controller to record the end of its Workflows"
-    $kubectl wait --for=delete --timeout="$patience" "${workflows[@]}" || true
+    $kubectl wait --for=delete --timeout="$timeout" "${workflows[@]}" || true
   fi
   # No controller records the end of the remaining ones and removes our finalizer. Other finalizers stay.
   template='{{range .items}}{{$w := .metadata}}{{range $i, $f := $w.finalizers}}{{if eq $f "'$finalizer'"}}{{$w.namespace}} {{$w.name}} {{$i}}{{"\n"}}{{end}}{{end}}{{end}}'

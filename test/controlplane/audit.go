@@ -15,11 +15,11 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// auditPolicy logs what the controller asks for, when it has been answered, and nothing else.
+// auditPolicy logs the requests of the controller, after their responses, and no others.
 const auditPolicy = `{"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [
 	{"level": "Metadata", "users": ["` + ControllerUser + `"]}, {"level": "None"}]}`
 
-// audit lets the API server write down what the controller asks for.
+// audit makes the API server log the requests of the controller.
 func (c *ControlPlane) audit() error {
 	policy := filepath.Join(c.folder, "audit-policy.json")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
@@ -32,10 +32,10 @@ func (c *ControlPlane) audit() error {
 
 func (c *ControlPlane) auditLog() string { return filepath.Join(c.folder, "audit.log") }
 
-// Request is what matters of a line of the audit log: one of the controller's requests.
+// Request is a request of the controller in the audit log.
 type Request struct {
 	Verb string `json:"verb"`
-	// ObjectRef is empty for what is no object.
+	// ObjectRef is empty for requests that concern no object.
 	ObjectRef struct {
 		Resource    string `json:"resource"`
 		Subresource string `json:"subresource"`
@@ -47,18 +47,18 @@ type Request struct {
 	} `json:"responseStatus"`
 }
 
-// Resource is the resource that was asked for, with its subresource.
+// Resource is the requested resource with its subresource.
 func (r *Request) Resource() string {
 	return strings.TrimSuffix(r.ObjectRef.Resource+"/"+r.ObjectRef.Subresource, "/")
 }
 
-// Requests are those that were answered since the last call.
+// Requests returns the requests that were answered since the previous call.
 func (c *ControlPlane) Requests() (requests []Request, err error) {
 	requests, c.audited, err = readAudit(c.auditLog(), c.audited)
 	return requests, err
 }
 
-// readAudit reads an audit log from an offset on, and returns the next one.
+// readAudit reads an audit log from an offset, and returns the next offset.
 func readAudit(path string, offset int64) (requests []Request, next int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -71,7 +71,7 @@ func readAudit(path string, offset int64) (requests []Request, next int64, err e
 	lines := bufio.NewReader(file)
 	for {
 		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) { // a line that is not complete is read the next time
+		if errors.Is(err, io.EOF) { // an incomplete line is read by the next call
 			return requests, offset, nil
 		}
 		if err != nil {
@@ -86,7 +86,7 @@ func readAudit(path string, offset int64) (requests []Request, next int64, err e
 	}
 }
 
-// UsedRights are the rights that the controller has made use of until now, as Rights writes them, in order.
+// UsedRights returns the rights that the controller has used, in the format and order of Rights.
 func (c *ControlPlane) UsedRights() ([]string, error) {
 	requests, _, err := readAudit(c.auditLog(), 0)
 	if err != nil {
@@ -98,10 +98,10 @@ func (c *ControlPlane) UsedRights() ([]string, error) {
 			used[right(r.Verb, r.ObjectRef.APIGroup, r.Resource())] = true
 		}
 	}
-	return inOrder(used), nil
+	return sorted(used), nil
 }
 
-// Rights are what rules allow, as verb and resource with its group, in order.
+// Rights returns the rights that rules grant, as sorted pairs of verb and resource with its group.
 func Rights(rules ...rbacv1.PolicyRule) []string {
 	rights := map[string]bool{}
 	for _, rule := range rules {
@@ -113,7 +113,7 @@ func Rights(rules ...rbacv1.PolicyRule) []string {
 			}
 		}
 	}
-	return inOrder(rights)
+	return sorted(rights)
 }
 
 func right(verb, group, resource string) string {
@@ -123,7 +123,7 @@ func right(verb, group, resource string) string {
 	return verb + " " + group + "/" + resource
 }
 
-func inOrder(rights map[string]bool) []string {
+func sorted(rights map[string]bool) []string {
 	list := make([]string, 0, len(rights))
 	for r := range rights {
 		list = append(list, r)

@@ -1,6 +1,5 @@
-// Package controlplane starts an API server and etcd of their own for a suite, with this repository's CRDs, the
-// controller's rights and no more, and Argo's CRDs: no node, no pod, no controller. Both can be stopped and started again
-// in between.
+// Package controlplane starts an API server and etcd for a test suite, with the CRDs of this repository and of Argo, and with a user that
+// has exactly the rights of the controller. It starts no node, no pod and no controller. A suite can stop and restart both programs.
 package controlplane
 
 import (
@@ -21,37 +20,37 @@ import (
 )
 
 const (
-	// AssetsVariable names the folder with the binaries of the API server and etcd.
+	// AssetsVariable is the variable with the folder of the binaries of the API server and etcd.
 	AssetsVariable = "KUBEBUILDER_ASSETS"
-	// ControllerUser is who the controller is to the API server.
+	// ControllerUser is the user name of the controller.
 	ControllerUser = "workflowexecution-controller"
-	// patience is for a machine that has other things to do.
-	patience = 2 * time.Minute
-	// systemNamespace is where the lease is.
+	// timeout bounds the start and the stop on a busy machine.
+	timeout = 2 * time.Minute
+	// systemNamespace is the namespace of the lease.
 	systemNamespace = "workflowexecution-system"
 )
 
 // ControlPlane is a running API server and its etcd.
 type ControlPlane struct {
-	// Admin is everybody but the controller. It has no cache.
+	// Admin is the client of all other users. It has no cache.
 	Admin client.WithWatch
-	// Config connects Admin.
+	// Config is the configuration of Admin.
 	Config *rest.Config
-	// Controller connects a controller, with the rights of config/rbac.
+	// Controller is the configuration of a controller, with the rights of config/rbac.
 	Controller *rest.Config
-	// Kubeconfig is Controller for a process, AdminKubeconfig is Config.
+	// Kubeconfig is Controller as a file, AdminKubeconfig is Config as a file.
 	Kubeconfig, AdminKubeconfig []byte
 
 	environment *envtest.Environment
 	folder      string
-	// audited is how much of the audit log Requests has read.
+	// audited is the offset in the audit log up to which Requests has read.
 	audited int64
 }
 
-// Start starts both and installs this repository's CRDs. Neither waits for the disk unless an option says so.
+// Start starts both programs and installs the CRDs of this repository. etcd does not wait for the disk, unless WithFsync is given.
 func Start(ctx context.Context, options ...Option) (c *ControlPlane, err error) {
 	if os.Getenv(AssetsVariable) == "" {
-		return nil, fmt.Errorf("%s is not set: the binaries of an API server and etcd are needed; make test-envtest and make test-faults build them", AssetsVariable)
+		return nil, fmt.Errorf("%s is not set: it must contain the binaries of an API server and etcd; make test-envtest and make test-faults build them", AssetsVariable)
 	}
 	root, err := testutil.Root()
 	if err != nil {
@@ -63,7 +62,7 @@ func Start(ctx context.Context, options ...Option) (c *ControlPlane, err error) 
 	}
 	c = &ControlPlane{environment: &envtest.Environment{
 		Scheme: scheme, BinaryAssetsDirectory: os.Getenv(AssetsVariable), ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience,
+		ControlPlaneStartTimeout: timeout, ControlPlaneStopTimeout: timeout,
 		CRDDirectoryPaths: []string{filepath.Join(root, "config", "crd")},
 	}}
 	defer func() {
@@ -74,10 +73,10 @@ func Start(ctx context.Context, options ...Option) (c *ControlPlane, err error) 
 	if c.folder, err = os.MkdirTemp("", "controlplane-"); err != nil {
 		return c, err
 	}
-	// Folders of our own outlive a stop; those that envtest makes do not.
+	// envtest removes its own folders when it stops, so that the programs could not be restarted.
 	server := c.environment.ControlPlane.GetAPIServer()
 	server.CertDir = filepath.Join(c.folder, "apiserver")
-	// It ends when its clients have gone or so much later; they do not go by themselves while they watch.
+	// A stop waits for open requests up to this time, and a watch does not end earlier by itself.
 	server.Configure().Set("request-timeout", "20s")
 	c.environment.ControlPlane.Etcd = &envtest.Etcd{DataDir: filepath.Join(c.folder, "etcd")}
 	for _, folder := range []string{"apiserver", "etcd"} {
@@ -112,12 +111,12 @@ func Start(ctx context.Context, options ...Option) (c *ControlPlane, err error) 
 	return c, c.grantRights(ctx, root)
 }
 
-// Stop ends both for good.
+// Stop ends both programs and removes their files.
 func (c *ControlPlane) Stop() error {
 	return errors.Join(c.environment.Stop(), os.RemoveAll(c.folder))
 }
 
-// InstallArgo installs Argo's CRDs of a kind.
+// InstallArgo installs the CRDs of Argo.
 func (c *ControlPlane) InstallArgo(kind testutil.Definitions) error {
 	crds, err := testutil.ArgoDefinitions(kind)
 	if err != nil {
@@ -127,51 +126,50 @@ func (c *ControlPlane) InstallArgo(kind testutil.Definitions) error {
 	return err
 }
 
-// StopAPIServer stops the API server alone.
+// StopAPIServer stops the API server, while etcd keeps running.
 func (c *ControlPlane) StopAPIServer() error { return c.environment.ControlPlane.GetAPIServer().Stop() }
 
-// StartAPIServer starts the API server again, at the same address.
+// StartAPIServer restarts the API server at the same address.
 func (c *ControlPlane) StartAPIServer() error {
 	return c.environment.ControlPlane.GetAPIServer().Start()
 }
 
-// StopEtcd stops etcd alone.
+// StopEtcd stops etcd, while the API server keeps running.
 func (c *ControlPlane) StopEtcd() error { return c.environment.ControlPlane.Etcd.Stop() }
 
-// StartEtcd starts etcd again, with what it had stored.
+// StartEtcd restarts etcd with its data.
 func (c *ControlPlane) StartEtcd() error { return c.environment.ControlPlane.Etcd.Start() }
 
-// EtcdURL is the address of etcd's API.
+// EtcdURL is the address of the API of etcd.
 func (c *ControlPlane) EtcdURL() string { return c.environment.ControlPlane.Etcd.URL.String() }
 
-// grantRights gives the controller's user what config/rbac gives the controller, and the service accounts of all
-// namespaces what steps need to report to Argo.
+// grantRights grants the user of the controller the rights of config/rbac, and all service accounts the right of steps to report to Argo.
 func (c *ControlPlane) grantRights(ctx context.Context, root string) error {
 	objects, err := testutil.ReadManifests(filepath.Join(root, "config", "rbac", "role.yaml"), filepath.Join(root, "config", "rbac", "leader_election.yaml"))
 	if err != nil {
 		return err
 	}
 	controller := rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: ControllerUser}
-	everybody := rbacv1.Subject{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "system:serviceaccounts"}
+	accounts := rbacv1.Subject{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "system:serviceaccounts"}
 	report := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: "step"},
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"argoproj.io"}, Resources: []string{"workflowtaskresults"}, Verbs: []string{"create", "patch"}}},
 	}
-	wanted := []client.Object{namespace(systemNamespace), report, bindRole(report.Name, everybody)}
+	rights := []client.Object{namespace(systemNamespace), report, bindRole(report.Name, accounts)}
 	for _, object := range objects {
 		switch object.GetKind() {
 		case "ClusterRole":
-			wanted = append(wanted, object, bindRole(object.GetName(), controller))
+			rights = append(rights, object, bindRole(object.GetName(), controller))
 		case "Role":
 			object.SetNamespace(systemNamespace)
-			wanted = append(wanted, object, &rbacv1.RoleBinding{
+			rights = append(rights, object, &rbacv1.RoleBinding{
 				ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: object.GetName()},
 				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: object.GetName()},
 				Subjects:   []rbacv1.Subject{controller},
 			})
 		}
 	}
-	for _, object := range wanted {
+	for _, object := range rights {
 		if err := c.Admin.Create(ctx, object); err != nil {
 			return err
 		}

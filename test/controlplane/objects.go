@@ -10,7 +10,7 @@ func namespace(name string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// bindRole binds a ClusterRole in all namespaces, under its own name.
+// bindRole binds a ClusterRole in all namespaces. The binding has the name of the role.
 func bindRole(role string, subject rbacv1.Subject) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: role},

@@ -1,9 +1,9 @@
 package controlplane
 
-// Option is a choice for a control plane that is about to start.
+// Option configures a control plane before its start.
 type Option func(*ControlPlane) error
 
-// WithFsync lets etcd wait for the disk, as it does in production.
+// WithFsync makes etcd wait for the disk, as in production.
 func WithFsync() Option {
 	return func(c *ControlPlane) error {
 		c.environment.ControlPlane.Etcd.Configure().Set("unsafe-no-fsync", "false")

@@ -1,6 +1,5 @@
-// Command demo runs the sample remediation on the cluster of KUBECONFIG, shows its steps live, and then what a user
-// would look at: the steps, the objects and the metrics that moved. The controller must be installed and kubectl-wfe be on
-// the PATH; make demo does all of it.
+// Command demo runs the sample remediation on the cluster of KUBECONFIG. It shows the steps while they run, and then the steps, the objects
+// and the metrics that changed. It needs an installed controller and kubectl-wfe on the PATH, which make demo provides.
 package main
 
 import (
@@ -51,7 +50,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	say(out, "A Deployment to remediate: payment-api in namespace "+namespace+", 2 replicas with 1Gi")
+	printHeading(out, "Creating the Deployment to remediate: payment-api in namespace "+namespace+", 2 replicas with 1Gi")
 	if err := prepare(ctx, cluster, root); err != nil {
 		return err
 	}
@@ -60,13 +59,13 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if simulated {
-		say(out, "THE NODES OF THIS CLUSTER ARE SIMULATED: steps succeed without doing anything and without outputs, and payment-api stays as it is")
+		printHeading(out, "THE NODES OF THIS CLUSTER ARE SIMULATED: steps succeed without any effect and without outputs, and payment-api stays unchanged")
 	}
 	before, err := scrape(ctx, cluster, simulated)
 	if err != nil {
 		return err
 	}
-	say(out, "kubectl apply -f "+sample)
+	printHeading(out, "kubectl apply -f "+sample)
 	objects, err := testutil.ReadManifests(filepath.Join(root, sample))
 	if err != nil {
 		return err
@@ -77,7 +76,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err := cluster.Apply(ctx, objects...); err != nil {
 		return err
 	}
-	// Its exit code is the outcome, which is looked at below.
+	// The exit code is the outcome, which is checked below.
 	_ = kubectl(ctx, out, "wfe", "watch", name, "-n", namespace)
 	wfe := &wfev1.WorkflowExecution{}
 	if err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, wfe); err != nil {
@@ -91,18 +90,18 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if simulated {
-		say(out, "Where pods run (as root on Linux), the demo shows metrics too, and payment-api has 5 replicas and 2Gi at the end")
+		printHeading(out, "On a cluster that runs pods (as root on Linux), the demo also shows metrics, and payment-api has 5 replicas and 2Gi at the end")
 	} else {
-		showMoved(out, before, after)
+		showChanged(out, before, after)
 	}
-	goOn(out, root, simulated)
+	showNextSteps(out, root, simulated)
 	if wfe.Status.Phase != wfev1.PhaseCompleted {
 		return fmt.Errorf("the execution ended in phase %s: %+v", wfe.Status.Phase, wfe.Status.Failure)
 	}
 	return nil
 }
 
-// scrape reads nothing where the controller has no pod.
+// scrape reads the metrics of the controller, which are not served on simulated clusters.
 func scrape(ctx context.Context, cluster *testutil.Cluster, simulated bool) (testutil.Samples, error) {
 	if simulated {
 		return nil, nil
@@ -110,7 +109,7 @@ func scrape(ctx context.Context, cluster *testutil.Cluster, simulated bool) (tes
 	return cluster.Scrape(ctx)
 }
 
-// prepare brings the namespace to its state before the incident, also after an earlier demo.
+// prepare restores the state before the incident, also after an earlier demo.
 func prepare(ctx context.Context, cluster *testutil.Cluster, root string) error {
 	dir := filepath.Join(root, "config", "samples", "payment-api")
 	objects, err := testutil.ReadManifests(filepath.Join(dir, "namespace.yaml"))
@@ -142,12 +141,12 @@ func prepare(ctx context.Context, cluster *testutil.Cluster, root string) error 
 		return gone && status.ObservedGeneration == target.Generation && status.Replicas == 2 && status.AvailableReplicas == 2, nil
 	})
 	if err != nil {
-		return fmt.Errorf("wait for the target: %w", err)
+		return fmt.Errorf("wait for the Deployment: %w", err)
 	}
 	return nil
 }
 
-// show prints what a user would look at afterwards.
+// show prints the objects after the execution.
 func show(ctx context.Context, out io.Writer) error {
 	for _, args := range [][]string{
 		{"wfe", "tree", name, "-n", namespace, "-o", "wide"},
@@ -162,29 +161,33 @@ func show(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-func showMoved(out io.Writer, before, after testutil.Samples) {
-	say(out, "The series that it moved")
-	moved := testutil.Moved(before, after)
-	for _, series := range moved.Names() {
-		_, _ = fmt.Fprintf(out, "  %-82s %+g\n", series, moved[series])
+func showChanged(out io.Writer, before, after testutil.Samples) {
+	printHeading(out, "Metrics that changed")
+	changed := testutil.Moved(before, after)
+	for _, series := range changed.Names() {
+		_, _ = fmt.Fprintf(out, "  %-82s %+g\n", series, changed[series])
 	}
 }
 
-func goOn(out io.Writer, root string, simulated bool) {
-	suite := "  make test-e2e                     # what can go wrong, on the same cluster\n"
+func showNextSteps(out io.Writer, root string, simulated bool) {
+	suite := "  make test-e2e                     # run the end-to-end suite on the same cluster\n"
 	if simulated {
 		suite = ""
 	}
-	say(out, "To go on")
+	down := "make cluster-down"
+	if mode := os.Getenv("CLUSTER"); mode != "" && mode != "local" {
+		down += " CLUSTER=" + mode
+	}
+	printHeading(out, "Next steps")
 	_, _ = fmt.Fprintf(out, `  export KUBECONFIG=%s
   export PATH=%s:$PATH
   kubectl wfe describe %s -n %s     # conditions, steps and events
   kubectl get wfe -A --watch
-%s  make cluster-down                 # remove the cluster and all that it made
-`, os.Getenv("KUBECONFIG"), filepath.Join(root, "bin"), name, namespace, suite)
+%s  %-33s # remove the cluster
+`, os.Getenv("KUBECONFIG"), filepath.Join(root, "bin"), name, namespace, suite, down)
 }
 
-// kubectl runs the kubectl of the environment, and shows the command as a user would type it.
+// kubectl runs the program of the variable KUBECTL, and prints the command as a user types it.
 func kubectl(ctx context.Context, out io.Writer, args ...string) error {
 	program := os.Getenv("KUBECTL")
 	if program == "" {
@@ -194,7 +197,7 @@ func kubectl(ctx context.Context, out io.Writer, args ...string) error {
 	for _, arg := range args {
 		line += " " + arg
 	}
-	say(out, line)
+	printHeading(out, line)
 	command := exec.CommandContext(ctx, program, args...)
 	command.Stdout, command.Stderr = out, os.Stderr
 	if err := command.Run(); err != nil {
@@ -203,4 +206,4 @@ func kubectl(ctx context.Context, out io.Writer, args ...string) error {
 	return nil
 }
 
-func say(out io.Writer, line string) { _, _ = fmt.Fprintf(out, "\n▸ %s\n", line) }
+func printHeading(out io.Writer, line string) { _, _ = fmt.Fprintf(out, "\n▸ %s\n", line) }

@@ -15,7 +15,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// TestArgoSettings puts the settings of config/argo on Argo's own manifests.
+// TestArgoSettings applies the settings of config/argo to the manifests of Argo.
 func TestArgoSettings(t *testing.T) {
 	t.Parallel()
 	definitions, err := testutil.ArgoDefinitions(testutil.Minimal)
@@ -62,7 +62,7 @@ func TestArgoSettings(t *testing.T) {
 		return strings.Contains(link.URL, "/d/"+dashboardUID(t)+"?")
 	}
 	if !slices.ContainsFunc(links, isDashboard) {
-		t.Errorf("no link leads to the dashboard %s: %v", dashboardUID(t), links)
+		t.Errorf("no link has the URL of the dashboard %s: %v", dashboardUID(t), links)
 	}
 }
 

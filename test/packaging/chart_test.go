@@ -13,7 +13,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// sets are the ways to install, each by the chart's values and by kustomize.
+// sets maps kinds of installation to the values of the chart and to the kustomizations that must result in the same objects.
 var sets = map[string]struct {
 	values    []string
 	kustomize func(t *testing.T) []*unstructured.Unstructured
@@ -47,7 +47,7 @@ var sets = map[string]struct {
 			})
 		},
 	},
-	"without what others install": {
+	"without parts that are installed separately": {
 		values: []string{"crd.install=false", "serviceAccount.create=false", "userRoles.install=false"},
 		kustomize: func(t *testing.T) []*unstructured.Unstructured {
 			userRoles, err := testutil.ReadManifests(filepath.Join(root(t), "config", "rbac", "user_roles.yaml"))
@@ -62,7 +62,7 @@ var sets = map[string]struct {
 	},
 }
 
-// TestChartEqualsKustomize compares object by object. Helm makes the namespace itself, labels what it made, and keeps the CRD.
+// TestChartEqualsKustomize compares object by object, except for the namespace, which Helm creates, and its labels and annotations.
 func TestChartEqualsKustomize(t *testing.T) {
 	t.Parallel()
 	for name, set := range sets {
@@ -96,7 +96,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestValues sets each value and looks where it arrives.
+// TestValues sets each value and checks the field that it changes.
 func TestValues(t *testing.T) {
 	t.Parallel()
 	pod := []string{"spec", "template", "spec"}
@@ -145,7 +145,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestOtherNamespace installs everything elsewhere: nothing may be left that names the namespace of config/default.
+// TestOtherNamespace renders everything in another namespace, and expects no mention of that of config/default.
 func TestOtherNamespace(t *testing.T) {
 	t.Parallel()
 	rendered, err := template(t, "elsewhere", arguments([]string{"monitoring.install=true", "policies.install=true", "networkPolicy.install=true", "replicas=2"})...)
@@ -154,34 +154,34 @@ func TestOtherNamespace(t *testing.T) {
 	}
 	for _, line := range strings.Split(rendered, "\n") {
 		if strings.Contains(line, systemNamespace) && !strings.Contains(line, "config/default") {
-			t.Errorf("the chart names the namespace %s: %s", systemNamespace, line)
+			t.Errorf("the chart contains the namespace %s: %s", systemNamespace, line)
 		}
 	}
 }
 
-// TestSchema gives values that the schema must refuse.
+// TestSchema sets values that the schema must reject.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{
-		"misspelt value":            "imag=x",
-		"misspelt flag":             "flags.defaulttimeout=1m",
-		"flag that the pod sets":    "flags.health-probe-bind-address=0",
-		"negative replicas":         "replicas=-1",
-		"word for a switch":         "actions.install=often",
-		"no image":                  "image=",
-		"a user that is code":       "policies.argo=x']+['y",
-		"policy that there is none": "imagePullPolicy=Sometimes",
+		"misspelt value":       "imag=x",
+		"misspelt flag":        "flags.defaulttimeout=1m",
+		"flag of the pod":      "flags.health-probe-bind-address=0",
+		"negative replicas":    "replicas=-1",
+		"string for a boolean": "actions.install=often",
+		"no image":             "image=",
+		"code as a user":       "policies.argo=x']+['y",
+		"unknown policy":       "imagePullPolicy=Sometimes",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := template(t, systemNamespace, "--set", value); err == nil || !strings.Contains(err.Error(), "schema") {
-				t.Errorf("%s is not refused by the schema: %v", value, err)
+				t.Errorf("the schema does not reject %s: %v", value, err)
 			}
 		})
 	}
 }
 
-// byKey are objects without what only Helm writes.
+// byKey maps objects by their keys, without the fields that only Helm sets.
 func byKey(objects []*unstructured.Unstructured) map[string]map[string]any {
 	result := map[string]map[string]any{}
 	for _, object := range objects {
@@ -193,7 +193,7 @@ func byKey(objects []*unstructured.Unstructured) map[string]map[string]any {
 		annotations := object.GetAnnotations()
 		delete(annotations, "helm.sh/resource-policy")
 		object.SetAnnotations(annotations)
-		if object.GetKind() == "ConfigMap" && object.GetNamespace() == "" { // the dashboard's, which kustomize leaves to kubectl -n
+		if object.GetKind() == "ConfigMap" && object.GetNamespace() == "" { // that of the dashboard, whose namespace kubectl -n sets
 			object.SetNamespace(systemNamespace)
 		}
 		result[key(object)] = object.Object
@@ -201,7 +201,7 @@ func byKey(objects []*unstructured.Unstructured) map[string]map[string]any {
 	return result
 }
 
-// arguments are values as helm's --set takes them.
+// arguments converts values to arguments of helm.
 func arguments(values []string) []string {
 	var args []string
 	for _, value := range values {
@@ -210,7 +210,7 @@ func arguments(values []string) []string {
 	return args
 }
 
-// at is the value at a path of fields and indexes, nil where there is none.
+// at returns the value at a path of fields and indexes, or nil.
 func at(value any, path []string) any {
 	for _, word := range path {
 		switch v := value.(type) {

@@ -17,7 +17,7 @@ const (
 	actionImage     = "ghcr.io/kubernaut-io/workflowexecution-action"
 )
 
-// TestImages lets kustomize set both images, as somebody with a copy of config does.
+// TestImages sets both images by kustomize, in a copy of config.
 func TestImages(t *testing.T) {
 	t.Parallel()
 	folder := checkout(t, "config")
@@ -37,7 +37,7 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// TestDist makes the installers of a release in a checkout of its own, and looks into each.
+// TestDist writes a release in a separate checkout, and checks its files.
 func TestDist(t *testing.T) {
 	t.Parallel()
 	folder := checkout(t, "config", "Makefile", filepath.Join("test", "tools"))
@@ -97,7 +97,7 @@ func TestDist(t *testing.T) {
 	}
 }
 
-// TestVersions holds all places that name the version to the Makefile's.
+// TestVersions compares all versions in config with that of the Makefile.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	want := version(t)
@@ -114,7 +114,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// TestFlags holds the chart's schema to the manager's flags. The pod's ports and its tests' switch are not for users.
+// TestFlags compares the schema of the chart with the flags of the manager, except for the ports of the pod and a flag of the tests.
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile(filepath.Join(root(t), "cmd", "manager", "main.go"))
@@ -146,7 +146,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// version is the version of the Makefile.
+// version returns the version in the Makefile.
 func version(t *testing.T) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
@@ -155,7 +155,7 @@ func version(t *testing.T) string {
 	}
 	match := regexp.MustCompile(`(?m)^VERSION +\?= (v\S+)$`).FindSubmatch(content)
 	if match == nil {
-		t.Fatal("the Makefile names no version")
+		t.Fatal("the Makefile contains no version")
 	}
 	return string(match[1])
 }
@@ -171,7 +171,7 @@ func read(t *testing.T, path string, into any) {
 	}
 }
 
-// checkout copies parts of the repository into a folder of its own.
+// checkout copies parts of the repository to a temporary folder.
 func checkout(t *testing.T, parts ...string) string {
 	t.Helper()
 	folder := t.TempDir()

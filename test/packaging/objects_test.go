@@ -20,12 +20,12 @@ import (
 
 const systemNamespace = testutil.SystemNamespace
 
-// program is the path of a program that an environment variable names.
+// program returns the path of a program from an environment variable.
 func program(t *testing.T, variable string) string {
 	t.Helper()
 	path := os.Getenv(variable)
 	if path == "" {
-		t.Fatalf("%s is not set; make test-unit sees to it", variable)
+		t.Fatalf("%s is not set; make test-unit sets it", variable)
 	}
 	return path
 }
@@ -39,7 +39,7 @@ func root(t *testing.T) string {
 	return path
 }
 
-// output runs a program and returns what it writes; with an error, what it complains of.
+// output runs a program and returns its standard output. An error contains all output.
 func output(t *testing.T, folder, name string, args ...string) (string, error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -51,7 +51,7 @@ func output(t *testing.T, folder, name string, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// kustomize builds the kustomizations of a copy of the repository's config, or of the repository itself.
+// kustomize builds kustomizations in the repository or in a copy of its config.
 func kustomize(t *testing.T, folder string, kustomizations ...string) []*unstructured.Unstructured {
 	t.Helper()
 	var objects []*unstructured.Unstructured
@@ -77,7 +77,7 @@ func withComponents(t *testing.T, components ...string) []*unstructured.Unstruct
 	return kustomize(t, overlay, ".")
 }
 
-// relative is a path as kustomizations want it.
+// relative returns a relative path, because kustomizations accept no absolute ones.
 func relative(t *testing.T, from, to string) string {
 	t.Helper()
 	path, err := filepath.Rel(from, to)
@@ -87,7 +87,7 @@ func relative(t *testing.T, from, to string) string {
 	return path
 }
 
-// render is what the chart installs as release "release", with arguments of helm template.
+// render returns the objects of the chart, with arguments of helm template.
 func render(t *testing.T, namespace string, args ...string) []*unstructured.Unstructured {
 	t.Helper()
 	rendered, err := template(t, namespace, args...)
@@ -122,12 +122,12 @@ func decode(t *testing.T, manifests string) []*unstructured.Unstructured {
 	}
 }
 
-// key names an object in a test's report.
+// key identifies an object.
 func key(object *unstructured.Unstructured) string {
 	return strings.TrimSpace(object.GetKind() + " " + object.GetNamespace() + " " + object.GetName())
 }
 
-// find is the object of a kind and name.
+// find returns the object with a kind and name.
 func find(t *testing.T, objects []*unstructured.Unstructured, kind, name string) *unstructured.Unstructured {
 	t.Helper()
 	for _, object := range objects {
@@ -135,11 +135,11 @@ func find(t *testing.T, objects []*unstructured.Unstructured, kind, name string)
 			return object
 		}
 	}
-	t.Fatalf("there is no %s %s", kind, name)
+	t.Fatalf("%s %s is missing", kind, name)
 	return nil
 }
 
-// images are the images of all containers and of all actions, with how often each is there.
+// images counts the images of all containers and of all actions.
 func images(objects []*unstructured.Unstructured) map[string]int {
 	found := map[string]int{}
 	var walk func(any)
@@ -159,7 +159,7 @@ func images(objects []*unstructured.Unstructured) map[string]int {
 		}
 	}
 	for _, object := range objects {
-		// A schema has fields of that name, too.
+		// A schema contains fields of that name, too.
 		if object.GetKind() != "CustomResourceDefinition" {
 			walk(object.Object)
 		}

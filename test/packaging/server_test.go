@@ -19,8 +19,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/test/testutil"
 )
 
-// TestServer installs and uninstalls everything on a real API server, with the CustomResourceDefinitions of Argo and of the
-// Prometheus operator.
+// TestServer installs and uninstalls everything on a real API server, with the CRDs of Argo and of the Prometheus operator.
 func TestServer(t *testing.T) {
 	server, kubeconfig := start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -28,12 +27,12 @@ func TestServer(t *testing.T) {
 	if err := server.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: systemNamespace}}); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("takes every object", func(t *testing.T) { takesEveryObject(ctx, t, server) })
-	t.Run("loses every object", func(t *testing.T) { losesEveryObject(ctx, t, server, kubeconfig) })
+	t.Run("accepts every object", func(t *testing.T) { acceptsEveryObject(ctx, t, server) })
+	t.Run("removes every object", func(t *testing.T) { removesEveryObject(ctx, t, server, kubeconfig) })
 }
 
-// takesEveryObject lets the server refuse what it does not know.
-func takesEveryObject(ctx context.Context, t *testing.T, server client.Client) {
+// acceptsEveryObject applies all objects with strict validation, which rejects unknown fields.
+func acceptsEveryObject(ctx context.Context, t *testing.T, server client.Client) {
 	everything := map[string][]*unstructured.Unstructured{
 		"kustomize": slices.Concat(
 			kustomize(t, root(t), "config/default", "config/prometheus", "config/policy", "config/network-policy", "config/namespaced", "config/samples/payment-api"), withComponents(t, "components/high-availability")),
@@ -44,7 +43,7 @@ func takesEveryObject(ctx context.Context, t *testing.T, server client.Client) {
 			for _, object := range objects {
 				options := []client.ApplyOption{client.FieldOwner("test"), client.ForceOwnership}
 				if object.GetKind() == "Namespace" {
-					// It is made for good, so that what is inside can be tried; and as no part, because nobody would empty it.
+					// The namespace must exist for the objects in it. Without its labels the uninstallation keeps it: nothing empties a namespace here.
 					object.SetLabels(nil)
 				} else {
 					options = append(options, client.DryRunAll)
@@ -90,8 +89,7 @@ func start(t *testing.T) (server client.Client, kubeconfig string) {
 	return server, kubeconfig
 }
 
-// definitions are the files of the kinds that are installed: of Argo's, the catalog's has every field, and the others are the
-// small ones, because the server takes long for each.
+// definitions returns the files of the CRDs. Only the catalog's of Argo is the full one, because the server is slow to accept each.
 func definitions(t *testing.T) []string {
 	t.Helper()
 	minimal, err := testutil.ArgoDefinitions(testutil.Minimal)
@@ -113,13 +111,13 @@ func definitions(t *testing.T) []string {
 	}
 }
 
-// operatorDefinitions is the folder with the Prometheus operator's definitions, in its module.
+// operatorDefinitions returns the folder of the CRDs in the module of the Prometheus operator.
 func operatorDefinitions(t *testing.T) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-modfile=test/tools/definitions.mod", "github.com/prometheus-operator/prometheus-operator")
 	command.Dir = root(t)
-	if said, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("download the operator's module: %v\n%s", err, said)
+	if printed, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("download the module of the operator: %v\n%s", err, printed)
 	}
 	command = exec.CommandContext(t.Context(), "go", "list", "-m", "-modfile=test/tools/definitions.mod", "-f", "{{.Dir}}", "github.com/prometheus-operator/prometheus-operator")
 	command.Dir = root(t)

@@ -19,10 +19,9 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// losesEveryObject installs every part where nothing runs, so that nobody records the end of a Workflow, and removes all of
-// it, twice.
-func losesEveryObject(ctx context.Context, t *testing.T, server client.Client, kubeconfig string) {
-	const foreign = "example.com/somebody-elses"
+// removesEveryObject installs every part and uninstalls it twice. No controller is running, so the end of a Workflow is never recorded.
+func removesEveryObject(ctx context.Context, t *testing.T, server client.Client, kubeconfig string) {
+	const foreign = "example.com/foreign"
 	wfe := &wfev1.WorkflowExecution{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "running"},
 		Spec: wfev1.WorkflowExecutionSpec{
@@ -45,7 +44,7 @@ func losesEveryObject(ctx context.Context, t *testing.T, server client.Client, k
 	parts := kustomize(t, root(t), "config/default", "config/prometheus", "config/policy", "config/network-policy", "config/namespaced")
 	parts = append(parts, withComponents(t, "components/high-availability")...)
 	for _, object := range parts {
-		// Nobody is here to empty a namespace that is deleted, so it is none of the parts.
+		// No controller empties a deleted namespace here, so namespaces are left out.
 		if object.GetKind() == "Namespace" {
 			continue
 		}
@@ -57,10 +56,10 @@ func losesEveryObject(ctx context.Context, t *testing.T, server client.Client, k
 	for range 2 {
 		command := exec.CommandContext(ctx, "config/default/uninstall.sh")
 		command.Dir = root(t)
-		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECTL="+program(t, "KUBECTL"), "PATIENCE=5s")
-		said, err := command.CombinedOutput()
+		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECTL="+program(t, "KUBECTL"), "TIMEOUT=5s")
+		printed, err := command.CombinedOutput()
 		if err != nil {
-			t.Fatalf("%v\n%s", err, said)
+			t.Fatalf("%v\n%s", err, printed)
 		}
 	}
 
@@ -69,14 +68,14 @@ func losesEveryObject(ctx context.Context, t *testing.T, server client.Client, k
 		found.SetGroupVersionKind(object.GroupVersionKind())
 		err := server.Get(ctx, client.ObjectKeyFromObject(object), found)
 		if object.GetKind() != "Namespace" && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
-			t.Errorf("%s is left: %v", key(object), err)
+			t.Errorf("%s still exists: %v", key(object), err)
 		}
 	}
 	if err := server.Get(ctx, client.ObjectKeyFromObject(wfe), wfe); !apierrors.IsNotFound(err) {
-		t.Errorf("the execution is left: %v", err)
+		t.Errorf("the execution still exists: %v", err)
 	}
 	if err := server.Get(ctx, client.ObjectKeyFromObject(snapshot), snapshot); !apierrors.IsNotFound(err) {
-		t.Errorf("the snapshot is left: %v", err)
+		t.Errorf("the snapshot still exists: %v", err)
 	}
 	if err := server.Get(ctx, client.ObjectKeyFromObject(wf), wf); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
-// SystemNamespace is where config/default installs the controller.
+// SystemNamespace is the namespace into which config/default installs the controller.
 const SystemNamespace = "workflowexecution-system"
 
 // Cluster is a connection to the cluster of KUBECONFIG.
@@ -38,7 +38,7 @@ func Connect() (*Cluster, error) {
 		return nil, fmt.Errorf("find the API server: %w", err)
 	}
 	config.QPS = -1
-	// Ending a port forwarding is logged as an error by client-go, and is none.
+	// client-go logs the end of a port forwarding as an error.
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 	scheme, err := NewScheme()
@@ -56,7 +56,7 @@ func Connect() (*Cluster, error) {
 	return &Cluster{Client: c, Config: config, Clientset: clientset}, nil
 }
 
-// NewScheme knows the kinds of Kubernetes, of Argo and our own.
+// NewScheme contains the kinds of Kubernetes, of Argo and of this repository.
 func NewScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, wfev1.AddToScheme, wfv1.AddToScheme} {
@@ -67,7 +67,7 @@ func NewScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// ControllerPod is the pod of the controller that is Running, the youngest if there are several.
+// ControllerPod returns the running pod of the controller. If there are several, it returns the youngest.
 func (c *Cluster) ControllerPod(ctx context.Context) (*corev1.Pod, error) {
 	pods := &corev1.PodList{}
 	err := c.List(ctx, pods, client.InNamespace(SystemNamespace), client.MatchingLabels{"app.kubernetes.io/component": "controller"})
@@ -90,15 +90,14 @@ func (c *Cluster) ControllerPod(ctx context.Context) (*corev1.Pod, error) {
 	return youngest, nil
 }
 
-// IsSimulated tells whether the nodes are said to run pods, and run none.
+// IsSimulated reports whether the nodes of the cluster are simulated, so that pods do nothing.
 func (c *Cluster) IsSimulated(ctx context.Context) (bool, error) {
 	simulated := &corev1.NodeList{}
 	err := c.List(ctx, simulated, client.HasLabels{"workflowexecution.kubernaut.io/simulated"})
 	return len(simulated.Items) > 0, err
 }
 
-// Root is the folder of this repository's go.mod, found from the working directory upwards, past those of the modules in
-// test.
+// Root returns the root of this repository, found from the working directory upwards, past the modules in test.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -110,7 +109,7 @@ func Root() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("the working directory is outside of the repository")
+			return "", fmt.Errorf("find the root of the repository: the working directory is not in it")
 		}
 		dir = parent
 	}

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Definitions are a kind of Argo's CustomResourceDefinitions.
+// Definitions selects a set of the CRDs of Argo.
 type Definitions string
 
 const (
-	// Minimal ones have no schema of Workflows, and are what Argo's release manifests had before 4.0.
+	// Minimal CRDs have no schema of Workflows. The release manifests of Argo contained them before 4.0.
 	Minimal Definitions = "minimal"
-	// Full ones have one, and are what Argo's release manifests and its chart have since 4.0; the API server takes long for them.
+	// Full CRDs have a schema. The release manifests and the chart of Argo contain them since 4.0. The API server is slow to accept them.
 	Full Definitions = "full"
 )
 
-// DefinitionFolders are the folders with the CustomResourceDefinitions of this repository and with Argo's minimal ones.
+// DefinitionFolders returns the folders of the CRDs of this repository and of the minimal CRDs of Argo.
 func DefinitionFolders() ([]string, error) {
 	root, err := Root()
 	if err != nil {
@@ -27,11 +27,11 @@ func DefinitionFolders() ([]string, error) {
 	return []string{filepath.Join(root, "config", "crd"), argo}, err
 }
 
-// ArgoDefinitions is the folder with Argo's CustomResourceDefinitions of a kind, in its module.
+// ArgoDefinitions returns the folder of a set of CRDs in the module of Argo.
 func ArgoDefinitions(kind Definitions) (string, error) {
 	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-workflows/v3").Output()
 	if err != nil {
-		return "", fmt.Errorf("find Argo's module: %w", err)
+		return "", fmt.Errorf("find the module of Argo: %w", err)
 	}
 	return filepath.Join(strings.TrimSpace(string(module)), "manifests", "base", "crds", string(kind)), nil
 }

@@ -1,3 +1,3 @@
-// Package testutil connects the end-to-end suite and the demo to a cluster: manifests of this repository are applied as
-// a user would, and the controller's protected metrics are read as a scraper would. It knows no test.
+// Package testutil connects test suites and the demo to a cluster. It applies the manifests of this repository as a user does, and reads
+// the protected metrics of the controller as a scraper does. It contains no test.
 package testutil

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// fieldOwner is the manager of the fields that Apply sets.
+// fieldOwner is the field manager of Apply.
 const fieldOwner = "workflowexecution-tests"
 
 // ReadManifests reads the objects of YAML files with any number of documents.
@@ -42,7 +42,7 @@ func ReadManifests(paths ...string) ([]*unstructured.Unstructured, error) {
 	return objects, nil
 }
 
-// InNamespace moves objects, and the service accounts that role bindings among them name, into a namespace.
+// InNamespace sets the namespace of objects, and of the service accounts in role bindings among them.
 func InNamespace(namespace string, objects []*unstructured.Unstructured) error {
 	for _, object := range objects {
 		object.SetNamespace(namespace)
@@ -60,7 +60,7 @@ func InNamespace(namespace string, objects []*unstructured.Unstructured) error {
 	return nil
 }
 
-// Apply applies objects on the server's side, in order.
+// Apply applies objects by server-side apply, in the given order.
 func (c *Cluster) Apply(ctx context.Context, objects ...*unstructured.Unstructured) error {
 	for _, object := range objects {
 		configuration := client.ApplyConfigurationFromUnstructured(object)

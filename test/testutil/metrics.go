@@ -30,11 +30,10 @@ const (
 	scraper     = "workflowexecution-test-scraper"
 )
 
-// Samples are the values of series by name and labels, as in the text format: name{label="value"}. Of a histogram there
-// are name_count and name_sum.
+// Samples maps series, by name and labels in the text format name{label="value"}, to their values. A histogram has name_count and name_sum.
 type Samples map[string]float64
 
-// Scrape reads the controller's /metrics as a scraper does: over TLS, with the token of a service account that may.
+// Scrape reads /metrics of the controller as a scraper does: over TLS, with the token of a service account that has the right.
 func (c *Cluster) Scrape(ctx context.Context) (Samples, error) {
 	token, err := c.scraperToken(ctx)
 	if err != nil {
@@ -48,7 +47,7 @@ func (c *Cluster) Scrape(ctx context.Context) (Samples, error) {
 	return samples, err
 }
 
-// WithMetrics runs use while an address of this machine leads to the port of the controller that serves its metrics.
+// WithMetrics calls use with a local address that is forwarded to the metrics port of the controller.
 func (c *Cluster) WithMetrics(ctx context.Context, use func(address string) error) error {
 	pod, err := c.ControllerPod(ctx)
 	if err != nil {
@@ -57,19 +56,19 @@ func (c *Cluster) WithMetrics(ctx context.Context, use func(address string) erro
 	return c.WithPort(pod, metricsPort, use)
 }
 
-// Token asks for a token of a service account, for ten minutes.
+// Token requests a token of a service account, which is valid for ten minutes.
 func (c *Cluster) Token(ctx context.Context, namespace, name string) (string, error) {
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](600)}}
 	answer, err := c.Clientset.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, request, metav1.CreateOptions{})
 	if err != nil {
-		return "", fmt.Errorf("ask for a token: %w", err)
+		return "", fmt.Errorf("request a token: %w", err)
 	}
 	return answer.Status.Token, nil
 }
 
-// scraperToken makes sure that there is a service account that may read /metrics, and asks for a token of it.
+// scraperToken creates a service account with the right to read /metrics, and requests a token of it.
 func (c *Cluster) scraperToken(ctx context.Context) (string, error) {
-	part := map[string]any{"app.kubernetes.io/part-of": "workflowexecution"} // so that it goes with the rest
+	part := map[string]any{"app.kubernetes.io/part-of": "workflowexecution"} // so that the uninstallation removes it
 	account := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ServiceAccount",
 		"metadata": map[string]any{"name": scraper, "namespace": SystemNamespace, "labels": part},
@@ -86,7 +85,7 @@ func (c *Cluster) scraperToken(ctx context.Context) (string, error) {
 	return c.Token(ctx, SystemNamespace, scraper)
 }
 
-// WithPort runs use while an address of this machine leads to a port of the pod.
+// WithPort calls use with a local address that is forwarded to a port of the pod.
 func (c *Cluster) WithPort(pod *corev1.Pod, port int, use func(address string) error) error {
 	transport, upgrader, err := spdy.RoundTripperFor(c.Config)
 	if err != nil {
@@ -130,8 +129,8 @@ func scrape(ctx context.Context, url, token string) (Samples, error) {
 	return Flatten(families), nil
 }
 
-// Get asks for url, with the token unless that is empty, and returns the status code and the body of the answer. The
-// connection is ended on this side, for one that the pod ends can take the whole port forwarding with it.
+// Get requests url with the token, unless that is empty, and returns the status code and the body of the response. It closes the
+// connection itself, because a connection that the pod closes can end the whole port forwarding.
 func Get(ctx context.Context, url, token string) (status int, body []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -140,7 +139,7 @@ func Get(ctx context.Context, url, token string) (status int, body []byte, err e
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	// The controller's certificate is signed by itself until somebody mounts another.
+	// The certificate of the controller is self-signed, unless another one is mounted.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // see above
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Do(request)
@@ -152,7 +151,7 @@ func Get(ctx context.Context, url, token string) (status int, body []byte, err e
 	return response.StatusCode, body, err
 }
 
-// Flatten takes the values out of what a scrape says.
+// Flatten returns the samples of metric families.
 func Flatten(families map[string]*dto.MetricFamily) Samples {
 	samples := Samples{}
 	for name, family := range families {
@@ -184,7 +183,7 @@ func labelsOf(metric *dto.Metric) string {
 	return "{" + strings.Join(pairs, ",") + "}"
 }
 
-// Moved lists the series of this project that differ, with the difference.
+// Moved returns the series of this project whose values changed, with the difference.
 func Moved(before, after Samples) Samples {
 	moved := Samples{}
 	for series, value := range after {
@@ -195,7 +194,7 @@ func Moved(before, after Samples) Samples {
 	return moved
 }
 
-// Names are the series in order.
+// Names returns the sorted names of the series.
 func (s Samples) Names() []string {
 	names := make([]string, 0, len(s))
 	for name := range s {

@@ -1,4 +1,4 @@
-// The tools that look at what goes into a release, in a module of their own: they need other versions than the rest.
+// The tools that analyze the contents of a release. They have their own module because they need other versions of their dependencies.
 module github.com/kubernaut-io/workflowexecution/test/tools/supply
 
 go 1.26.0

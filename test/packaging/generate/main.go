@@ -1,5 +1,5 @@
-// Command generate copies the manifests of config into the chart's files, as they are, comments included: Helm reads nothing
-// outside of the chart. It runs in test/packaging, by make generate.
+// Command generate copies the manifests of config, including their comments, to the files of the chart, because Helm reads no files outside
+// of a chart. make generate runs it in test/packaging.
 package main
 
 import (
@@ -11,10 +11,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// config is the folder of all manifests.
+// config is the folder of the manifests.
 const config = "../../config"
 
-// files are the chart's files, and the kustomizations or manifests of config that each is made of.
+// files maps the files of the chart to the kustomizations and manifests that each consists of.
 var files = map[string][]string{
 	"crd.yaml":               {"crd"},
 	"rbac.yaml":              {"rbac/service_account.yaml", "rbac/role.yaml", "rbac/leader_election.yaml", "rbac/metrics.yaml"},
@@ -38,7 +38,7 @@ func main() {
 
 func run() error {
 	folder := filepath.Join(config, "chart", "files")
-	// What no source makes any more must go.
+	// Files without a source must not remain.
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func run() error {
 	return nil
 }
 
-// read is the content of a file, or of all resources of a kustomization.
+// read returns the content of a file, or of all resources of a kustomization.
 func read(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
