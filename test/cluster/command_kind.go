@@ -19,7 +19,7 @@ import (
 func newNodeImageCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "kind-node-image",
-		Short: "Make the image of kind's nodes where no image registry is reachable, and print its archive",
+		Short: "Build a node image for kind, for machines without an image registry, and print its archive",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			archive, err := shared.makeNodeImage(command.Context())
@@ -35,7 +35,7 @@ func newNodeImageCommand(shared *settings) *cobra.Command {
 func newEngineUpCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "kind-engine-up",
-		Short: "Start a private container engine for kind, unless one runs",
+		Short: "Start a private container engine for kind, unless an engine is running",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return shared.engine().Up(command.Context())
@@ -46,7 +46,7 @@ func newEngineUpCommand(shared *settings) *cobra.Command {
 func newEngineDownCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "kind-engine-down",
-		Short: "Stop the private container engine with all its containers, and remove its state",
+		Short: "Stop the private container engine and its containers, and remove its state",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return shared.engine().Down(command.Context())
@@ -54,11 +54,11 @@ func newEngineDownCommand(shared *settings) *cobra.Command {
 	}
 }
 
-// newRuntimeCommand is for the private engine only, which calls it without a checkout.
+// newRuntimeCommand is for the private engine, which calls it outside of a checkout.
 func newRuntimeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:                engine.RuntimeCommand,
-		Short:              "Take the place of runc on a machine that lacks capabilities",
+		Short:              "Replace runc on a machine that lacks capabilities",
 		Hidden:             true,
 		DisableFlagParsing: true,
 		PersistentPreRunE:  func(*cobra.Command, []string) error { return nil },
@@ -95,7 +95,7 @@ func (s *settings) makeNodeImage(ctx context.Context) (archive string, err error
 	return recipe.Archive()
 }
 
-// upKind uses the node image that was made here if there is one of these versions, and kind's own otherwise.
+// upKind uses the node image of this checkout if it was built with the current versions, and kind's own otherwise.
 func (s *settings) upKind(ctx context.Context) error {
 	cluster, private, err := s.kindCluster(ctx)
 	if err != nil {
@@ -120,7 +120,7 @@ func (s *settings) upKind(ctx context.Context) error {
 	if version, err := argo.CheckController(ctx, s.kubeconfig); err == nil && version == s.argoVersion {
 		return nil
 	}
-	// Such nodes reach no image registry.
+	// These nodes reach no image registry.
 	if ownNode || private {
 		if err := s.loadArgo(ctx, cluster); err != nil {
 			return err
@@ -173,7 +173,7 @@ func (s *settings) downKind(ctx context.Context) error {
 	return cluster.Delete(ctx)
 }
 
-// kindCluster is an error unless a container engine answers, and tells whether it is the private one.
+// kindCluster describes the cluster, and reports whether the container engine is the private one. It fails if no engine answers.
 func (s *settings) kindCluster(ctx context.Context) (cluster kind.Cluster, private bool, err error) {
 	environment, private, err := s.engine().Environment(ctx)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 func newServerImagesCommand(shared *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "argo-server-images",
-		Short: "Make the images of the Argo server and of its database, and print their archives",
+		Short: "Build the images of the Argo server and of PostgreSQL, and print their archives",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			archives, err := shared.packServer(command.Context())
@@ -29,7 +29,7 @@ func newServerImagesCommand(shared *settings) *cobra.Command {
 	}
 }
 
-// packServer packs what no cluster starts with: only some tests need it.
+// packServer packs the images of the Argo server and of its database, which only some tests need.
 func (s *settings) packServer(ctx context.Context) ([]string, error) {
 	program := binaries.ArgoServer(s.argoLine())
 	built, err := s.binaryCache().Ensure(ctx, []binaries.Program{program})

@@ -1,5 +1,6 @@
-// Command cluster makes a Kubernetes cluster with Argo Workflows for the tests and the demo of this repository, from Go modules alone:
-// it builds the programs, starts them, and removes all of it again. Where no pods can run it simulates them, and says so. It is a tool for development machines, never for production.
+// Command cluster starts a Kubernetes cluster with Argo Workflows for the tests and the demo of this repository, and removes it again. It
+// builds all programs from Go modules. On machines that cannot run pods, it simulates them. It is for development machines, never for
+// production.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 
 func TestAcquire(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "lock")
-	release, err := Acquire(t.Context(), path, func() { t.Error("waited although nobody holds the lock") })
+	release, err := Acquire(t.Context(), path, func() { t.Error("Acquire() waits although the lock is free") })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestArchivesAreReproducible(t *testing.T) {
 		}
 	}
 	if !bytes.Equal(archives[0], archives[1]) {
-		t.Error("packing the same binary twice yields different bytes")
+		t.Error("packing the same binary twice results in different bytes")
 	}
 }
 
@@ -73,7 +73,7 @@ func TestLayoutsAreReproducible(t *testing.T) {
 		}
 	}
 	if digests[0] != digests[1] {
-		t.Errorf("packing the same binary twice yields %s and %s", digests[0], digests[1])
+		t.Errorf("packing the same binary twice results in %s and %s", digests[0], digests[1])
 	}
 	index, err := layout.ImageIndexFromPath(folder)
 	if err != nil {
@@ -177,17 +177,17 @@ func TestRefused(t *testing.T) {
 	}
 	binary := staticExecutable(t)
 	for reason, request := range map[string]Request{
-		"a user by name can't be judged by runAsNonRoot": {Binary: binary, Name: "example.org/program:v1", User: "nobody"},
-		"a name without a tag is ambiguous":              {Binary: binary, Name: "example.org/program", User: "1"},
-		"a script needs a shell":                         {Binary: script, Name: "example.org/program:v1", User: "1"},
-		"there is no such file":                          {Binary: binary + "-", Name: "example.org/program:v1", User: "1"},
+		"runAsNonRoot does not accept the name of a user": {Binary: binary, Name: "example.org/program:v1", User: "nobody"},
+		"a name without a tag is ambiguous":               {Binary: binary, Name: "example.org/program", User: "1"},
+		"a script needs a shell":                          {Binary: script, Name: "example.org/program:v1", User: "1"},
+		"the file does not exist":                         {Binary: binary + "-", Name: "example.org/program:v1", User: "1"},
 	} {
 		file := filepath.Join(t.TempDir(), "image.tar")
 		if err := WriteArchive(request, file); err == nil {
 			t.Errorf("WriteArchive(%+v) succeeds, want an error: %s", request, reason)
 		}
 		if _, err := os.Stat(file); err == nil {
-			t.Errorf("WriteArchive(%+v) leaves a file behind", request)
+			t.Errorf("WriteArchive(%+v) leaves a file", request)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func TestConfig(t *testing.T) {
 		reason  string
 	}{
 		"kind's own node": {false, 2, "it installs a network and a service proxy from images"},
-		"a node of ours":  {true, 3, "it contains them, and cannot pull others"},
+		"our node image":  {true, 3, "it contains them, and cannot pull others"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			content, err := config(test.ownNode)
