@@ -78,7 +78,7 @@ func (o *undoOrder) stop(steps map[int]*wfev1.StepStatus) {
 
 // runs reports whether an undo or a relay is part of the rollback's Workflow.
 func (o *undoOrder) runs(i int) bool {
-	return !o.stopped.has(i) && !(o.isUndone.has(i) && o.failed.has(i))
+	return !o.stopped.has(i) && (!o.isUndone.has(i) || !o.failed.has(i))
 }
 
 // depends returns the expression that waits for the undos before an undo. After a critical undo that failed, the undos

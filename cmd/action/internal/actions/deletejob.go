@@ -78,14 +78,15 @@ func markJob(ctx context.Context, s *contract.Step, name string) (types.UID, err
 		job, err = s.Kube.BatchV1().Jobs(s.Namespace).Get(ctx, name, metav1.GetOptions{})
 		return err
 	})
-	if err != nil && !apierrors.IsNotFound(err) {
+	isGone := apierrors.IsNotFound(err)
+	if err != nil && !isGone {
 		return "", fmt.Errorf("reading job %s: %w", name, err)
 	}
 	m, again, findErr := findMark(ctx, s)
 	switch {
 	case findErr != nil:
 		return "", findErr
-	case again && (err != nil || !job.CreationTimestamp.Before(&m.made) || string(job.UID) == m.previous["uid"]):
+	case again && (isGone || !job.CreationTimestamp.Before(&m.made) || string(job.UID) == m.previous["uid"]):
 		return types.UID(m.previous["uid"]), nil
 	case err != nil:
 		return "", fmt.Errorf("reading job %s: %w", name, err)

@@ -60,7 +60,7 @@ func managerOf(found metav1.Object, field []string) string {
 		if entry.Manager == fieldManager || entry.Subresource == "status" || entry.FieldsV1 == nil {
 			continue
 		}
-		d := ownedDepth(entry.FieldsV1.Raw, field)
+		d := ownedDepth(entry.FieldsV1.GetRawBytes(), field)
 		if d > depth || d == depth && d > 0 && best.Time.Before(entry.Time) {
 			best, depth = entry, d
 		}

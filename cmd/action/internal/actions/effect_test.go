@@ -138,9 +138,9 @@ func revert(before runtime.Object, field string) runtime.Object {
 
 func setManagers(object metav1.Object, field string) {
 	object.SetManagedFields([]metav1.ManagedFieldsEntry{
-		{Manager: fieldManager, Operation: metav1.ManagedFieldsOperationUpdate, Time: ptr.To(metav1.Now()), FieldsV1: &metav1.FieldsV1{Raw: []byte(field)}},
-		{Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, Time: ptr.To(metav1.Now()), FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:annotations":{}}}`)}},
-		{Manager: "argocd-controller", Operation: metav1.ManagedFieldsOperationApply, Time: ptr.To(metav1.NewTime(time.Now().Add(-time.Minute))), FieldsV1: &metav1.FieldsV1{Raw: []byte(field)}},
+		{Manager: fieldManager, Operation: metav1.ManagedFieldsOperationUpdate, Time: ptr.To(metav1.Now()), FieldsV1: metav1.NewFieldsV1(field)},
+		{Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, Time: ptr.To(metav1.Now()), FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{}}}`)},
+		{Manager: "argocd-controller", Operation: metav1.ManagedFieldsOperationApply, Time: ptr.To(metav1.NewTime(time.Now().Add(-time.Minute))), FieldsV1: metav1.NewFieldsV1(field)},
 	})
 }
 

@@ -45,6 +45,7 @@ func (f *fixture) terminates() {
 func TestEvictions(t *testing.T) {
 	t.Parallel()
 	const always = 24 * time.Hour
+	//nolint:revive // the text of the API server
 	twoBudgets := apierrors.NewInternalError(errors.New("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."))
 	unavailable := apierrors.NewServiceUnavailable("restarting")
 	evict := run{action: "evict-pod", parameters: map[string]string{"pod": "ledger-0"}}

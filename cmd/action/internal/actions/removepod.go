@@ -141,7 +141,7 @@ func beginRemoval(ctx context.Context, s *contract.Step, accept func(*corev1.Pod
 		}
 	}
 	r.uid, r.owner, r.begun = types.UID(m.previous["uid"]), types.UID(m.previous["owner"]), m.made
-	return r, nil
+	return r, nil //nolint:nilerr // an earlier attempt has removed the pod
 }
 
 // isMarked reports whether a mark describes this pod or one that this pod has replaced. Everyone who can create events can

@@ -61,7 +61,7 @@ func runRollbackDeployment(ctx context.Context, s *contract.Step) error {
 		if recorded, _ := s.Recorded(found); again && target == nil {
 			// What was the previous revision in an earlier attempt is another one now.
 			if wanted, err = strconv.ParseInt(recorded[recordTarget], 10, 64); err != nil {
-				return edit{}, nil
+				return edit{}, nil //nolint:nilerr // without a record there is nothing left to change
 			}
 		}
 		if target == nil || !again {

@@ -36,7 +36,7 @@ import (
 // Namespace is the namespace of the executions.
 const Namespace = "production"
 
-// World is a control plane with a manager, and an Argo that is played.
+// Cluster is a control plane with a manager and a simulated Argo.
 type Cluster struct {
 	*controlplane.ControlPlane
 	// Root is the repository's folder, and Folder has the test's own files.
