@@ -13,6 +13,8 @@ import (
 const (
 	// MaxSteps is the most steps that an execution may have.
 	MaxSteps = 500
+	// MaxApprovals is the most approval steps that an execution may have: spec.approvals holds one decision for each.
+	MaxApprovals = 100
 	// maxStepName bounds a step's name so that Argo's names of nodes and pods are valid in Kubernetes.
 	maxStepName = 40
 	// maxExecutionName leaves room for the rollback's suffix within the 63 characters of a label's value.

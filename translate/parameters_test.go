@@ -200,6 +200,7 @@ func TestPlanAccepts(t *testing.T) {
 		reason string
 		wfe    *wfev1.WorkflowExecution
 	}{
+		"HundredApprovals": {reason: "spec.approvals holds 100 decisions.", wfe: newExecution(manyApprovals(MaxApprovals)...)},
 		"FiveHundredSteps": {reason: "500 steps are allowed.", wfe: newExecution(manySteps(MaxSteps)...)},
 		"LongestNames": {
 			reason: "54 characters for the execution and 40 for a step are allowed.",

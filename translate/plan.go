@@ -122,12 +122,21 @@ func (p *Plan) checkApprovalStep(step *wfev1.Step) []Problem {
 	return problems
 }
 
-// checkApprovals refuses decisions on steps that are not approvals.
+// checkApprovals refuses decisions on steps that are not approvals, and more approvals than spec.approvals can decide.
 func (p *Plan) checkApprovals() []Problem {
 	if p.graph == nil {
 		return nil
 	}
 	var problems []Problem
+	approvals := 0
+	for i := range p.wfe.Spec.Steps {
+		if p.wfe.Spec.Steps[i].Approval != nil {
+			approvals++
+		}
+	}
+	if approvals > MaxApprovals {
+		problems = append(problems, invalidf("", "steps", "%d steps are approvals; at most %d are allowed, because spec.approvals holds no more decisions", approvals, MaxApprovals))
+	}
 	for _, approval := range p.wfe.Spec.Approvals {
 		if i, ok := p.graph.Index(approval.Step); !ok || p.wfe.Spec.Steps[i].Approval == nil {
 			problems = append(problems, invalidf("", "approvals", "there is no approval step %q", approval.Step))

@@ -69,6 +69,14 @@ func manySteps(n int) []wfev1.Step {
 	return steps
 }
 
+func manyApprovals(n int) []wfev1.Step {
+	steps := make([]wfev1.Step, n)
+	for i := range steps {
+		steps[i] = newStep(fmt.Sprintf("s%d", i), asApproval(""))
+	}
+	return steps
+}
+
 func TestPlanRefusesNames(t *testing.T) {
 	const stepName = "at most 40 lower-case letters, digits and hyphens"
 	cases := map[string]refusal{
@@ -189,6 +197,11 @@ func TestPlanRefusesShapes(t *testing.T) {
 			want: []Problem{
 				invalid("", "approvals", `there is no approval step "a"`), invalid("", "approvals", `there is no approval step "ghost"`),
 			},
+		},
+		"TooManyApprovals": {
+			reason: "spec.approvals holds 100 decisions.",
+			wfe:    newExecution(manyApprovals(MaxApprovals + 1)...),
+			want:   []Problem{invalid("", "steps", "101 steps are approvals; at most 100 are allowed")},
 		},
 	}
 	checkRefusals(t, cases)

@@ -60,8 +60,8 @@ const (
 // +kubebuilder:validation:XValidation:rule="oldSelf.hasValue() || self.steps.all(s, !has(s.rollback) || !has(s.rollback.parameters) || s.rollback.parameters.all(p, has(p.value) != has(p.valueFrom)))",optionalOldSelf=true,fieldPath=".steps",messageExpression=`'step "' + self.steps[self.steps.map(s, !has(s.rollback) || !has(s.rollback.parameters) || s.rollback.parameters.all(p, has(p.value) != has(p.valueFrom))).indexOf(false)].name + '": rollback.parameters: a parameter has either a value or a valueFrom'`
 type WorkflowExecutionSpec struct {
 	// target is the object to remediate. It is also the key of a lock: executions with the same target run one after
-	// another. If the target has no namespace, this holds across all namespaces. An execution that is deleted while it runs
-	// releases the lock before its pods have stopped; cancel it first.
+	// another. If the target has no namespace, this holds across all namespaces. The lock is held until the pods of the
+	// execution have stopped, also if the execution is deleted while it runs. The API server must serve the kind.
 	// +required
 	Target Target `json:"target"`
 
@@ -120,8 +120,8 @@ type WorkflowExecutionSpec struct {
 	// +optional
 	Cancel CancelMode `json:"cancel,omitempty"`
 
-	// approvals are the decisions on approval steps, at most one for each step. A decision can be added at any time and
-	// cannot be changed afterwards.
+	// approvals are the decisions on approval steps, at most one for each step and 100 in all. A decision can be added at any
+	// time and cannot be changed afterwards.
 	// +optional
 	// +listType=map
 	// +listMapKey=step
