@@ -13,7 +13,7 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-// decisions are the decisions on the approvals that wait: those in spec.approvals, and the expiry of those that nobody decided
+// decisions are the decisions on the approvals that wait: those in spec.approvals, and the expiry of those without a decision
 // in time. The second result is how long until the next one expires, zero for never.
 func decisions(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, now time.Time) ([]translate.Decision, time.Duration) {
 	requests := make(map[string]*wfev1.ApprovalRequest)
@@ -51,7 +51,7 @@ func decisions(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, now time.Time) (
 	return decided, wait
 }
 
-// decide writes decisions onto the nodes of a Workflow. A decision that the Argo server refuses for want of a permission
+// decide writes decisions onto the nodes of a Workflow. A decision that the Argo server refuses because the controller lacks a permission
 // stays open until an administrator grants it, so an Event says so.
 func (r *Reconciler) decide(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, decided []translate.Decision) error {
 	err := r.workflows.Decide(ctx, wf, decided, *wholeSecond(r.now()))

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,13 +17,10 @@ import (
 	"github.com/kubernaut-io/workflowexecution/controllers/internal/workflows"
 )
 
-// retireRetry is how often a Workflow whose execution no longer exists is checked again while Argo has not ended it. It is watched
-// too.
-const retireRetry = 5 * time.Second
-
 // cleanUp is what is left to do for an execution that has ended: release its Workflows, and delete it when its time to live
 // is over.
 func (r *Reconciler) cleanUp(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
+	released := true
 	for _, ref := range []*wfev1.WorkflowReference{wfe.Status.WorkflowRef, wfe.Status.RollbackRef} {
 		if ref == nil || !r.engine.IsAvailable() { // a read of a kind that is not served would never return
 			continue
@@ -36,12 +34,18 @@ func (r *Reconciler) cleanUp(ctx context.Context, wfe *wfev1.WorkflowExecution) 
 			r.workflows.Forget(key)
 			continue
 		}
+		if r.workflows.IsStale(wf) {
+			released = false
+			continue
+		}
 		if _, err := r.workflows.Release(ctx, wf); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
-	r.statuses.Released(wfe.UID)
-	if wait, err := r.retirePredecessors(ctx, wfe); err != nil || wait > 0 {
+	if released {
+		r.statuses.Released(wfe.UID)
+	}
+	if wait, err := r.retireOthers(ctx, wfe); err != nil || wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, err
 	}
 	return r.deleteExpired(ctx, wfe)
@@ -63,64 +67,68 @@ func (r *Reconciler) deleteExpired(ctx context.Context, wfe *wfev1.WorkflowExecu
 	return ctrl.Result{}, nil
 }
 
-// retirePredecessors stops the Workflows of earlier executions of the same name, and returns how long to wait for them; zero
-// when there are none. It comes before anything else is decided about an execution, whatever that asks for.
-func (r *Reconciler) retirePredecessors(ctx context.Context, wfe *wfev1.WorkflowExecution) (time.Duration, error) {
-	held, err := r.held(ctx, client.ObjectKeyFromObject(wfe), wfe.UID)
-	if err != nil || len(held) == 0 {
+// retireOthers stops the Workflows under the names of an execution that it does not follow: those of earlier executions of its
+// name, and one that was created for it after it had ended. It returns how long to wait for them; zero when there are none.
+// It comes before every other decision about the execution.
+func (r *Reconciler) retireOthers(ctx context.Context, wfe *wfev1.WorkflowExecution) (time.Duration, error) {
+	held, err := r.held(ctx, client.ObjectKeyFromObject(wfe))
+	others := slices.DeleteFunc(held, func(wf *wfv1.Workflow) bool { return isFollowed(wfe, wf) })
+	if err != nil || len(others) == 0 {
 		return 0, err
 	}
-	return r.retire(ctx, held)
+	// The cache of executions may be older than that of Workflows, and these may belong to a newer execution of the name.
+	live := &metav1.PartialObjectMetadata{}
+	live.SetGroupVersionKind(wfev1.GroupVersion.WithKind(wfev1.Kind))
+	err = r.Live.Get(ctx, client.ObjectKeyFromObject(wfe), live)
+	if client.IgnoreNotFound(err) != nil {
+		return 0, fmt.Errorf("get the WorkflowExecution: %w", err)
+	}
+	if err == nil && live.UID != wfe.UID {
+		return 0, staleConflict(wfe)
+	}
+	return r.retire(ctx, others, wfe.UID)
 }
 
-// retire stops Workflows whose execution no longer exists and releases each of them once its pods have stopped. It returns
-// how long to wait before it is called again; zero when all are released.
-func (r *Reconciler) retire(ctx context.Context, abandoned []*wfv1.Workflow) (time.Duration, error) {
+// isFollowed reports whether a Workflow is one that an execution follows, or is about to.
+func isFollowed(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) bool {
+	for _, ref := range []*wfev1.WorkflowReference{wfe.Status.WorkflowRef, wfe.Status.RollbackRef} {
+		if ref != nil && ref.UID == wf.UID {
+			return true
+		}
+	}
+	return workflows.IsOf(wf, wfe) && !wfe.Status.Phase.IsTerminal()
+}
+
+// retire stops Workflows that no execution follows. It returns how long to wait before it is called again; zero when all are
+// released. The execution of such a Workflow counts as cancelled if the Workflow had not ended, except the one with the UID
+// counted. Only this process knows whether an end was recorded, so a Workflow that had ended is not counted again.
+func (r *Reconciler) retire(ctx context.Context, abandoned []*wfv1.Workflow, counted types.UID) (time.Duration, error) {
 	var wait time.Duration
 	for _, wf := range abandoned {
-		left, err := r.retireOne(ctx, wf)
+		left, released, err := r.workflows.Retire(ctx, wf)
 		if err != nil {
 			return 0, err
 		}
 		wait = earliest(wait, left)
+		var owner types.UID
+		if ref := metav1.GetControllerOf(wf); ref != nil {
+			owner = ref.UID
+		}
+		if !released || owner == counted && counted != "" {
+			continue
+		}
+		if workflows.IsAbandoned(wf) && wf.Labels[wfev1.LabelDryRun] == "" && !r.statuses.HasEnded(owner) {
+			r.Metrics.ObserveDeletion()
+		}
+		r.statuses.Released(owner)
 	}
 	return wait, nil
 }
 
-// retireOne counts an execution as cancelled when its Workflow had not ended: the mark is the record, and the finalizer is taken
-// off once. Whether an end was recorded is not known any more, so a Workflow that had ended is not counted again. Argo's answer
-// is not waited for longer than ignoredGrace: only pods matter, and a released Workflow is deleted.
-func (r *Reconciler) retireOne(ctx context.Context, wf *wfv1.Workflow) (time.Duration, error) {
-	if !wf.Status.Fulfilled() && !workflows.IsAbandoned(wf) {
-		return retireRetry, r.workflows.Abandon(ctx, wf)
-	}
-	silent := wf.DeletionTimestamp != nil && r.now().Sub(wf.DeletionTimestamp.Time) > ignoredGrace
-	if !wf.Status.Fulfilled() && !silent {
-		return retireRetry, nil
-	}
-	pods, err := r.workflows.RunningPods(ctx, wf.Namespace, &wfev1.WorkflowReference{Name: wf.Name, UID: wf.UID})
-	if err != nil {
-		return 0, err
-	}
-	if len(pods) > 0 {
-		return podRetry, r.workflows.DeletePods(ctx, pods)
-	}
-	released, err := r.workflows.Release(ctx, wf)
-	owner := metav1.GetControllerOf(wf).UID
-	counted := r.statuses.HasEnded(owner)
-	if err == nil && released {
-		r.statuses.Released(owner)
-	}
-	if err == nil && released && !counted && workflows.IsAbandoned(wf) && wf.Labels[wfev1.LabelDryRun] == "" {
-		r.Metrics.ObserveDeletion()
-	}
-	return 0, err
-}
-
-// held are the Workflows of executions of a name that the finalizer holds, except those of the one with the UID keep.
-func (r *Reconciler) held(ctx context.Context, of types.NamespacedName, keep types.UID) ([]*wfv1.Workflow, error) {
+// held are the Workflows of executions of a name that the finalizer holds.
+func (r *Reconciler) held(ctx context.Context, of types.NamespacedName) ([]*wfv1.Workflow, error) {
 	if !r.engine.IsAvailable() {
 		return nil, nil
 	}
-	return r.workflows.Held(ctx, of, keep)
+	return r.workflows.Held(ctx, of)
 }

@@ -26,7 +26,7 @@ func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, ru
 	case wf.Spec.Shutdown != "" || r.workflows.IsStale(wf):
 		return nil
 	case wfe.Spec.Cancel != wfev1.CancelNone, wfe.DeletionTimestamp != nil, wf.DeletionTimestamp != nil,
-		wfe.Status.Failure != nil && (running <= 0 && isSuspended || r.untilDeadline(wfe) <= 0):
+		wfe.Status.Failure != nil && (running <= 0 && isSuspended || r.settings.untilDeadline(wfe, r.now()) <= 0):
 		return on(wf, r.workflows.ShutDown)
 	case (wfe.Status.Failure != nil || wfe.Spec.Suspended) && !isSuspended:
 		return on(wf, r.workflows.Suspend)
@@ -35,7 +35,7 @@ func (r *Reconciler) control(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, ru
 	case len(decided) > 0 && !isSuspended:
 		return func(ctx context.Context) error { return r.decide(ctx, wfe, wf, decided) }
 	case len(overdue) > 0:
-		return r.deleteOverdue(wfe.Namespace, mainRun(wfe), overdue)
+		return deleteOverdue(r.workflows, wfe.Namespace, mainRun(wfe), overdue)
 	}
 	return nil
 }
@@ -46,12 +46,12 @@ func on(wf *wfv1.Workflow, write func(context.Context, *wfv1.Workflow) error) ac
 }
 
 // orNudge nudges Argo about a Workflow that needs nothing else, once Argo has not acted on it for too long.
-func (r *Reconciler) orNudge(wf *wfv1.Workflow, result ctrl.Result, act action) (ctrl.Result, action) {
+func orNudge(store *workflows.Store, wf *wfv1.Workflow, result ctrl.Result, act action) (ctrl.Result, action) {
 	if act != nil {
-		r.workflows.ClearNudge(wf)
+		store.ClearNudge(wf)
 		return result, act
 	}
-	wait, owed := r.workflows.UntilNudge(wf)
+	wait, owed := store.UntilNudge(wf)
 	switch {
 	case !owed:
 		return result, nil
@@ -59,11 +59,11 @@ func (r *Reconciler) orNudge(wf *wfv1.Workflow, result ctrl.Result, act action) 
 		result.RequeueAfter = earliest(result.RequeueAfter, wait)
 		return result, nil
 	}
-	return result, on(wf, r.workflows.Nudge)
+	return result, on(wf, store.Nudge)
 }
 
-func (r *Reconciler) deleteOverdue(namespace string, run run, pods []string) action {
-	return func(ctx context.Context) error { return r.workflows.DeletePodsNamed(ctx, namespace, run.ref, pods) }
+func deleteOverdue(store *workflows.Store, namespace string, run run, pods []string) action {
+	return func(ctx context.Context) error { return store.DeletePodsNamed(ctx, namespace, run.ref, pods) }
 }
 
 // setLivePhase sets the phase of an execution whose Workflow has not ended, and keeps the account of the time that it is

@@ -254,7 +254,7 @@ func recordedIn(wfe *wfev1.WorkflowExecution, gone bool) seriesValues {
 	if status.Phase == wfev1.PhaseFailed {
 		t["failures_total{reason="+string(status.Failure.Reason)+"}"]++
 	}
-	if status.RollbackRef != nil {
+	if status.RollbackRef != nil || meta.FindStatusCondition(status.Conditions, wfev1.ConditionRolledBack) != nil {
 		end := "failed"
 		if meta.IsStatusConditionTrue(status.Conditions, wfev1.ConditionRolledBack) {
 			end = "completed"

@@ -6,12 +6,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/tools/events"
 
 	wfev1 "github.com/kubernaut-io/workflowexecution/api/v1alpha1"
 )
 
 // emit sends an Event for each step that failed between two recorded statuses, and one for a new phase.
-func (r *Reconciler) emit(before, after *wfev1.WorkflowExecution) {
+func emit(recorder events.EventRecorder, before, after *wfev1.WorkflowExecution) {
 	known := make(map[string]wfev1.StepPhase, len(before.Status.Steps))
 	for i := range before.Status.Steps {
 		known[before.Status.Steps[i].Name] = before.Status.Steps[i].Phase
@@ -20,15 +21,15 @@ func (r *Reconciler) emit(before, after *wfev1.WorkflowExecution) {
 		step := &after.Status.Steps[i]
 		if step.Phase == wfev1.StepFailed && known[step.Name] != wfev1.StepFailed {
 			// Events that differ in their note alone count as repetitions of one, so the action names the step.
-			r.Events.Eventf(after, nil, corev1.EventTypeWarning, wfev1.EventStepFailed, "Run/"+step.Name,
+			recorder.Eventf(after, nil, corev1.EventTypeWarning, wfev1.EventStepFailed, "Run/"+step.Name,
 				"Step %s failed: %s: %s", step.Name, step.Reason, step.Message)
 		}
 	}
 	switch {
 	case before.Status.Phase != after.Status.Phase:
-		r.emitPhase(before.Status.Phase, after)
+		emitPhase(recorder, before.Status.Phase, after)
 	case after.Status.Phase == wfev1.PhaseRollingBack && isLateStop(after) && reconcilingMessage(before) != reconcilingMessage(after):
-		r.Events.Eventf(after, nil, corev1.EventTypeNormal, wfev1.EventCancelIgnored, "Cancel", "%s", reconcilingMessage(after))
+		recorder.Eventf(after, nil, corev1.EventTypeNormal, wfev1.EventCancelIgnored, "Cancel", "%s", reconcilingMessage(after))
 	}
 }
 
@@ -41,7 +42,7 @@ func reconcilingMessage(wfe *wfev1.WorkflowExecution) string {
 
 // emitPhase sends the Event for an execution's new phase. Events that differ in their note alone count as repetitions of one,
 // so the action names what sets each apart.
-func (r *Reconciler) emitPhase(before wfev1.Phase, wfe *wfev1.WorkflowExecution) {
+func emitPhase(recorder events.EventRecorder, before wfev1.Phase, wfe *wfev1.WorkflowExecution) {
 	kind, reason, action := corev1.EventTypeNormal, string(wfe.Status.Phase), "Wait"
 	note := reconcilingMessage(wfe)
 	switch wfe.Status.Phase {
@@ -59,7 +60,7 @@ func (r *Reconciler) emitPhase(before wfev1.Phase, wfe *wfev1.WorkflowExecution)
 		action, note = "End", fmt.Sprintf("%s: %s%s", wfe.Status.Progress, note, rollbackNote(wfe))
 	case wfev1.PhasePending, wfev1.PhaseSuspended, wfev1.PhaseRollingBack:
 	}
-	r.Events.Eventf(wfe, nil, kind, reason, action, "%s", shorten(note))
+	recorder.Eventf(wfe, nil, kind, reason, action, "%s", shorten(note))
 }
 
 // rollbackNote says how the rollback ended, if there was one.

@@ -28,7 +28,7 @@ func Watches(r *Reconciler, scheme *runtime.Scheme, mapper meta.RESTMapper) simu
 	return simulator.Watches{
 		Executions: append([]handler.EventHandler{self}, r.admission.Watches()...),
 		Finished:   []handler.EventHandler{self},
-		Workflows:  []handler.EventHandler{enqueueOwner(scheme, mapper), r.admission.WorkflowWatch()},
+		Workflows:  []handler.EventHandler{enqueueExecution(), r.admission.WorkflowWatch()},
 	}
 }
 

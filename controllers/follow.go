@@ -61,7 +61,7 @@ func (r *Reconciler) follow(ctx context.Context, wfe *wfev1.WorkflowExecution, r
 func (r *Reconciler) drive(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, missing *workflows.MissingNodes) (ctrl.Result, action, error) {
 	r.setCause(wfe, wf)
 	if missing != nil {
-		return r.driveBlind(ctx, wfe, wf)
+		return r.driveWithoutNodes(ctx, wfe, wf)
 	}
 	late := overdueSteps(wfe.Status.Steps, mainRun(wfe).stepTimeouts(&wfe.Spec), wf, r.now())
 	running := translate.Running(wf)
@@ -71,15 +71,15 @@ func (r *Reconciler) drive(ctx context.Context, wfe *wfev1.WorkflowExecution, wf
 	}
 	decided, untilExpiry := decisions(wfe, wf, r.now())
 	wait := earliest(late.wait, untilExpiry)
-	if wfe.Status.PauseStartTime == nil { // the clock stands still during a pause
-		wait = earliest(wait, r.untilDeadline(wfe))
+	if wfe.Status.PauseStartTime == nil { // a pause does not count towards the deadline
+		wait = earliest(wait, r.settings.untilDeadline(wfe, r.now()))
 	}
 	return r.shutDownOrEnd(ctx, wfe, wf, wait, r.control(wfe, wf, running, late.pods, decided))
 }
 
-// driveBlind is drive where the nodes cannot be read. What was last seen running is waited for no longer than the deadline.
-func (r *Reconciler) driveBlind(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, action, error) {
-	wait := r.untilDeadline(wfe)
+// driveWithoutNodes is drive where the nodes cannot be read. What was last seen running is waited for no longer than the deadline.
+func (r *Reconciler) driveWithoutNodes(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, action, error) {
+	wait := r.settings.untilDeadline(wfe, r.now())
 	running := translate.RunningSteps(wfe.Status.Steps)
 	if wait <= 0 {
 		running = 0
@@ -101,12 +101,12 @@ func (r *Reconciler) shutDownOrEnd(ctx context.Context, wfe *wfev1.WorkflowExecu
 				result, err := r.concludeVanished(ctx, wfe, mainRun(wfe), deleted)
 				return result, nil, err
 			}
-		} else if wait = r.untilDeadline(wfe) + graceOf(wf); wait <= 0 {
+		} else if wait = r.settings.untilDeadline(wfe, r.now()) + graceOf(wf); wait <= 0 {
 			result, err := r.concludeIgnored(ctx, wfe)
 			return result, nil, err
 		}
 	}
-	result, act := r.orNudge(wf, ctrl.Result{RequeueAfter: wait}, act)
+	result, act := orNudge(r.workflows, wf, ctrl.Result{RequeueAfter: wait}, act)
 	return result, act, nil
 }
 
@@ -133,8 +133,8 @@ func (r *Reconciler) setCause(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) {
 		wfe.Status.Failure = &wfev1.Failure{Reason: wfev1.ReasonWorkflowDeleted, Message: deleted}
 		return
 	}
-	if r.untilDeadline(wfe) <= 0 {
-		wfe.Status.Failure = r.timedOut(wfe)
+	if r.settings.untilDeadline(wfe, r.now()) <= 0 {
+		wfe.Status.Failure = r.settings.timedOut(wfe)
 	}
 }
 
@@ -154,7 +154,7 @@ func (r *Reconciler) conclude(ctx context.Context, wfe *wfev1.WorkflowExecution,
 		concludeRollback(wfe, wf, missing, r.now())
 		return ctrl.Result{}, nil
 	case missing != nil:
-		concludeBlind(wfe, wf, missing, r.now())
+		concludeWithoutNodes(wfe, wf, missing, r.now())
 		return ctrl.Result{}, nil
 	}
 	return r.concludeMain(ctx, wfe, wf)
@@ -166,7 +166,7 @@ func (r *Reconciler) concludeMain(ctx context.Context, wfe *wfev1.WorkflowExecut
 	}
 	ended := wfe.Status.Failure != nil || wasCancelled(wfe, wf)
 	stopped := wfe.Spec.Cancel == wfev1.CancelStop || wf.Spec.Shutdown == wfv1.ShutdownStrategyStop
-	if ended || stopped {
+	if ended || stopped && translate.HasUndo(wfe) {
 		return r.undoOrEnd(ctx, wfe, stopped)
 	}
 	complete(wfe, "every critical step completed", r.now())
@@ -174,7 +174,7 @@ func (r *Reconciler) concludeMain(ctx context.Context, wfe *wfev1.WorkflowExecut
 }
 
 // undoOrEnd begins to undo what an execution did that failed or was stopped, or ends it. A rollback that was begun and not
-// recorded is followed, whatever is wanted by now: it is read from the API server before every end.
+// recorded is followed, even if the specification has changed: it is read from the API server before every end.
 func (r *Reconciler) undoOrEnd(ctx context.Context, wfe *wfev1.WorkflowExecution, stopped bool) (ctrl.Result, error) {
 	if translate.HasUndo(wfe) {
 		begun, err := r.ownRollback(ctx, wfe)
@@ -186,14 +186,19 @@ func (r *Reconciler) undoOrEnd(ctx context.Context, wfe *wfev1.WorkflowExecution
 			return ctrl.Result{}, nil
 		}
 	}
-	if wantsRollback(wfe, stopped) {
+	switch {
+	case wantsRollback(wfe, stopped):
 		return r.startRollback(ctx, wfe)
+	case wfe.Status.RollbackStartTime != nil:
+		rollbackRun(wfe).stopSteps("")
+		endRollback(wfe, "the rollback was cancelled before it started", r.now())
+	default:
+		failOrCancel(wfe, r.now())
 	}
-	failOrCancel(wfe, r.now())
 	return ctrl.Result{}, nil
 }
 
-func concludeBlind(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, missing *workflows.MissingNodes, now time.Time) {
+func concludeWithoutNodes(wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow, missing *workflows.MissingNodes, now time.Time) {
 	switch {
 	case wf.Status.Phase == wfv1.WorkflowSucceeded:
 		complete(wfe, "the Workflow succeeded; "+missing.Message, now)

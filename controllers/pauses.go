@@ -52,33 +52,32 @@ func wholeSecond(now time.Time) *metav1.Time {
 
 // untilStartDeadline is the time left to an execution that has not started, suspensions excluded; zero or less when the time is
 // over.
-func (r *Reconciler) untilStartDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
+func (s Settings) untilStartDeadline(wfe *wfev1.WorkflowExecution, now time.Time) time.Duration {
 	suspended := time.Duration(wfe.Status.SuspendedSeconds) * time.Second
 	if since := wfe.Status.PauseStartTime; since != nil {
-		suspended += r.now().Sub(since.Time)
+		suspended += now.Sub(since.Time)
 	}
-	return wfe.CreationTimestamp.Add(r.settings.timeout(wfe) + suspended).Sub(r.now())
+	return wfe.CreationTimestamp.Add(s.timeout(wfe) + suspended).Sub(now)
 }
 
 // untilDeadline is the time left to the execution, pauses excluded; zero or less when the time is over.
-func (r *Reconciler) untilDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
+func (s Settings) untilDeadline(wfe *wfev1.WorkflowExecution, now time.Time) time.Duration {
 	paused := time.Duration(wfe.Status.ApprovalWaitSeconds+wfe.Status.SuspendedSeconds) * time.Second
-	now := r.now()
 	if since := wfe.Status.PauseStartTime; since != nil {
 		paused += now.Sub(since.Time)
 	}
-	return wfe.Status.StartTime.Add(r.settings.timeout(wfe) + paused).Sub(now)
+	return wfe.Status.StartTime.Add(s.timeout(wfe) + paused).Sub(now)
 }
 
-func (r *Reconciler) untilRollbackDeadline(wfe *wfev1.WorkflowExecution) time.Duration {
+func untilRollbackDeadline(wfe *wfev1.WorkflowExecution, now time.Time) time.Duration {
 	timeout := time.Duration(ptr.Deref(wfe.Spec.RollbackTimeoutSeconds, defaultRollbackTimeout)) * time.Second
-	return wfe.Status.RollbackStartTime.Add(timeout).Sub(r.now())
+	return wfe.Status.RollbackStartTime.Add(timeout).Sub(now)
 }
 
-func (r *Reconciler) timedOut(wfe *wfev1.WorkflowExecution) *wfev1.Failure {
+func (s Settings) timedOut(wfe *wfev1.WorkflowExecution) *wfev1.Failure {
 	return &wfev1.Failure{
 		Reason:  wfev1.ReasonTimedOut,
-		Message: fmt.Sprintf("the execution ran longer than its timeout of %s", r.settings.timeout(wfe)),
+		Message: fmt.Sprintf("the execution ran longer than its timeout of %s", s.timeout(wfe)),
 	}
 }
 

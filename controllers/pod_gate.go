@@ -35,8 +35,8 @@ func isPlainSuccess(run run, wf *wfv1.Workflow) bool {
 }
 
 // awaitPods deletes the pods of a run whose Workflow has ended, or no longer exists, and reports whether all have stopped:
-// nothing runs beside an undo, and the target is not free while anything runs. A pod that does not stop is never taken for
-// stopped, unless spec.cancel is Terminate: then its user accepts that it may still run.
+// no step runs during an undo, and the target is not free while a pod runs. A pod counts as running until it stops, unless
+// spec.cancel is Terminate, by which the user accepts that the pod may still run.
 func (r *Reconciler) awaitPods(ctx context.Context, wfe *wfev1.WorkflowExecution, run run) (bool, error) {
 	pods, err := r.workflows.RunningPods(ctx, wfe.Namespace, run.ref)
 	if err != nil {

@@ -121,18 +121,18 @@ func (r *Reconciler) reconcileEnded(ctx context.Context, key types.NamespacedNam
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
 	}
-	held, heldErr := r.held(ctx, key, "")
+	held, heldErr := r.held(ctx, key)
 	if apierrors.IsNotFound(err) && len(held) == 0 || heldErr != nil {
 		return ctrl.Result{}, heldErr
 	}
 	err = r.Live.Get(ctx, key, wfe)
 	switch {
 	case apierrors.IsNotFound(err):
-		wait, err := r.retire(ctx, held)
+		wait, err := r.retire(ctx, held, "")
 		return ctrl.Result{RequeueAfter: wait}, err
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("get the WorkflowExecution: %w", err)
-	case !wfe.Status.Phase.IsTerminal(): // the cache will show it; before that, rivals would not see that it holds a lock
+	case !wfe.Status.Phase.IsTerminal(): // the watch event requeues it; until then, its rivals would not see its lock
 		return ctrl.Result{}, nil
 	}
 	return r.reconcile(ctx, wfe)
@@ -172,10 +172,11 @@ type action func(ctx context.Context) error
 // advance derives the next status of an execution that has not ended, and what is to be done about it.
 func (r *Reconciler) advance(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
 	if !r.engine.IsAvailable() {
-		return r.awaitEngine(wfe), nil, nil
+		result, err := r.awaitEngine(ctx, wfe)
+		return result, nil, err
 	}
 	noteEngineAvailable(wfe)
-	predecessors, err := r.retirePredecessors(ctx, wfe)
+	predecessors, err := r.retireOthers(ctx, wfe)
 	if err != nil {
 		return ctrl.Result{}, nil, err
 	}
@@ -192,9 +193,8 @@ func (r *Reconciler) advanceOwn(ctx context.Context, wfe *wfev1.WorkflowExecutio
 		return result, nil, err
 	case wfe.Status.RollbackRef != nil:
 		return r.follow(ctx, wfe, rollbackRun(wfe))
-	case wfe.Status.RollbackStartTime != nil: // the rollback's creation was refused
-		result, err := r.undoOrEnd(ctx, wfe, wfe.Spec.Cancel == wfev1.CancelStop)
-		return result, nil, err
+	case wfe.Status.RollbackStartTime != nil:
+		return r.retryRollback(ctx, wfe)
 	}
 	return r.follow(ctx, wfe, mainRun(wfe))
 }

@@ -35,75 +35,100 @@ func wantsRollback(wfe *wfev1.WorkflowExecution, stopped bool) bool {
 	return (wfe.Status.Failure != nil || stopped) && translate.HasUndo(wfe)
 }
 
-// startRollback creates the rollback's Workflow, or adopts the one that an earlier attempt created. A rollback that cannot be
-// translated ends the execution with a rollback that failed.
+// errForeignWorkflow says that the rollback's name belongs to a Workflow of another owner.
+var errForeignWorkflow = errors.New("a Workflow of another owner has the name of the rollback")
+
+// startRollback creates the rollback's Workflow, or adopts the one that an earlier attempt created. If nothing of it can run,
+// the execution ends with a rollback that failed.
 func (r *Reconciler) startRollback(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, error) {
 	actions, err := r.catalog.Actions(ctx, wfe.Namespace, translate.UndoActions(&wfe.Spec))
 	if err != nil {
-		return ctrl.Result{}, err
+		return r.awaitRollback(wfe, translate.InitialUndoSteps(wfe), err)
 	}
 	rollback, err := translate.NewRollback(wfe, actions, r.settings.Workflow)
-	var invalid *translate.InvalidError
-	if errors.As(err, &invalid) {
-		refuseRollback(wfe, translate.InitialUndoSteps(wfe), invalid.Error(), r.now())
+	if err != nil {
+		refuseRollback(wfe, translate.InitialUndoSteps(wfe), err.Error(), r.now())
 		return ctrl.Result{}, nil
 	}
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	wf := rollback.Workflow
-	if wf == nil {
+	if rollback.Workflow == nil {
 		wfe.Status.RollbackSteps = rollback.Steps
 		endRollback(wfe, "", r.now())
 		return ctrl.Result{}, nil
 	}
-	if large, err := describeLarge(wf); large != "" || err != nil {
+	if large, err := describeLarge(rollback.Workflow); large != "" || err != nil {
 		if err == nil {
 			refuseRollback(wfe, rollback.Steps, large, r.now())
 		}
 		return ctrl.Result{}, err
 	}
-	if err := r.checkFresh(ctx, wfe); err != nil {
+	if err := r.checkNotStale(ctx, wfe); err != nil {
 		return ctrl.Result{}, err
 	}
-	admission.MarkTarget(wf, wfe)
-	err = r.workflows.Create(ctx, wf)
-	if apierrors.IsAlreadyExists(err) {
-		wf, err = r.ownRollback(ctx, wfe)
-		if err == nil && wf == nil {
-			endRollback(wfe, fmt.Sprintf("a Workflow %q of another owner is in the namespace", rollback.Workflow.Name), r.now())
-			return ctrl.Result{}, nil
-		}
-	}
-	if isRefusal(err) {
-		return r.retryRollback(wfe, rollback.Steps, err), nil
+	wf, err := r.createRollback(ctx, wfe, rollback.Workflow)
+	if errors.Is(err, errForeignWorkflow) {
+		refuseRollback(wfe, rollback.Steps, err.Error(), r.now())
+		return ctrl.Result{}, nil
 	}
 	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("create the rollback's Workflow: %w", err)
+		return r.awaitRollback(wfe, rollback.Steps, err)
 	}
 	setRollingBack(wfe, wf, r.now())
 	wfe.Status.RollbackSteps = rollback.Steps
-	return ctrl.Result{RequeueAfter: r.untilRollbackDeadline(wfe)}, nil
+	return ctrl.Result{RequeueAfter: untilRollbackDeadline(wfe, r.now())}, nil
 }
 
-// retryRollback records that the API server refused the rollback's Workflow, which a quota or a role that is about to be bound
-// can change, and tries again until the rollback's deadline.
-func (r *Reconciler) retryRollback(wfe *wfev1.WorkflowExecution, steps []wfev1.StepStatus, refusal error) ctrl.Result {
+func (r *Reconciler) createRollback(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (*wfv1.Workflow, error) {
+	admission.MarkTarget(wf, wfe)
+	err := r.workflows.Create(ctx, wf)
+	if !apierrors.IsAlreadyExists(err) {
+		return wf, err
+	}
+	existing, getErr := r.workflows.GetLive(ctx, types.NamespacedName{Namespace: wf.Namespace, Name: wf.Name})
+	switch {
+	case getErr != nil:
+		return nil, getErr
+	case existing == nil || existing.DeletionTimestamp != nil || workflows.IsPredecessor(existing, wfe):
+		return nil, err
+	case !workflows.IsOf(existing, wfe):
+		return nil, errForeignWorkflow
+	}
+	return existing, nil
+}
+
+// awaitRollback records that the rollback's Workflow could not be created, which a quota, a webhook or a role that is about to
+// be bound can change. The creation is tried again until the rollback's deadline.
+func (r *Reconciler) awaitRollback(wfe *wfev1.WorkflowExecution, steps []wfev1.StepStatus, problem error) (ctrl.Result, error) {
+	if apierrors.IsConflict(problem) {
+		return ctrl.Result{}, problem
+	}
 	if wfe.Status.RollbackStartTime == nil {
 		wfe.Status.RollbackStartTime = wholeSecond(r.now())
 	}
 	wfe.Status.RollbackSteps = steps
-	message := "the API server refused the rollback's Workflow: " + refusal.Error()
-	wait := r.untilRollbackDeadline(wfe)
+	const begin = "the rollback's Workflow cannot be created, which is tried again: "
+	wait := untilRollbackDeadline(wfe, r.now())
 	if wait <= 0 {
-		rollbackRun(wfe).stopSteps("")
-		endRollback(wfe, message, r.now())
-		return ctrl.Result{}
+		refuseRollback(wfe, steps, problem.Error(), r.now())
+		return ctrl.Result{}, nil
 	}
 	accountPause(wfe, wfev1.PhaseRollingBack, r.now())
 	wfe.Status.Phase = wfev1.PhaseRollingBack
-	setReconciling(wfe, wfev1.ReasonRollingBack, message+"; it is tried again")
-	return ctrl.Result{RequeueAfter: min(wait, rollbackRetry)}
+	if !strings.HasPrefix(reconcilingMessage(wfe), begin) { // numbers in the problem may change at each attempt
+		setReconciling(wfe, wfev1.ReasonRollingBack, begin+problem.Error())
+	}
+	return ctrl.Result{RequeueAfter: min(wait, rollbackRetry)}, nil
+}
+
+// retryRollback tries again to create the rollback's Workflow, unless the main one was re-opened meanwhile.
+func (r *Reconciler) retryRollback(ctx context.Context, wfe *wfev1.WorkflowExecution) (ctrl.Result, action, error) {
+	if main, err := r.reopened(ctx, wfe); main != nil || err != nil {
+		return ctrl.Result{RequeueAfter: podRetry}, on(main, r.workflows.ShutDown), err
+	}
+	if stopped, err := r.awaitPods(ctx, wfe, mainRun(wfe)); !stopped || err != nil {
+		return ctrl.Result{RequeueAfter: podRetry}, nil, err
+	}
+	result, err := r.undoOrEnd(ctx, wfe, true)
+	return result, nil, err
 }
 
 func refuseRollback(wfe *wfev1.WorkflowExecution, steps []wfev1.StepStatus, why string, now time.Time) {
@@ -135,7 +160,7 @@ func (r *Reconciler) ownRollback(ctx context.Context, wfe *wfev1.WorkflowExecuti
 // driveRollback decides what a rollback that has not ended needs. It is never suspended: half an undo is worse than either
 // end.
 func (r *Reconciler) driveRollback(ctx context.Context, wfe *wfev1.WorkflowExecution, wf *wfv1.Workflow) (ctrl.Result, action, error) {
-	run, wait := rollbackRun(wfe), r.untilRollbackDeadline(wfe)
+	run, wait := rollbackRun(wfe), untilRollbackDeadline(wfe, r.now())
 	if wait <= 0 {
 		setCondition(wfe, wfev1.ConditionRolledBack, metav1.ConditionUnknown, string(wfev1.ReasonTimedOut), rollbackTimedOut)
 	}
@@ -161,12 +186,12 @@ func (r *Reconciler) driveRollback(ctx context.Context, wfe *wfev1.WorkflowExecu
 	late := overdueSteps(wfe.Status.RollbackSteps, run.stepTimeouts(&wfe.Spec), wf, r.now())
 	var act action
 	if len(late.pods) > 0 {
-		act = r.deleteOverdue(wfe.Namespace, run, late.pods)
+		act = deleteOverdue(r.workflows, wfe.Namespace, run, late.pods)
 	}
 	if wait = earliest(wait, late.wait); wf.Spec.Shutdown != "" {
 		wait = grace
 	}
-	result, act := r.orNudge(wf, ctrl.Result{RequeueAfter: wait}, act)
+	result, act := orNudge(r.workflows, wf, ctrl.Result{RequeueAfter: wait}, act)
 	return result, act, nil
 }
 

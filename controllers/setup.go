@@ -4,14 +4,14 @@ import (
 	"context"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
@@ -25,7 +25,7 @@ import (
 
 // SetupWithManager adds the indices and the watches, and the cache of the executions that have ended. An execution is
 // reconciled when it changes, when one of its Workflows changes, and when the execution that it waited for leaves the
-// manager's cache or gives way.
+// manager's cache or no longer blocks it.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, concurrency int) error {
 	if err := r.admission.AddIndices(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (r *Reconciler) watchArgo(ctx context.Context, mgr ctrl.Manager, c controll
 		return err
 	}
 	sources := []source.Source{
-		source.Kind[client.Object](cache, &wfv1.Workflow{}, enqueueOwner(mgr.GetScheme(), mgr.GetRESTMapper())),
+		source.Kind[client.Object](cache, &wfv1.Workflow{}, enqueueExecution()),
 		source.Kind[client.Object](cache, &wfv1.Workflow{}, r.admission.WorkflowWatch()),
 		source.Kind(cache, &wfev1.WorkflowExecution{}, &handler.TypedEnqueueRequestForObject[*wfev1.WorkflowExecution]{}),
 	}
@@ -87,9 +87,19 @@ func (r *Reconciler) watchArgo(ctx context.Context, mgr ctrl.Manager, c controll
 	return nil
 }
 
-// enqueueOwner is the handler of the watch on Workflows.
-func enqueueOwner(scheme *runtime.Scheme, mapper meta.RESTMapper) handler.EventHandler {
-	return handler.EnqueueRequestForOwner(scheme, mapper, &wfev1.WorkflowExecution{}, handler.OnlyControllerOwner())
+// enqueueExecution is the handler of the watch on Workflows. A Workflow that lost its owner is found by its label, and one that
+// lost its label by its owner.
+func enqueueExecution() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, wf client.Object) []reconcile.Request {
+		name := wf.GetLabels()[wfev1.LabelName]
+		if owner := metav1.GetControllerOf(wf); owner != nil && owner.Kind == wfev1.Kind {
+			name = owner.Name
+		}
+		if name == "" {
+			return nil
+		}
+		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: wf.GetNamespace(), Name: name}}}
+	})
 }
 
 // NewArgoServer makes a client of the Argo server at a base URL. The configuration says how to trust it and which token to

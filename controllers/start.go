@@ -8,8 +8,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,19 +19,13 @@ import (
 	"github.com/kubernaut-io/workflowexecution/translate"
 )
 
-const (
-	// predecessorRetry is how often a re-applied execution checks whether its predecessor's Workflow is gone. Its deletion is
-	// watched too; this only covers one that was gone before it was seen.
-	predecessorRetry = 5 * time.Second
-	// applyGrace is how long after its creation an execution waits for what it needs and does not exist yet: when everything is
-	// applied at once, the order is not the user's choice. applyRetry is how often it checks.
-	applyGrace = 15 * time.Second
-	applyRetry = 3 * time.Second
-)
+// predecessorRetry is how often a re-applied execution checks whether its predecessor's Workflow is gone. Its deletion is
+// watched too; this only covers one that was gone before it was seen.
+const predecessorRetry = 5 * time.Second
 
 // start takes an execution without a recorded Workflow to the one that it gets: validated, admitted, created. A Workflow may
-// exist all the same, if its creator died before recording it; then that one is followed, whatever the specification asks
-// for by now. Before the execution ends, or is left waiting by its user's wish, the API server is read for it.
+// exist all the same, if the controller stopped before it recorded the Workflow; then that one is followed, even if the
+// specification has changed. Before an execution ends or stays suspended, the Workflow is read from the API server.
 func (r *Reconciler) start(ctx context.Context, wfe *wfev1.WorkflowExecution, hasPredecessor bool) (ctrl.Result, error) {
 	wf, err := r.workflows.Get(ctx, client.ObjectKeyFromObject(wfe))
 	if err != nil || workflows.IsOf(wf, wfe) {
@@ -74,40 +66,6 @@ func (r *Reconciler) followUnrecorded(wfe *wfev1.WorkflowExecution, wf *wfv1.Wor
 	return nil
 }
 
-// awaitEngine records that Argo's kinds are not served. The watch that begins once they are reconciles the execution again;
-// cancellation and timeout work meanwhile.
-func (r *Reconciler) awaitEngine(wfe *wfev1.WorkflowExecution) ctrl.Result {
-	if wfe.Status.Phase == "" {
-		wfe.Status.Phase = wfev1.PhasePending
-	}
-	message := "Argo Workflows is not installed in the cluster: its CustomResourceDefinitions are missing"
-	setCondition(wfe, wfev1.ConditionEngineAvailable, metav1.ConditionFalse, string(wfev1.ReasonEngineUnavailable), message)
-	wait := r.untilStartDeadline(wfe)
-	if wfe.Status.WorkflowRef != nil {
-		wait = r.untilDeadline(wfe)
-	}
-	switch {
-	case isCancelled(wfe) && wfe.Status.WorkflowRef == nil:
-		cancel(wfe, "cancelled before it started; nothing ran", r.now())
-	case wait <= 0 && wfe.Status.Failure != nil:
-		fail(wfe, *wfe.Status.Failure, r.now())
-	case wait <= 0:
-		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonEngineUnavailable, Message: message}, r.now())
-	default:
-		setReconciling(wfe, string(wfev1.ReasonEngineUnavailable), message)
-		return ctrl.Result{RequeueAfter: wait}
-	}
-	return ctrl.Result{}
-}
-
-// awaitPredecessor records that a Workflow of an earlier execution of the same name is being stopped.
-func awaitPredecessor(wfe *wfev1.WorkflowExecution) {
-	if wfe.Status.Phase == "" {
-		wfe.Status.Phase = wfev1.PhasePending
-	}
-	setReconciling(wfe, wfev1.ReasonPredecessorEnding, "waiting until the Workflow of an earlier WorkflowExecution of this name has stopped")
-}
-
 func setInitialSteps(wfe *wfev1.WorkflowExecution) {
 	if len(wfe.Status.Steps) == 0 {
 		wfe.Status.Steps = translate.InitialSteps(&wfe.Spec)
@@ -132,13 +90,13 @@ func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution, 
 		setReconciling(wfe, wfev1.ReasonSuspended, "suspended before its start")
 		return ctrl.Result{}, nil
 	}
-	if r.untilStartDeadline(wfe) <= 0 {
+	if r.settings.untilStartDeadline(wfe, r.now()) <= 0 {
 		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonTimedOut, Message: "the execution timed out before it could start"}, r.now())
 		return ctrl.Result{}, nil
 	}
 	if hasPredecessor {
 		awaitPredecessor(wfe)
-		return ctrl.Result{RequeueAfter: r.untilStartDeadline(wfe)}, nil
+		return ctrl.Result{RequeueAfter: r.settings.untilStartDeadline(wfe, r.now())}, nil
 	}
 	if wait, err := r.awaitTarget(wfe); err != nil || wait > 0 || wfe.Status.Phase.IsTerminal() {
 		return ctrl.Result{RequeueAfter: wait}, err
@@ -152,7 +110,7 @@ func (r *Reconciler) prepare(ctx context.Context, wfe *wfev1.WorkflowExecution, 
 	}
 	if obstacle.Exists() {
 		setNotAdmitted(wfe, obstacle)
-		return ctrl.Result{RequeueAfter: r.untilStartDeadline(wfe)}, nil
+		return ctrl.Result{RequeueAfter: r.settings.untilStartDeadline(wfe, r.now())}, nil
 	}
 	setAdmitted(wfe)
 	return r.ensureWorkflow(ctx, wfe, planned)
@@ -201,47 +159,6 @@ func (r *Reconciler) failInvalid(wfe *wfev1.WorkflowExecution, err error) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// awaitTarget returns how long to wait for the kind of the target, whose definition may be about to be applied, and ends the
-// execution when it has waited long enough. A dry run takes no lock and needs no kind.
-func (r *Reconciler) awaitTarget(wfe *wfev1.WorkflowExecution) (time.Duration, error) {
-	if wfe.Spec.DryRun {
-		return 0, nil
-	}
-	err := r.admission.CheckTarget(wfe)
-	var unknown *admission.UnknownKindError
-	if !errors.As(err, &unknown) {
-		return 0, err
-	}
-	message := "spec.target: " + unknown.Error()
-	if r.now().Sub(wfe.CreationTimestamp.Time) < applyGrace {
-		setReconciling(wfe, string(wfev1.ReasonInvalidSpec), message)
-		return applyRetry, nil
-	}
-	setInvalid(wfe, wfev1.ReasonInvalidSpec, message)
-	fail(wfe, wfev1.Failure{Reason: wfev1.ReasonInvalidSpec, Message: message}, r.now())
-	return 0, nil
-}
-
-// awaitNamespace records whether the namespace is ready. It returns how long to wait before checking again, and ends the
-// execution when it has waited long enough.
-func (r *Reconciler) awaitNamespace(ctx context.Context, wfe *wfev1.WorkflowExecution, serviceAccount string) (time.Duration, error) {
-	missing, err := r.preflight.Missing(ctx, types.NamespacedName{Namespace: wfe.Namespace, Name: serviceAccount})
-	if err != nil {
-		return 0, err
-	}
-	if missing == "" {
-		setNamespaceReady(wfe)
-		return 0, nil
-	}
-	setCondition(wfe, wfev1.ConditionNamespaceReady, metav1.ConditionFalse, string(wfev1.ReasonNamespaceNotReady), missing)
-	if r.now().Sub(wfe.CreationTimestamp.Time) >= applyGrace {
-		fail(wfe, wfev1.Failure{Reason: wfev1.ReasonNamespaceNotReady, Message: missing}, r.now())
-		return 0, nil
-	}
-	setReconciling(wfe, string(wfev1.ReasonNamespaceNotReady), missing)
-	return applyRetry, nil
-}
-
 // ensureWorkflow creates the Workflow, or adopts the one that an earlier attempt created. A Workflow that the API server will
 // never accept, is too large, or whose name belongs to another owner ends the execution.
 func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExecution, planned planned) (ctrl.Result, error) {
@@ -253,7 +170,7 @@ func (r *Reconciler) ensureWorkflow(ctx context.Context, wfe *wfev1.WorkflowExec
 		}
 		return ctrl.Result{}, err
 	}
-	if err := r.checkFresh(ctx, wfe); err != nil {
+	if err := r.checkNotStale(ctx, wfe); err != nil {
 		return ctrl.Result{}, err
 	}
 	admission.MarkTarget(wf, wfe)
@@ -314,13 +231,12 @@ func (r *Reconciler) adopt(ctx context.Context, wfe *wfev1.WorkflowExecution) (*
 	if wf == nil || err != nil {
 		return nil, err
 	}
-	owner := metav1.GetControllerOf(wf)
 	switch {
 	case workflows.IsOf(wf, wfe):
 		return wf, nil
-	case wf.DeletionTimestamp != nil || owner != nil && owner.Kind == wfev1.Kind && owner.Name == wfe.Name:
+	case wf.DeletionTimestamp != nil || workflows.IsPredecessor(wf, wfe):
 		awaitPredecessor(wfe)
-		_, err := r.retirePredecessors(ctx, wfe)
+		_, err := r.retireOthers(ctx, wfe)
 		return nil, err
 	}
 	message := fmt.Sprintf("metadata.name: a Workflow %q of another owner is in the namespace; choose another name", wf.Name)

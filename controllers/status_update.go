@@ -48,7 +48,7 @@ func (r *Reconciler) updateStatus(ctx context.Context, before, after *wfev1.Work
 		r.statuses.Ended(after.UID)
 	}
 	r.Metrics.Observe(before, after)
-	r.emit(before, after)
+	emit(r.Events, before, after)
 	return nil
 }
 
@@ -78,11 +78,11 @@ func withStatusOnly(wfe *wfev1.WorkflowExecution) *wfev1.WorkflowExecution {
 	}
 }
 
-// checkFresh returns a conflict when the copy of an execution is stale: a Workflow that was created, recorded and deleted with
+// checkNotStale returns a conflict when the copy of an execution is stale: a Workflow that was created, recorded and deleted with
 // its finalizer removed must not be created again. The API server is read unless the execution is new, has no status yet,
 // and only this process could have written one. An execution that waited is read again before it starts, so that it does
 // not start against its user's latest edit.
-func (r *Reconciler) checkFresh(ctx context.Context, wfe *wfev1.WorkflowExecution) error {
+func (r *Reconciler) checkNotStale(ctx context.Context, wfe *wfev1.WorkflowExecution) error {
 	if wfe.Status.Phase == "" && r.statuses.IsSoleWriter(wfe) {
 		return nil
 	}
@@ -94,6 +94,11 @@ func (r *Reconciler) checkFresh(ctx context.Context, wfe *wfev1.WorkflowExecutio
 	if live.ResourceVersion == wfe.ResourceVersion {
 		return nil
 	}
+	return staleConflict(wfe)
+}
+
+// staleConflict is the conflict of a cache that does not show an execution as it is.
+func staleConflict(wfe *wfev1.WorkflowExecution) error {
 	resource := wfev1.GroupVersion.WithResource("workflowexecutions").GroupResource()
 	return apierrors.NewConflict(resource, wfe.Name, errors.New("the cache is stale"))
 }

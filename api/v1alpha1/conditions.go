@@ -65,8 +65,8 @@ const (
 	ReasonSuspending = "Suspending"
 	// ReasonSuspended is the reason of Reconciling=True: spec.suspended is set, and nothing runs.
 	ReasonSuspended = "Suspended"
-	// ReasonEnding is the reason of Reconciling=True: a critical step failed or the execution timed out, and its Workflow
-	// has not ended yet.
+	// ReasonEnding is the reason of Reconciling=True: a critical step failed, the execution timed out, or the pods of its
+	// Workflow have not stopped yet.
 	ReasonEnding = "Ending"
 	// ReasonCancelling is the reason of Reconciling=True: the running steps are being stopped.
 	ReasonCancelling = "Cancelling"

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// unknownFor is how long a kind that the API server does not serve is not asked for again.
+	// unknownFor is how long the result that the API server does not serve a kind is cached.
 	unknownFor = 5 * time.Second
 	// maxUnknown bounds how many such kinds are remembered: their names come from users.
 	maxUnknown = 1000

@@ -21,7 +21,7 @@ import (
 const livePage = 500
 
 // rebuild reads once, from the API server, what a predecessor admitted: a Workflow may exist that no status names, because
-// its creator died in between. The error is a conflict while the cache lacks one that was admitted. Once the cache has had
+// the previous leader stopped before it recorded the Workflow. The error is a conflict while the cache lacks one that was admitted. Once the cache has had
 // all of them, one that it lacks has ended.
 func (g *Gate) rebuild(ctx context.Context) error {
 	if g.rebuilt {

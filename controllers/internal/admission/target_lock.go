@@ -83,8 +83,12 @@ func waitsForTarget(wfe *wfev1.WorkflowExecution) bool {
 	return wfe.Status.WorkflowRef == nil && isWaiting(wfe) && !isBlockedBySlots(wfe)
 }
 
-// isWaiting reports whether an execution is to start, as far as its user is concerned.
+// isWaiting reports whether an execution would start now, as far as its user and its namespace are concerned.
 func isWaiting(wfe *wfev1.WorkflowExecution) bool {
+	if c := meta.FindStatusCondition(wfe.Status.Conditions, wfev1.ConditionReconciling); c != nil &&
+		(c.Reason == wfev1.ReasonPredecessorEnding || c.Reason == string(wfev1.ReasonNamespaceNotReady)) {
+		return false
+	}
 	return !wfe.Spec.Suspended && wfe.Spec.Cancel == wfev1.CancelNone && wfe.DeletionTimestamp == nil
 }
 

@@ -36,8 +36,8 @@ func (g *Gate) AddIndices(ctx context.Context, indexer client.FieldIndexer) erro
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// Watches are the handlers of the watch on executions that have not ended. Each wakes the executions that may start, or whose
-// message changes, when another one leaves the cache or stops being in their way.
+// Watches are the handlers of the watch on executions that have not ended. Each enqueues the executions that may start, or
+// whose message changes, when another one leaves the cache or no longer blocks them.
 func (g *Gate) Watches() []handler.EventHandler {
 	watches := []handler.EventHandler{wakeOn(leavesTarget, func(ctx context.Context, left *wfev1.WorkflowExecution, q queue) {
 		g.wakeForTarget(ctx, TargetKey(&left.Spec.Target), left, q)
@@ -85,7 +85,7 @@ func (g *Gate) wakeForTarget(ctx context.Context, target string, left *wfev1.Wor
 	rivals := &wfev1.WorkflowExecutionList{}
 	byTarget := client.MatchingFields{IndexTarget: target}
 	if err := g.cached.List(ctx, rivals, byTarget, client.UnsafeDisableDeepCopy); err != nil {
-		log.FromContext(ctx).Error(err, "Cannot wake the executions that wait for a target")
+		log.FromContext(ctx).Error(err, "Cannot enqueue the executions that wait for a target")
 		return
 	}
 	next, behind := map[string]*wfev1.WorkflowExecution{}, map[string]*wfev1.WorkflowExecution{}
@@ -117,7 +117,7 @@ func keepFirst(first map[string]*wfev1.WorkflowExecution, wfe *wfev1.WorkflowExe
 func (g *Gate) wakeForSlots(ctx context.Context, left *wfev1.WorkflowExecution, q queue) {
 	next, err := g.nextForSlots(ctx, left.Namespace)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot wake the executions that wait for a slot of their namespace")
+		log.FromContext(ctx).Error(err, "Cannot enqueue the executions that wait for a slot of their namespace")
 		return
 	}
 	for _, key := range next {

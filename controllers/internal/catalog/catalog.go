@@ -60,8 +60,8 @@ func (c *Catalog) lookUp(ctx context.Context, reader client.Reader, namespace, n
 	return translate.NewCatalog(claims)[name], nil
 }
 
-// claims judges the templates of the catalog and, where they count, those of the namespace, or of all namespaces where none
-// is named.
+// claims validates the templates of the catalog and, if namespaced actions are enabled, those of the namespace, or of all
+// namespaces if none is named.
 func (c *Catalog) claims(ctx context.Context, reader client.Reader, namespace string, which client.ListOption) ([]translate.Claim, error) {
 	var found []translate.Template
 	if c.scope.IsCluster() {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// discoveryInterval is how often Argo's kinds are looked for while they are not served.
+	// discoveryInterval is how often Argo's kinds are requested from discovery until they are served.
 	discoveryInterval = 10 * time.Second
 	// catalogGrace is how long after Argo's kinds appeared the actions of waiting executions may be missing.
 	catalogGrace = time.Minute
@@ -59,7 +59,7 @@ func (e *Engine) IsNew() bool {
 }
 
 // Start asks the API server for Argo's kinds until all of them are served. Their definitions belong to the cluster, and a
-// controller of some namespaces may not watch those; discovery is open to everybody.
+// controller of some namespaces may not watch those; every authenticated client may use discovery.
 func (e *Engine) Start(ctx context.Context) error {
 	if e.IsAvailable() {
 		return nil

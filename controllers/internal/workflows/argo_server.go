@@ -67,7 +67,7 @@ func (s *ArgoServer) nodes(ctx context.Context, wf *wfv1.Workflow) (wfv1.Nodes, 
 	case err != nil:
 		return nil, fmt.Errorf("read the Argo server's answer: %w", err)
 	case read.Metadata.UID != wf.UID:
-		return nil, fmt.Errorf("the Argo server knows another Workflow of that name, %q", read.Metadata.UID)
+		return nil, fmt.Errorf("the Argo server returned another Workflow of that name, with UID %q", read.Metadata.UID)
 	case len(read.Status.Nodes) == 0:
 		return nil, errors.New("the Argo server's answer has no nodes")
 	}
@@ -97,7 +97,7 @@ func (s *ArgoServer) decide(ctx context.Context, wf *wfv1.Workflow, decision tra
 	return &written.ObjectMeta, nil
 }
 
-// argoServerError is what the Argo server answers instead of what it was asked for.
+// argoServerError is an error response of the Argo server.
 type argoServerError struct {
 	status  int
 	message string
@@ -114,13 +114,13 @@ func IsForbidden(err error) bool {
 	return errors.As(err, &refused) && (refused.status == http.StatusForbidden || refused.status == http.StatusUnauthorized)
 }
 
-// readError takes the message out of an answer; a proxy in between answers in a language of its own.
+// readError takes the message out of an answer; the response of a proxy may not be JSON.
 func readError(status int, answer []byte) error {
-	told := struct{ Message string }{}
-	if err := json.Unmarshal(answer, &told); err != nil || told.Message == "" {
-		told.Message = string(answer)
+	response := struct{ Message string }{}
+	if err := json.Unmarshal(answer, &response); err != nil || response.Message == "" {
+		response.Message = string(answer)
 	}
-	return &argoServerError{status: status, message: translate.Truncate(told.Message, maxArgoError)}
+	return &argoServerError{status: status, message: translate.Truncate(response.Message, maxArgoError)}
 }
 
 func (s *ArgoServer) ask(ctx context.Context, method string, wf *wfv1.Workflow, suffix string, body []byte) ([]byte, error) {
@@ -134,7 +134,7 @@ func (s *ArgoServer) ask(ctx context.Context, method string, wf *wfv1.Workflow, 
 	if err != nil {
 		return nil, fmt.Errorf("ask the Argo server: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read, or the error is told
+	defer response.Body.Close() //nolint:errcheck // the body was read, or the error is returned
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxArgoAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("read the Argo server's answer: %w", err)

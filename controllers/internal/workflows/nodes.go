@@ -52,7 +52,7 @@ func (s *Store) LoadNodes(ctx context.Context, wf *wfv1.Workflow) *MissingNodes 
 	return nil
 }
 
-// CanLoadLater reports whether the missing nodes of a Workflow may still be had: from an Argo server, for some time after the
+// CanLoadLater reports whether the missing nodes of a Workflow can still be loaded from the Argo server, for some time after the
 // Workflow has ended.
 func (s *Store) CanLoadLater(wf *wfv1.Workflow) bool {
 	if s.argoServer == nil {

@@ -82,6 +82,12 @@ func IsOf(wf *wfv1.Workflow, wfe *wfev1.WorkflowExecution) bool {
 	return owner != nil && owner.UID == wfe.UID
 }
 
+// IsPredecessor reports whether a Workflow belongs to another execution of the same name.
+func IsPredecessor(wf *wfv1.Workflow, wfe *wfev1.WorkflowExecution) bool {
+	owner := metav1.GetControllerOf(wf)
+	return owner != nil && owner.Kind == wfev1.Kind && owner.Name == wfe.Name && owner.UID != wfe.UID
+}
+
 // Create creates a Workflow. The error is the API server's own.
 func (s *Store) Create(ctx context.Context, wf *wfv1.Workflow) error { return s.client.Create(ctx, wf) }
 
