@@ -25,6 +25,8 @@ const (
 	nodeBytes        = 1 << 10
 	managedNodeBytes = 512
 	packedNodeBytes  = 96
+	// shortValueBytes is the size up to which packedNodeBytes covers a value. The value of a reference is one of the outputs.
+	shortValueBytes = 64
 	// childBytes is the key of a node in the list of another's children, packedChildBytes is what packing leaves of it.
 	childBytes, packedChildBytes = 80, 12
 	// stepStatusBytes is what the status of a step takes beside names, message and outputs.
@@ -97,7 +99,9 @@ func workflowSize(wf *wfv1.Workflow, outputs int) int {
 		nodes += copies
 		given := 0
 		for j := range task.Arguments.Parameters {
-			given += jsonSize(task.Arguments.Parameters[j].Value)
+			if value := task.Arguments.Parameters[j].Value.String(); len(value) > shortValueBytes && !strings.HasPrefix(value, "{{=") {
+				given += jsonSize(value)
+			}
 		}
 		values += copies * given
 		described += copies * (inputs[task.Template] + jsonSize(task.Arguments.Parameters) - given)
