@@ -168,7 +168,7 @@ var _ = Describe("In the corners", func() {
 
 	It("A rollback that was created and not recorded is followed after the catalog changed", func() {
 		wfe := start(chain("forgotten"))
-		calls.inject(func(c call) bool { return c.String() == updateStatus && c.key.Name == wfe.Name }, unavailable)
+		calls.inject(func(c call) bool { return c.String() == updateStatus && c.key.Name == "forgotten" }, unavailable)
 		failAfter(wfe)
 		rollback := rollbackOf(wfe)
 		undo := templates()[1]
