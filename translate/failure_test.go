@@ -42,7 +42,7 @@ func TestFailureReasons(t *testing.T) {
 		"Forbidden":          {"The API server's message.", wfv1.NodeFailed, `main: Error (exit code 1): deployments.apps "x" is forbidden: User`, wfev1.ReasonForbidden, ""},
 		"Failed":             {"A container that failed for its own reasons.", wfv1.NodeFailed, "main: Error (exit code 1)", wfev1.ReasonActionFailed, ""},
 		"ErrorUnexplained":   {"An Error is Argo's, not the action's.", wfv1.NodeError, "something odd", wfev1.ReasonUnknown, ""},
-		"Silence":            {"No message is told as such.", wfv1.NodeFailed, "", wfev1.ReasonActionFailed, "Argo gave no message; see the pod's log"},
+		"Silence":            {"The message states that there is none.", wfv1.NodeFailed, "", wfev1.ReasonActionFailed, "Argo gave no message; see the pod's log"},
 		"ErrorSilence":       {"No message and no container's fault.", wfv1.NodeError, "", wfev1.ReasonUnknown, "Argo gave no message; see the pod's log"},
 		"Reported":           {"The action's message is the message.", wfv1.NodeFailed, reported + `{"reason":"Forbidden","message":"may not scale"}`, wfev1.ReasonForbidden, "may not scale"},
 		"ReportedDeadline":   {"An action can report that it exceeded a deadline.", wfv1.NodeFailed, reported + `{"reason":"DeadlineExceeded","message":"2 of 5 ready"}`, wfev1.ReasonDeadlineExceeded, "2 of 5 ready"},
